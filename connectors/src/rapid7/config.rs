@@ -1,0 +1,111 @@
+//! What a run file says about the platform.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pipeline::{Region, TenantId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+
+/// The base URL of every region's host.
+pub const ENDPOINT: &str = "https://{region}.api.insight.rapid7.com";
+
+/// `[connector.rapid7]` of a run file.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The primary account's own organization id, sent when the tenants are listed.
+    #[schemars(with = "String")]
+    pub parent_organization: TenantId,
+    /// The region of the primary account, such as `us`.
+    #[schemars(with = "String")]
+    pub home_region: Region,
+    /// Where the API key is found; the key itself is never written here.
+    pub key: KeyConfig,
+    /// The base URL, with `{region}` where the region's code belongs; the platform's own by default.
+    #[serde(default = "endpoint")]
+    pub endpoint: String,
+    /// The user whose organizations are listed, for a key that may not list all of them.
+    #[serde(default)]
+    pub list_by_user: Option<String>,
+    /// The path of that listing. The platform does not publish it, so the default is a guess:
+    /// `/account/api/1/users/{user_id}/managed-organizations`.
+    #[serde(default = "user_list_path")]
+    pub user_list_path: String,
+    /// What the key may ask, by part of the platform: `account`, `idr`, `alerts` or `vm`. What is not told is learned.
+    #[serde(default)]
+    pub budget: BTreeMap<String, Limit>,
+    /// Requests in flight at once in one region.
+    #[serde(default = "in_flight_per_region")]
+    pub in_flight_per_region: NonZeroU32,
+    /// Requests in flight at once for one tenant.
+    #[serde(default = "in_flight_per_tenant")]
+    pub in_flight_per_tenant: NonZeroU32,
+    /// How long one request may take in all, such as `120s`.
+    #[serde(default = "timeout", deserialize_with = "duration")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// How long a page is tried again before its tenant is set aside, such as `5m`.
+    #[serde(default = "retry_for", deserialize_with = "duration")]
+    #[schemars(with = "String")]
+    pub retry_for: Duration,
+}
+
+/// Where the API key is found: exactly one of the three.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyConfig {
+    /// An environment variable that holds it.
+    Env(String),
+    /// A file that holds it; read again when the key is refused.
+    File(PathBuf),
+    /// A command that prints it; asked again when the key is refused.
+    Command(Vec<String>),
+}
+
+/// A number of requests in a span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// How many requests.
+    pub requests: NonZeroU32,
+    /// In how long, such as `60s`.
+    #[serde(deserialize_with = "duration")]
+    #[schemars(with = "String")]
+    pub per: Duration,
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match humantime::parse_duration(&text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err(serde::de::Error::custom("a duration longer than nothing is expected")),
+        Err(error) => Err(serde::de::Error::custom(format!("{text:?} is no duration such as \"60s\": {error}"))),
+    }
+}
+
+fn endpoint() -> String {
+    ENDPOINT.to_owned()
+}
+
+fn user_list_path() -> String {
+    "/account/api/1/users/{user_id}/managed-organizations".to_owned()
+}
+
+fn in_flight_per_region() -> NonZeroU32 {
+    const { NonZeroU32::new(32).expect("not zero") }
+}
+
+fn in_flight_per_tenant() -> NonZeroU32 {
+    const { NonZeroU32::new(4).expect("not zero") }
+}
+
+fn timeout() -> Duration {
+    Duration::from_secs(120)
+}
+
+fn retry_for() -> Duration {
+    Duration::from_secs(300)
+}

@@ -1,0 +1,57 @@
+//! The seam to a vendor's API: one key, many tenants.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::{Batch, Dataset, Partition, Region, Result, Tenant};
+
+/// Speaks one vendor's API with one key for many tenants.
+///
+/// The budget, the turns of the tenants and every retry are the connector's: whoever reads from it only
+/// has to read slowly to slow it down.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// Returns what can be pulled.
+    fn datasets(&self) -> &[Arc<Dataset>];
+
+    /// Lists the tenants afresh, each once.
+    async fn tenants(&self) -> Result<Vec<Tenant>>;
+
+    /// Reads a partition from its beginning to its end.
+    ///
+    /// Each record of the partition is yielded once, whatever shifted while it was read. The stream ends
+    /// after its first error, and nothing of a partition with an error may be committed.
+    fn read(&self, partition: &Partition) -> BoxStream<'static, Result<Batch>>;
+
+    /// Returns the fingerprint of the key in use.
+    fn key_fingerprint(&self) -> String;
+
+    /// Returns how much of each budget is in use at this moment.
+    fn budgets(&self) -> Vec<BudgetUse> {
+        Vec::new()
+    }
+}
+
+/// What one budget grants and what of it is used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BudgetUse {
+    /// The region it is counted in.
+    pub region: Region,
+    /// The part of the platform it belongs to.
+    pub family: String,
+    /// Requests a second it grants at present; `None` where it knows no bound yet.
+    pub granted_per_second: Option<f64>,
+    /// Requests a second sent over the last seconds.
+    pub used_per_second: f64,
+    /// Requests in flight.
+    pub in_flight: u32,
+    /// Requests waiting for their turn.
+    pub waiting: u32,
+    /// Requests sent so far.
+    pub sent: u64,
+    /// Requests refused with 429 so far.
+    pub refused: u64,
+}

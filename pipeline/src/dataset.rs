@@ -1,0 +1,45 @@
+//! A dataset: a named collection of records with one schema, the same for every tenant.
+
+use arrow::datatypes::SchemaRef;
+use serde::{Deserialize, Serialize};
+
+/// The name of the column that keeps what the schema does not know.
+pub const EXTRA: &str = "extra";
+
+/// The name under which set-aside records of every dataset are kept.
+pub const REJECTS: &str = "_rejects";
+
+/// How a dataset is read over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadMode {
+    /// The whole collection, at most once a day.
+    Snapshot,
+    /// What the cursor field places between two instants; the next run begins where this one ended.
+    Window,
+}
+
+/// What can be pulled of each tenant under one name.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// The name in run files and paths, in snake_case.
+    pub name: &'static str,
+    /// One sentence for people.
+    pub summary: &'static str,
+    /// Datasets with the same pull are filled by one reading and committed together.
+    pub pull: &'static str,
+    /// Method and path of the endpoint, for people.
+    pub endpoint: &'static str,
+    /// The part of the platform whose budget it spends.
+    pub family: &'static str,
+    /// The dataset's own columns, [`EXTRA`] last; without the provenance columns.
+    pub schema: SchemaRef,
+    /// The columns whose values together name one record of a tenant.
+    pub key: &'static [&'static str],
+    /// The column that orders records in time, where there is one.
+    pub cursor: Option<&'static str>,
+    /// How it is read over time.
+    pub mode: ReadMode,
+    /// The largest page the endpoint grants, in records: the cost of a dataset in requests.
+    pub page_size: u32,
+}

@@ -1,0 +1,33 @@
+//! The heart of the program: its nouns, the two seams (connector and sink) and the run between them.
+//!
+//! Nothing here knows a vendor or a file format, does input or output of its own, or prints.
+
+pub mod batch;
+pub mod checkpoint;
+pub mod clock;
+pub mod commit;
+pub mod connector;
+pub mod dataset;
+pub mod error;
+pub mod partition;
+pub mod receipt;
+pub mod rejects;
+pub mod run;
+pub mod secret;
+pub mod sink;
+pub mod tenant;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use batch::{Batch, Tally};
+pub use checkpoint::Checkpoint;
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use commit::{Commit, DataFile};
+pub use connector::{BudgetUse, Connector};
+pub use dataset::{Dataset, ReadMode};
+pub use error::{Error, ErrorKind, Result};
+pub use partition::{Job, Partition, Window};
+pub use receipt::{Receipt, Verdict};
+pub use secret::Secret;
+pub use sink::{Sink, Writer};
+pub use tenant::{Region, Tenant, TenantId};

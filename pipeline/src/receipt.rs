@@ -1,0 +1,130 @@
+//! A receipt: the proof of what was asked of one tenant for one dataset, and what came of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::batch::Counts;
+use crate::{Error, ErrorKind, Region, TenantId, Timestamp, Window};
+
+/// How one tenant's dataset ended in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Everything the platform said there is was read and committed.
+    Complete,
+    /// The platform said there is nothing, and nothing was there.
+    Empty,
+    /// It was read before and is still good; nothing was asked.
+    UpToDate,
+    /// The reading was cut short; nothing of it was committed.
+    Partial,
+    /// The tenant refused a key that is otherwise good.
+    Unauthorized,
+    /// The key lacks the right for it.
+    Forbidden,
+    /// The platform could not be reached, or refused for want of budget.
+    Unavailable,
+    /// The listing shifted while it was read, and reading again did not settle it.
+    Drifted,
+    /// Anything else went wrong.
+    Failed,
+}
+
+impl Verdict {
+    /// Returns whether the data is whole, so that nobody has to look.
+    #[must_use]
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Complete | Self::Empty | Self::UpToDate)
+    }
+
+    /// Returns the verdict that an error means for the dataset it happened to.
+    #[must_use]
+    pub fn of(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::Unauthorized => Self::Unauthorized,
+            ErrorKind::Forbidden => Self::Forbidden,
+            ErrorKind::RateLimited | ErrorKind::Unavailable => Self::Unavailable,
+            ErrorKind::Cancelled | ErrorKind::Auth => Self::Partial,
+            ErrorKind::Drifted => Self::Drifted,
+            ErrorKind::Usage
+            | ErrorKind::Config
+            | ErrorKind::Contract
+            | ErrorKind::Isolation
+            | ErrorKind::Sink
+            | ErrorKind::Bug => Self::Failed,
+        }
+    }
+
+    /// Returns the word for it, as it stands in receipts.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Empty => "empty",
+            Self::UpToDate => "up_to_date",
+            Self::Partial => "partial",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::Unavailable => "unavailable",
+            Self::Drifted => "drifted",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What was claimed, read, kept and written of one tenant's dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The tenant.
+    pub organization_id: TenantId,
+    /// Its name at the time.
+    pub organization_name: String,
+    /// The region it was asked in.
+    pub region: Region,
+    /// The dataset.
+    pub dataset: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Whether this run committed it.
+    pub committed: bool,
+    /// The span of time that was asked for, where the dataset has one.
+    pub window: Option<Window>,
+    /// What the platform said there is, on the first page, of the listing that was read.
+    pub claimed_first: Option<u64>,
+    /// What it said on the last page.
+    pub claimed_last: Option<u64>,
+    /// Pages read; shared by the datasets of one pull.
+    pub pages: u64,
+    /// Bytes of JSON in them.
+    pub bytes: u64,
+    /// Requests sent, retries included.
+    pub requests: u64,
+    /// Times the listing was walked.
+    pub passes: u64,
+    /// What the pages held.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Records in the footers of the files that were written.
+    pub rows_written: u64,
+    /// When the reading began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// Which key asked; never the key.
+    pub key_fingerprint: String,
+    /// The version of the program.
+    pub version: String,
+    /// What went wrong, where something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What the operator can do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}

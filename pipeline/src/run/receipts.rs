@@ -1,0 +1,132 @@
+//! Writes the receipts: of a reading, of an error, of work that was not needed.
+
+use super::RunContext;
+use crate::batch::Counts;
+use crate::{
+    DataFile, Dataset, Error, ErrorKind, Job, Partition, Receipt, Region, Result, Tally, Tenant, Timestamp,
+    Verdict,
+};
+
+/// Returns the receipts of a reading that may be committed, one for each dataset.
+///
+/// # Errors
+/// Where the count of what was read is not that of what was kept, set aside and dropped: then a record was
+/// lost or doubled on the way, and nothing may be committed.
+pub(super) fn of_reading(
+    partition: &Partition,
+    tally: &Tally,
+    files: &[DataFile],
+    started_at: Timestamp,
+    context: &RunContext,
+) -> Result<Vec<Receipt>> {
+    let rejects_written: u64 = rows(files, crate::dataset::REJECTS);
+    let rejects_counted: u64 = tally.datasets.values().map(|counts| counts.rejects).sum();
+    agree("_rejects", rejects_counted, rejects_written)?;
+    partition
+        .datasets
+        .iter()
+        .map(|dataset| of_dataset(dataset, partition, tally, files, started_at, context))
+        .collect()
+}
+
+fn of_dataset(
+    dataset: &Dataset,
+    partition: &Partition,
+    tally: &Tally,
+    files: &[DataFile],
+    started_at: Timestamp,
+    context: &RunContext,
+) -> Result<Receipt> {
+    let counts = tally.datasets.get(dataset.name).copied().unwrap_or_default();
+    let rows_written = rows(files, dataset.name);
+    agree(dataset.name, counts.read, rows_written + counts.duplicates + counts.rejects)?;
+    let verdict = match (tally.drifted, counts.read) {
+        (true, _) => Verdict::Drifted,
+        (false, 0) => Verdict::Empty,
+        (false, _) => Verdict::Complete,
+    };
+    // What the platform claims is the size of the listing that is read; a dataset that is filled from inside
+    // another's records has no claim of its own.
+    let listed = dataset.name == dataset.pull;
+    Ok(Receipt {
+        verdict,
+        committed: true,
+        window: partition.window,
+        claimed_first: tally.claimed_first.filter(|_| listed),
+        claimed_last: tally.claimed_last.filter(|_| listed),
+        pages: tally.pages,
+        bytes: tally.bytes,
+        requests: tally.requests,
+        passes: tally.passes,
+        counts,
+        rows_written,
+        started_at,
+        ..blank(dataset, &partition.tenant, &partition.region, context)
+    })
+}
+
+/// Returns the receipts of a job that failed or was never begun.
+pub(super) fn of_error(job: &Job, error: &Error, context: &RunContext) -> Vec<Receipt> {
+    of_job(job, context, |receipt| {
+        receipt.verdict = Verdict::of(error);
+        receipt.error = Some(error.chain());
+        receipt.hint = error.hint().map(str::to_owned);
+    })
+}
+
+/// Returns the receipts of a job that had nothing left to do.
+pub(super) fn up_to_date(job: &Job, context: &RunContext) -> Vec<Receipt> {
+    of_job(job, context, |receipt| receipt.verdict = Verdict::UpToDate)
+}
+
+fn of_job(job: &Job, context: &RunContext, fill: impl Fn(&mut Receipt)) -> Vec<Receipt> {
+    let receipt = |dataset: &std::sync::Arc<Dataset>| {
+        let mut receipt = blank(dataset, &job.tenant, &job.region, context);
+        fill(&mut receipt);
+        receipt
+    };
+    job.datasets.iter().map(receipt).collect()
+}
+
+fn blank(dataset: &Dataset, tenant: &Tenant, region: &Region, context: &RunContext) -> Receipt {
+    let now = context.clock.now();
+    Receipt {
+        organization_id: tenant.id.clone(),
+        organization_name: tenant.name.clone(),
+        region: region.clone(),
+        dataset: dataset.name.to_owned(),
+        verdict: Verdict::Failed,
+        committed: false,
+        window: None,
+        claimed_first: None,
+        claimed_last: None,
+        pages: 0,
+        bytes: 0,
+        requests: 0,
+        passes: 0,
+        counts: Counts::default(),
+        rows_written: 0,
+        started_at: now,
+        finished_at: now,
+        key_fingerprint: context.connector.key_fingerprint(),
+        version: context.version.clone(),
+        error: None,
+        hint: None,
+    }
+}
+
+fn rows(files: &[DataFile], dataset: &str) -> u64 {
+    files.iter().filter(|file| file.dataset == dataset).map(|file| file.rows).sum()
+}
+
+fn agree(dataset: &str, read: u64, accounted: u64) -> Result<()> {
+    if read == accounted {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Bug,
+        format!(
+            "account for every record of {dataset}: {read} were read, {accounted} were kept, set aside or dropped"
+        ),
+    ))
+}

@@ -1,0 +1,46 @@
+//! The seam to a place that data can go to; tenants are kept apart in it.
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+
+use crate::run::RunSummary;
+use crate::{Checkpoint, Commit, DataFile, Dataset, Partition, Receipt, Result, Tenant, TenantId};
+
+/// One place that data can go to.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Makes the place ready for a run: proves that it can be written, and clears away what an earlier run
+    /// left uncommitted.
+    async fn prepare(&self, run_id: &str) -> Result<()>;
+
+    /// Returns how far a tenant's pull is durable.
+    async fn checkpoint(&self, tenant: &TenantId, pull: &str) -> Result<Checkpoint>;
+
+    /// Opens a writer for a partition's records; what it writes is invisible until it is committed, and is
+    /// gone when it is dropped before that.
+    async fn writer(&self, partition: &Partition) -> Result<Box<dyn Writer>>;
+
+    /// Makes a partition's files and its checkpoint visible: both or neither.
+    ///
+    /// Refuses a commit whose `from` is no longer the checkpoint.
+    async fn commit(&self, commit: Commit) -> Result<()>;
+
+    /// Keeps the list of tenants, so that the next run can tell what changed.
+    async fn record_tenants(&self, tenants: &[Tenant]) -> Result<()>;
+
+    /// Keeps what a run came to.
+    async fn record_run(&self, summary: &RunSummary) -> Result<()>;
+
+    /// Returns the last committed receipt of every tenant and dataset.
+    async fn receipts(&self) -> Result<Vec<Receipt>>;
+}
+
+/// Writes the records of one partition.
+#[async_trait]
+pub trait Writer: Send {
+    /// Writes records of one of the partition's datasets, or of the set-aside ones.
+    async fn write(&mut self, dataset: &Dataset, records: RecordBatch) -> Result<()>;
+
+    /// Finishes the files and returns what a commit has to name.
+    async fn close(self: Box<Self>) -> Result<Vec<DataFile>>;
+}
