@@ -16,7 +16,7 @@ pub mod run;
 pub mod secret;
 pub mod sink;
 pub mod tenant;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use batch::{Batch, Tally};

@@ -1,8 +1,9 @@
 //! Works through the jobs: chooses what is opened next, reads, writes, commits, and collects the receipts.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -77,15 +78,9 @@ impl Running {
                 self.begin(job, lanes);
             }
             let Some(joined) = self.tasks.join_next().await else { return };
-            match joined {
-                Ok((job, result)) => {
-                    lanes.ended(&job);
-                    self.finish(&job, result);
-                }
-                Err(error) => {
-                    self.end_run(Error::new(ErrorKind::Bug, "a job ended in a panic").with_source(error));
-                }
-            }
+            let (job, result) = joined.expect("a task catches its panics, and none is aborted");
+            lanes.ended(&job);
+            self.finish(&job, result);
         }
     }
 
@@ -109,9 +104,14 @@ impl Running {
         let context = self.context.clone();
         let stop = self.stopped.token(&job.tenant.id);
         self.tasks.spawn(async move {
-            let result = stop.run_until_cancelled(work(&job, &context)).await;
-            let result =
-                result.unwrap_or_else(|| Err(Error::new(ErrorKind::Cancelled, "the reading was stopped")));
+            let work = AssertUnwindSafe(work(&job, &context)).catch_unwind();
+            let result = match stop.run_until_cancelled(work).await {
+                Some(Ok(result)) => result,
+                Some(Err(_panic)) => {
+                    Err(Error::new(ErrorKind::Bug, "finish a job: it panicked; the log says where"))
+                }
+                None => Err(Error::new(ErrorKind::Cancelled, "the reading was stopped")),
+            };
             (job, result)
         });
     }

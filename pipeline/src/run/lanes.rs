@@ -82,21 +82,14 @@ fn lane_of(job: &Job) -> Lane {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::run::fixtures::{dataset, tenant};
+    use crate::testing::{dataset, job};
 
     fn jobs(tenants: &[&str], pulls: &[(&'static str, &'static str)]) -> Vec<Job> {
         let mut jobs = Vec::new();
         for id in tenants {
             for (pull, family) in pulls {
-                jobs.push(Job {
-                    tenant: Arc::new(tenant(id)),
-                    region: "eu".parse().expect("a region"),
-                    datasets: vec![dataset(pull, family)],
-                    since: chrono::DateTime::UNIX_EPOCH,
-                });
+                jobs.push(job(id, &dataset(pull, family)));
             }
         }
         jobs

@@ -12,8 +12,6 @@ mod stopped;
 mod summary;
 
 #[cfg(test)]
-mod fixtures;
-#[cfg(test)]
 mod tests;
 
 pub use event::{Events, RunEvent};

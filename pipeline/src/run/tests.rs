@@ -1,1 +1,303 @@
-//! The run against literal values.
+//! The run against literal values: order, bounds, interrupts, failures.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::DateTime;
+use tokio_util::sync::CancellationToken;
+
+use super::{Outcome, RunContext, RunEvent, RunSummary, run};
+use crate::testing::{FakeClock, MemorySink, Step, VecConnector, batch, dataset, job, tenant};
+use crate::{Checkpoint, Connector, ErrorKind, Job, Verdict};
+
+struct Scene {
+    connector: Arc<VecConnector>,
+    sink: MemorySink,
+    open_partitions: usize,
+    wind_down: CancellationToken,
+    stop: CancellationToken,
+}
+
+impl Scene {
+    fn new(connector: VecConnector) -> Self {
+        Self {
+            connector: Arc::new(connector),
+            sink: MemorySink::default(),
+            open_partitions: 4,
+            wind_down: CancellationToken::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    async fn run(&self, jobs: Vec<Job>) -> (RunSummary, Vec<RunEvent>) {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let told = events.clone();
+        let context = RunContext {
+            connector: self.connector.clone(),
+            sink: Arc::new(self.sink.clone()),
+            clock: Arc::new(FakeClock::at(DateTime::from_timestamp(1_790_000_000, 0).expect("an instant"))),
+            events: Arc::new(move |event| told.lock().expect("no holder panics").push(event)),
+            run_id: "run-1".to_owned(),
+            version: "0.0.0".to_owned(),
+            open_partitions: self.open_partitions,
+            wind_down: self.wind_down.clone(),
+            stop: self.stop.clone(),
+        };
+        let summary = run(jobs, context).await;
+        let events = std::mem::take(&mut *events.lock().expect("no holder panics"));
+        (summary, events)
+    }
+}
+
+fn verdicts(summary: &RunSummary) -> Vec<(String, Verdict)> {
+    let mut verdicts: Vec<_> = summary
+        .receipts
+        .iter()
+        .map(|receipt| (receipt.organization_id.to_string(), receipt.verdict))
+        .collect();
+    verdicts.sort();
+    verdicts
+}
+
+fn expect(pairs: &[(&str, Verdict)]) -> Vec<(String, Verdict)> {
+    pairs.iter().map(|(id, verdict)| ((*id).to_owned(), *verdict)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_tenant_ends_with_its_own_verdict() {
+    let users = dataset("users", "idr");
+    let connector = VecConnector::new(vec![users.clone()])
+        .with(
+            &tenant("a"),
+            "users",
+            vec![Step::Page(batch(&users, &["1", "2"])), Step::Page(batch(&users, &["3"]))],
+        )
+        .with(&tenant("b"), "users", vec![])
+        .with(
+            &tenant("c"),
+            "users",
+            vec![Step::Page(batch(&users, &["9"])), Step::Fail(ErrorKind::Unauthorized, "refused")],
+        )
+        .with(&tenant("d"), "users", vec![Step::Fail(ErrorKind::Forbidden, "forbidden")])
+        .with(&tenant("e"), "users", vec![Step::Fail(ErrorKind::Unavailable, "down")])
+        .with(&tenant("f"), "users", vec![Step::Fail(ErrorKind::Contract, "odd")]);
+    let jobs = ["a", "b", "c", "d", "e", "f"].map(|id| job(id, &users)).to_vec();
+    let scene = Scene::new(connector);
+    let (summary, events) = scene.run(jobs).await;
+
+    assert_eq!(
+        verdicts(&summary),
+        expect(&[
+            ("a", Verdict::Complete),
+            ("b", Verdict::Empty),
+            ("c", Verdict::Unauthorized),
+            ("d", Verdict::Forbidden),
+            ("e", Verdict::Unavailable),
+            ("f", Verdict::Failed),
+        ])
+    );
+    assert_eq!(summary.outcome, Outcome::Incomplete);
+    let mut commits: Vec<_> =
+        scene.sink.commits().into_iter().map(|commit| (commit.tenant, commit.ids)).collect();
+    commits.sort();
+    let ids = ["1", "2", "3"].map(str::to_owned).to_vec();
+    assert_eq!(commits, [("a".to_owned(), ids), ("b".to_owned(), Vec::new())], "what failed commits nothing");
+    let ended = events.iter().filter(|event| matches!(event, RunEvent::JobEnded { .. })).count();
+    assert_eq!(ended, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_key_ends_the_run_and_what_was_whole_stays() {
+    let users = dataset("users", "idr");
+    let connector = VecConnector::new(vec![users.clone()])
+        .with(&tenant("a"), "users", vec![Step::Page(batch(&users, &["1"]))])
+        .with(
+            &tenant("b"),
+            "users",
+            vec![Step::Wait(Duration::from_secs(1)), Step::Fail(ErrorKind::Auth, "dead")],
+        )
+        .with(
+            &tenant("c"),
+            "users",
+            vec![Step::Wait(Duration::from_secs(9)), Step::Page(batch(&users, &["3"]))],
+        );
+    let mut scene = Scene::new(connector);
+    scene.open_partitions = 2;
+    let (summary, _) = scene.run(["a", "b", "c"].map(|id| job(id, &users)).to_vec()).await;
+
+    assert_eq!(summary.ended_by.as_ref().map(crate::Error::kind), Some(ErrorKind::Auth));
+    assert_eq!(summary.outcome, Outcome::Failed);
+    let expected = [("a", Verdict::Complete), ("b", Verdict::Partial), ("c", Verdict::Partial)];
+    assert_eq!(verdicts(&summary), expect(&expected));
+    assert_eq!(scene.sink.commits().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_interrupt_finishes_what_is_open_and_begins_nothing() {
+    let users = dataset("users", "idr");
+    let slow = vec![Step::Wait(Duration::from_secs(5)), Step::Page(batch(&users, &["1"]))];
+    let connector = VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", slow.clone()).with(
+        &tenant("b"),
+        "users",
+        slow,
+    );
+    let mut scene = Scene::new(connector);
+    scene.open_partitions = 1;
+    let wind_down = scene.wind_down.clone();
+    let interrupt = async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        wind_down.cancel();
+    };
+    let ((summary, _), ()) =
+        tokio::join!(scene.run(["a", "b"].map(|id| job(id, &users)).to_vec()), interrupt);
+
+    assert_eq!(summary.outcome, Outcome::Cancelled);
+    assert_eq!(verdicts(&summary), expect(&[("a", Verdict::Complete), ("b", Verdict::Partial)]));
+    assert_eq!(scene.connector.reached(), ["a/users", "a/users"], "b was never asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_interrupt_drops_what_is_open() {
+    let users = dataset("users", "idr");
+    let steps = vec![Step::Page(batch(&users, &["1"])), Step::Wait(Duration::from_secs(3600))];
+    let scene = Scene::new(VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", steps));
+    let stop = scene.stop.clone();
+    let interrupt = async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.cancel();
+    };
+    let ((summary, _), ()) = tokio::join!(scene.run(vec![job("a", &users)]), interrupt);
+
+    assert_eq!(summary.outcome, Outcome::Cancelled);
+    assert_eq!(verdicts(&summary), expect(&[("a", Verdict::Partial)]));
+    assert!(scene.sink.commits().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn isolation_another_tenants_rows_stop_the_tenant_everywhere() {
+    let users = dataset("users", "idr");
+    let assets = dataset("assets", "vm");
+    let connector = VecConnector::new(vec![users.clone(), assets.clone()])
+        .with(&tenant("a"), "users", vec![Step::Fail(ErrorKind::Isolation, "rows of tenant b")])
+        .with(
+            &tenant("a"),
+            "assets",
+            vec![Step::Wait(Duration::from_secs(5)), Step::Page(batch(&assets, &["1"]))],
+        )
+        .with(&tenant("b"), "users", vec![Step::Page(batch(&users, &["2"]))]);
+    let scene = Scene::new(connector);
+    let (summary, _) = scene.run(vec![job("a", &users), job("a", &assets), job("b", &users)]).await;
+
+    let expected = [("a", Verdict::Failed), ("a", Verdict::Failed), ("b", Verdict::Complete)];
+    assert_eq!(verdicts(&summary), expect(&expected));
+    assert!(summary.not_good().all(|receipt| receipt.error.as_deref() == Some("rows of tenant b")));
+    assert_eq!(scene.sink.commits().len(), 1, "nothing of the stopped tenant is committed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_ends_the_run_as_a_defect() {
+    let users = dataset("users", "idr");
+    let connector = VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", vec![Step::Panic]);
+    let scene = Scene::new(connector);
+    let (summary, _) = scene.run(vec![job("a", &users)]).await;
+    assert_eq!(summary.ended_by.as_ref().map(crate::Error::kind), Some(ErrorKind::Bug));
+    assert_eq!(verdicts(&summary), expect(&[("a", Verdict::Failed)]), "its job is still answered for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_sink_ends_the_run_and_keeps_what_it_took() {
+    let users = dataset("users", "idr");
+    let mut connector = VecConnector::new(vec![users.clone()]);
+    for id in ["a", "b", "c", "d"] {
+        connector = connector.with(&tenant(id), "users", vec![Step::Page(batch(&users, &[id]))]);
+    }
+    let mut scene = Scene::new(connector);
+    scene.sink = MemorySink::default().full_after(2);
+    scene.open_partitions = 1;
+    let (summary, _) = scene.run(["a", "b", "c", "d"].map(|id| job(id, &users)).to_vec()).await;
+    assert_eq!(summary.ended_by.as_ref().map(crate::Error::kind), Some(ErrorKind::Sink));
+    assert_eq!(scene.sink.commits().len(), 2);
+    assert_eq!(summary.count(Verdict::Complete), 2);
+    assert_eq!(summary.receipts.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bounded_no_more_partitions_are_open_than_allowed() {
+    let users = dataset("users", "idr");
+    let mut connector = VecConnector::new(vec![users.clone()]);
+    let mut jobs = Vec::new();
+    for number in 0..20 {
+        let id = format!("t{number}");
+        let steps = vec![Step::Wait(Duration::from_secs(1)), Step::Page(batch(&users, &["1"]))];
+        connector = connector.with(&tenant(&id), "users", steps);
+        jobs.push(job(&id, &users));
+    }
+    let mut scene = Scene::new(connector);
+    scene.open_partitions = 3;
+    let (summary, _) = scene.run(jobs).await;
+    assert_eq!(summary.count(Verdict::Complete), 20);
+    assert_eq!(scene.connector.most_open(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bounded_a_slow_sink_slows_the_reading() {
+    let users = dataset("users", "idr");
+    let pages: Vec<Step> = (0..50).map(|_| Step::Page(batch(&users, &["1"]))).collect();
+    let connector = VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", pages);
+    let mut scene = Scene::new(connector);
+    scene.sink = MemorySink::default().slow(Duration::from_secs(10));
+    let connector = scene.connector.clone();
+    let look = async move {
+        tokio::time::sleep(Duration::from_secs(35)).await;
+        connector.reached().len()
+    };
+    let (_, reached) = tokio::join!(scene.run(vec![job("a", &users)]), look);
+    assert_eq!(reached, 5, "three are written, one is being written, one is in hand");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_of_today_is_not_taken_again() {
+    let users = dataset("users", "idr");
+    let steps = vec![Step::Page(batch(&users, &["1"]))];
+    let scene = Scene::new(VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", steps));
+    let (first, _) = scene.run(vec![job("a", &users)]).await;
+    let (second, _) = scene.run(vec![job("a", &users)]).await;
+    assert_eq!(verdicts(&first), expect(&[("a", Verdict::Complete)]));
+    assert_eq!(verdicts(&second), expect(&[("a", Verdict::UpToDate)]));
+    assert_eq!(second.outcome, Outcome::Complete);
+    assert_eq!(scene.sink.commits().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commit_a_stale_checkpoint_is_refused() {
+    let users = dataset("users", "idr");
+    let steps = vec![Step::Wait(Duration::from_secs(5)), Step::Page(batch(&users, &["1"]))];
+    let scene = Scene::new(VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", steps));
+    let sink = scene.sink.clone();
+    let other_run = async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        sink.set_checkpoint(&tenant("a").id, "users", Checkpoint { sequence: 1, through: None });
+    };
+    let ((summary, _), ()) = tokio::join!(scene.run(vec![job("a", &users)]), other_run);
+    assert!(!summary.committed_anything());
+    assert!(scene.sink.commits().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn completeness_a_lost_record_is_never_committed() {
+    let users = dataset("users", "idr");
+    let mut page = batch(&users, &["1", "2"]);
+    page.tally.datasets.get_mut("users").expect("counted").read = 3;
+    let steps = vec![Step::Page(page)];
+    let scene = Scene::new(VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", steps));
+    let (summary, _) = scene.run(vec![job("a", &users)]).await;
+    assert_eq!(summary.ended_by.as_ref().map(crate::Error::kind), Some(ErrorKind::Bug));
+    assert!(scene.sink.commits().is_empty());
+}
+
+#[tokio::test]
+async fn the_literal_connector_lists_its_tenants() {
+    let users = dataset("users", "idr");
+    let connector = VecConnector::new(vec![users]).with(&tenant("a"), "users", vec![]);
+    assert_eq!(connector.tenants().await.expect("listed"), [tenant("a")]);
+}
