@@ -17,6 +17,9 @@ pub trait Connector: Send + Sync {
     /// Returns what can be pulled.
     fn datasets(&self) -> &[Arc<Dataset>];
 
+    /// Returns the account that manages the tenants: the owner of what [`crate::dataset::Scope::Account`] marks.
+    fn account(&self) -> Tenant;
+
     /// Lists the tenants afresh, each once.
     async fn tenants(&self) -> Result<Vec<Tenant>>;
 

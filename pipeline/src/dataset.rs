@@ -19,6 +19,17 @@ pub enum ReadMode {
     Window,
 }
 
+/// Whose data a dataset is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Every tenant has its own.
+    #[default]
+    Tenant,
+    /// The account that manages the tenants has it, once.
+    Account,
+}
+
 /// What can be pulled of each tenant under one name.
 #[derive(Debug, Clone)]
 pub struct Dataset {
@@ -26,6 +37,8 @@ pub struct Dataset {
     pub name: &'static str,
     /// One sentence for people.
     pub summary: &'static str,
+    /// Whose data it is.
+    pub scope: Scope,
     /// Datasets with the same pull are filled by one reading and committed together.
     pub pull: &'static str,
     /// Method and path of the endpoint, for people.

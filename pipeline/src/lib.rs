@@ -24,7 +24,7 @@ pub use checkpoint::Checkpoint;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use commit::{Commit, DataFile};
 pub use connector::{BudgetUse, Connector};
-pub use dataset::{Dataset, ReadMode};
+pub use dataset::{Dataset, ReadMode, Scope};
 pub use error::{Error, ErrorKind, Result};
 pub use partition::{Job, Partition, Window};
 pub use receipt::{Receipt, Verdict};

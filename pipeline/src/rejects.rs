@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use crate::batch::Reject;
 use crate::dataset::REJECTS;
+use crate::dataset::Scope;
 use crate::{Dataset, Error, ErrorKind, ReadMode, Result};
 
 /// Returns rejects as records of the dataset that keeps them.
@@ -36,6 +37,7 @@ pub fn dataset() -> Dataset {
     Dataset {
         name: REJECTS,
         summary: "records that did not fit their columns, with the reason and the raw text",
+        scope: Scope::Tenant,
         pull: REJECTS,
         endpoint: "",
         family: "",

@@ -85,6 +85,10 @@ impl Connector for VecConnector {
         &self.datasets
     }
 
+    fn account(&self) -> Tenant {
+        super::tenant("account")
+    }
+
     async fn tenants(&self) -> Result<Vec<Tenant>> {
         Ok(self.tenants.clone())
     }

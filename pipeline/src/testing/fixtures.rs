@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use chrono::DateTime;
 
 use crate::batch::{Counts, Records};
+use crate::dataset::Scope;
 use crate::{Batch, Dataset, Job, ReadMode, Tally, Tenant};
 
 /// Returns a tenant in `eu`.
@@ -29,6 +30,7 @@ pub fn dataset(name: &'static str, family: &'static str) -> Arc<Dataset> {
     Arc::new(Dataset {
         name,
         summary: "numbers",
+        scope: Scope::Tenant,
         pull: name,
         endpoint: "GET /numbers",
         family,
