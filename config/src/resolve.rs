@@ -1,0 +1,138 @@
+//! Flags, environment and run file become plain settings; nothing below looks at any of the three again.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use connectors::ConnectorConfig;
+use connectors::rapid7::KeyConfig;
+use pipeline::{Dataset, Error, ErrorKind, Region, Result, Secret, Tenant, Timestamp};
+use sinks::SinkConfig;
+
+use crate::catalogue::catalogue;
+use crate::env::{self, Environment};
+use crate::run_file::RunFile;
+use crate::since::Since;
+use crate::suggest;
+use crate::tenant::{Narrowing, Pattern, TenantRules};
+
+/// The run file that is read when none is named.
+pub const DEFAULT_PATH: &str = "tenantry.toml";
+
+/// What the command line says about a run.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// Each `--tenant`.
+    pub tenants: Vec<Pattern>,
+    /// Each `--dataset`.
+    pub datasets: Vec<String>,
+    /// Each `--region`.
+    pub regions: Vec<Region>,
+}
+
+/// Everything a command needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The run file these came from.
+    pub path: PathBuf,
+    /// The platform.
+    pub connector: ConnectorConfig,
+    /// Where the data goes.
+    pub sink: SinkConfig,
+    /// The run file's rules about tenants.
+    pub tenants: TenantRules,
+    /// The tenants that the run file writes down; where there are any, no list is asked for.
+    pub written_down: Vec<Tenant>,
+    /// What the command line narrows.
+    pub narrowing: Narrowing,
+    /// What is pulled of every tenant.
+    pub pulls: Vec<Pull>,
+    /// How many partitions are open at once.
+    pub concurrency: NonZeroU32,
+}
+
+/// The chosen datasets that one reading fills.
+#[derive(Debug, Clone)]
+pub struct Pull {
+    /// The datasets, at least one.
+    pub datasets: Vec<Arc<Dataset>>,
+    /// Where it begins when nothing was read before.
+    pub since: Timestamp,
+}
+
+/// Returns the settings of a command that is given at `now`.
+///
+/// # Errors
+/// Where the run file is wrong, or a flag names what the run file doesn't have.
+pub fn resolve(flags: &Flags, environment: &Environment, now: Timestamp) -> Result<Settings> {
+    let path = run_file_path(flags.config.as_deref(), environment)?;
+    let file = RunFile::read(&path)?;
+    settings(file, path, flags, now)
+}
+
+/// Returns the settings of a run file that is already read.
+///
+/// # Errors
+/// Where a flag names what the run file doesn't have.
+pub fn settings(file: RunFile, path: PathBuf, flags: &Flags, now: Timestamp) -> Result<Settings> {
+    Ok(Settings {
+        path,
+        pulls: pulls(&file, &flags.datasets, now)?,
+        connector: file.connector,
+        sink: file.sink,
+        tenants: file.tenants,
+        written_down: file.tenant.iter().map(Tenant::from).collect(),
+        narrowing: Narrowing { tenants: flags.tenants.clone(), regions: flags.regions.clone() },
+        concurrency: file.run.concurrency,
+    })
+}
+
+/// Returns which run file is meant: the flag's, else the environment's, else the one in this directory.
+///
+/// # Errors
+/// Where the variable is no text.
+pub fn run_file_path(flag: Option<&Path>, environment: &Environment) -> Result<PathBuf> {
+    if let Some(path) = flag {
+        return Ok(path.to_owned());
+    }
+    Ok(environment.get(env::CONFIG)?.map_or_else(|| PathBuf::from(DEFAULT_PATH), PathBuf::from))
+}
+
+/// Returns the key where the run file names a variable for it, and nothing where it is found elsewhere.
+///
+/// # Errors
+/// Where the variable is not set.
+pub fn key(connector: &ConnectorConfig, environment: &Environment) -> Result<Option<Secret>> {
+    let ConnectorConfig::Rapid7(config) = connector;
+    let KeyConfig::Env(name) = &config.key else { return Ok(None) };
+    match environment.get(name)? {
+        Some(text) => Ok(Some(Secret::new(text.trim()))),
+        None => Err(Error::new(ErrorKind::Config, format!("find the key: the environment variable {name} is not set"))
+            .with_hint(format!("put the key into {name}, or let the run file name a `file` or a `command` for it"))),
+    }
+}
+
+fn pulls(file: &RunFile, chosen: &[String], now: Timestamp) -> Result<Vec<Pull>> {
+    let named: Vec<&str> = file.dataset.iter().map(|entry| entry.name.as_str()).collect();
+    if let Some(unknown) = chosen.iter().find(|name| !named.contains(&name.as_str())) {
+        return Err(Error::new(ErrorKind::Usage, format!("choose the datasets: the run file does not name `{unknown}`"))
+            .with_hint(suggest::hint(unknown, &named, "datasets in the run file")));
+    }
+    let known = catalogue(&file.connector);
+    let mut pulls: BTreeMap<&str, Pull> = BTreeMap::new();
+    let wanted = |name: &String| chosen.is_empty() || chosen.contains(name);
+    for entry in file.dataset.iter().filter(|entry| wanted(&entry.name)) {
+        let Some(dataset) = known.iter().find(|dataset| dataset.name == entry.name) else { continue };
+        let since = entry.since.unwrap_or(Since::DEFAULT).before(now);
+        let since = since.map_err(|message| Error::new(ErrorKind::Config, format!("read {}: {message}", entry.name)))?;
+        let pull = pulls.entry(dataset.pull).or_insert_with(|| Pull { datasets: Vec::new(), since });
+        pull.datasets.push(dataset.clone());
+    }
+    Ok(pulls.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests;

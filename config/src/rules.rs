@@ -1,0 +1,170 @@
+//! What a run file must say beyond its shape: known datasets, nothing twice, a key that is named.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use connectors::ConnectorConfig;
+use connectors::rapid7::KeyConfig;
+use pipeline::{Error, ReadMode, Result, SystemClock};
+use sinks::SinkConfig;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::catalogue::catalogue;
+use crate::error::Source;
+use crate::run_file::RunFile;
+use crate::since::Since;
+use crate::suggest;
+
+/// Checks a parsed run file against the rules that no type can state.
+pub(crate) fn check(file: &RunFile, source: &Source) -> Result<()> {
+    let rules = Rules { file, spans: Spans::of(source.text()), source };
+    rules.connector()?;
+    rules.sink()?;
+    rules.datasets()?;
+    rules.pulls()?;
+    rules.tenants()
+}
+
+struct Rules<'a> {
+    file: &'a RunFile,
+    source: &'a Source,
+    spans: Spans<'a>,
+}
+
+impl Rules<'_> {
+    fn at(&self, path: &[&str], message: &str) -> Error {
+        self.source.error_at(self.spans.find(path), message)
+    }
+
+    fn connector(&self) -> Result<()> {
+        let ConnectorConfig::Rapid7(config) = &self.file.connector;
+        let place = ["connector", "rapid7", "key"];
+        let nothing = match &config.key {
+            KeyConfig::Env(name) => (!is_variable(name)).then_some("`env` does not have the name of a variable"),
+            KeyConfig::File(path) => path.as_os_str().is_empty().then_some("`file` names no file"),
+            KeyConfig::Command(words) => {
+                words.first().is_none_or(|word| word.trim().is_empty()).then_some("`command` names no program")
+            }
+        };
+        match nothing {
+            Some(message) => Err(self.at(&place, message).with_hint("say where the key is found: `key = { env = \"TENANTRY_KEY\" }`")),
+            None => Ok(()),
+        }
+    }
+
+    fn sink(&self) -> Result<()> {
+        let SinkConfig::Parquet(_) = &self.file.sink;
+        let Err(error) = self.file.sink.check() else { return Ok(()) };
+        let told = self.at(&["sink", "parquet", "url"], &error.chain());
+        Err(match error.hint() {
+            Some(hint) => told.with_hint(hint),
+            None => told,
+        })
+    }
+
+    fn datasets(&self) -> Result<()> {
+        if self.file.dataset.is_empty() {
+            return Err(self
+                .source
+                .error("it names no dataset")
+                .with_hint("add `[[dataset]]` with a `name`; `tenantry datasets` lists them"));
+        }
+        let known = catalogue(&self.file.connector);
+        let mut seen = BTreeMap::new();
+        for (index, entry) in self.file.dataset.iter().enumerate() {
+            let index = index.to_string();
+            let place = |key| ["dataset", &index, key];
+            let Some(dataset) = known.iter().find(|dataset| dataset.name == entry.name) else {
+                let names: Vec<&str> = known.iter().map(|dataset| dataset.name).collect();
+                return Err(self
+                    .at(&place("name"), &format!("unknown dataset `{}`", entry.name))
+                    .with_hint(suggest::hint(&entry.name, &names, "datasets")));
+            };
+            if seen.insert(&entry.name, ()).is_some() {
+                return Err(self.at(&place("name"), &format!("dataset `{}` is named twice", entry.name)));
+            }
+            if let Some(since) = entry.since {
+                self.since(since, dataset.mode, &place("since"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn since(&self, since: Since, mode: ReadMode, place: &[&str]) -> Result<()> {
+        if mode == ReadMode::Snapshot {
+            let message = "`since` has no effect here: this dataset is read as a whole every day";
+            return Err(self.at(place, message).with_hint("delete the line"));
+        }
+        let now = pipeline::Clock::now(&SystemClock);
+        since.before(now).map(drop).map_err(|message| self.at(place, &message))
+    }
+
+    /// Datasets that one reading fills begin at one instant.
+    fn pulls(&self) -> Result<()> {
+        let known = catalogue(&self.file.connector);
+        let mut begins = BTreeMap::new();
+        for (index, entry) in self.file.dataset.iter().enumerate() {
+            let Some(dataset) = known.iter().find(|dataset| dataset.name == entry.name) else { continue };
+            let (first, since) = begins.entry(dataset.pull).or_insert((&entry.name, entry.since));
+            if *since != entry.since {
+                let message = format!("`{}` is read together with `{first}`, so both must have the same `since`", entry.name);
+                return Err(self.at(&["dataset", &index.to_string()], &message));
+            }
+        }
+        Ok(())
+    }
+
+    fn tenants(&self) -> Result<()> {
+        let mut ids = BTreeMap::new();
+        for (index, tenant) in self.file.tenant.iter().enumerate() {
+            if ids.insert(&tenant.id, ()).is_some() {
+                let message = format!("tenant `{}` is written down twice", tenant.id);
+                return Err(self.at(&["tenant", &index.to_string(), "id"], &message));
+            }
+        }
+        let rules = &self.file.tenants;
+        for (key, patterns) in [("include", &rules.include), ("exclude", &rules.exclude)] {
+            for (index, pattern) in patterns.iter().enumerate() {
+                if patterns[..index].iter().any(|earlier| earlier.as_str() == pattern.as_str()) {
+                    let message = format!("`{pattern}` stands here twice");
+                    return Err(self.at(&["tenants", key, &index.to_string()], &message));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a text can be a variable's name; a key, which has dashes, is none and so is never printed as one.
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Where each value of a run file stands in its text.
+struct Spans<'a>(Option<Spanned<DeTable<'a>>>);
+
+impl<'a> Spans<'a> {
+    fn of(text: &'a str) -> Self {
+        Self(DeTable::parse(text).ok())
+    }
+
+    /// Returns the place of the value at a path of keys and indices, or of the nearest value around it.
+    fn find(&self, path: &[&str]) -> Option<Range<usize>> {
+        let (first, rest) = path.split_first()?;
+        let mut value = self.0.as_ref()?.get_ref().get(*first)?;
+        for step in rest {
+            let Some(inner) = inner(value.get_ref(), step) else { break };
+            value = inner;
+        }
+        Some(value.span())
+    }
+}
+
+fn inner<'v, 'a>(value: &'v DeValue<'a>, step: &str) -> Option<&'v Spanned<DeValue<'a>>> {
+    match value {
+        DeValue::Table(table) => table.get(step),
+        DeValue::Array(array) => array.get(step.parse::<usize>().ok()?),
+        _ => None,
+    }
+}

@@ -1,0 +1,149 @@
+//! Where a dataset begins: so long ago, or on a day.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use pipeline::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+/// A beginning in time, written as `90d` or as `2026-01-01`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// So long before the run.
+    Ago(Duration),
+    /// At the first instant of a day in UTC.
+    Day(NaiveDate),
+}
+
+impl Since {
+    /// Where a dataset begins that says nothing: far enough for a quarter's report, and no years of history
+    /// on the first night.
+    pub const DEFAULT: Self = Self::Ago(Duration::from_secs(90 * 24 * 60 * 60));
+
+    /// Returns the instant that is meant when it is `now`.
+    ///
+    /// # Errors
+    /// Where it lies in the future, or before any time that can be told.
+    pub fn before(self, now: Timestamp) -> Result<Timestamp, String> {
+        let instant = match self {
+            Self::Ago(span) => chrono::Duration::from_std(span).ok().and_then(|span| now.checked_sub_signed(span)),
+            Self::Day(day) => Some(day.and_time(chrono::NaiveTime::MIN).and_utc()),
+        };
+        match instant {
+            Some(instant) if instant < now => Ok(instant),
+            Some(_) => Err(format!("`{self}` lies in the future")),
+            None => Err(format!("`{self}` ago is before any time that can be told")),
+        }
+    }
+}
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ago(span) => write!(f, "{}", humantime::format_duration(*span)),
+            Self::Day(day) => write!(f, "{day}"),
+        }
+    }
+}
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if looks_like_a_day(text) {
+            return match text.parse() {
+                Ok(day) => Ok(Self::Day(day)),
+                Err(_) => Err(format!("`{text}` is no day of the calendar: write it as `2026-01-31`")),
+            };
+        }
+        match humantime::parse_duration(text) {
+            Ok(span) if span.is_zero() => Err("a span of zero reads nothing: write one such as `90d`".to_owned()),
+            Ok(span) => Ok(Self::Ago(span)),
+            Err(_) => Err(format!("`{text}` is neither a span such as `90d` or `12h` nor a day such as `2026-01-31`")),
+        }
+    }
+}
+
+fn looks_like_a_day(text: &str) -> bool {
+    text.contains('-') && text.starts_with(|first: char| first.is_ascii_digit())
+}
+
+impl<'de> Deserialize<'de> for Since {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SinceVisitor)
+    }
+}
+
+struct SinceVisitor;
+
+impl<'de> Visitor<'de> for SinceVisitor {
+    type Value = Since;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a span such as \"90d\" or a day such as \"2026-01-31\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Since, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    /// A day without quotes is TOML's own date, which arrives as a map.
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Since, A::Error> {
+        let date = toml::value::Datetime::deserialize(MapAccessDeserializer::new(map))?;
+        date.to_string().parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Since {
+    fn schema_name() -> Cow<'static, str> {
+        "Since".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A span before now such as `90d` or `12h`, or a day such as `2026-01-31`.",
+            "examples": ["90d", "2026-01-31"],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let now = "2026-11-24T12:00:00Z".parse::<Timestamp>().expect("a fixed instant");
+        let instant = text.parse::<Since>().and_then(|since| since.before(now)).map(|at| at.to_rfc3339());
+        match (&instant, expected) {
+            (Ok(at), Ok(expected)) => assert_eq!(at, expected, "{text}"),
+            (Err(error), Err(part)) => assert!(error.contains(part), "{text}: {error}"),
+            _ => panic!("{text}: {instant:?}, but {expected:?} was expected"),
+        }
+    }
+
+    #[test]
+    fn a_beginning_is_a_span_or_a_day() {
+        check("90d", Ok("2026-08-26T12:00:00+00:00"));
+        check("1h 30m", Ok("2026-11-24T10:30:00+00:00"));
+        check("2026-01-31", Ok("2026-01-31T00:00:00+00:00"));
+        check("2024-02-29", Ok("2024-02-29T00:00:00+00:00"));
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_a_reason() {
+        check("2026-02-29", Err("no day of the calendar"));
+        check("2026-13-01", Err("no day of the calendar"));
+        check("2026-11-25", Err("future"));
+        check("0s", Err("zero"));
+        check("-90d", Err("neither"));
+        check("ninety days", Err("neither"));
+        check("", Err("neither"));
+        check("9999999999d", Err("before any time"));
+    }
+}
