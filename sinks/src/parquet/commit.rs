@@ -1,0 +1,218 @@
+//! One commit, step by step, as the module's opening says.
+
+use std::path::{Path, PathBuf};
+
+use pipeline::{Commit, Error, ErrorKind, Result};
+use uuid::Uuid;
+
+use super::history;
+use super::layout::{self, Layout};
+use super::record::{Record, Sealed};
+use super::recover::{Intent, remove_files};
+use super::run::OpenRun;
+use super::store::{Store, failed, folder_of};
+
+/// Makes a partition's files and its checkpoint visible: both or neither.
+pub(super) fn commit(layout: &Layout, store: &Store, run: &OpenRun, commit: &Commit) -> Result<()> {
+    let id = check(run, commit)?;
+    match previous(layout, commit)? {
+        Previous::Fits(previous) => {
+            let attempt = Attempt { layout, store, run, commit, id, previous };
+            attempt.carry_out()
+        }
+        Previous::Done => Ok(()),
+        Previous::Stale => {
+            remove_temporaries(layout, store, commit);
+            Err(stale(commit))
+        }
+    }
+}
+
+/// Returns a name for the next partition's files that no other run, before or after, will choose.
+pub(super) fn new_id() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+/// Returns the commit's name, if each of its files is one that this partition's writer may have closed.
+fn check(run: &OpenRun, commit: &Commit) -> Result<String> {
+    let bug = |why: String| Error::new(ErrorKind::Bug, format!("commit a partition: {why}"));
+    if commit.run_id != run.id {
+        return Err(bug(format!("run {} is not the one that prepared the lake", commit.run_id)));
+    }
+    let Some(first) = commit.files.first() else { return Ok(new_id()) };
+    let (id, _) =
+        layout::parse_data_name(&first.path).ok_or_else(|| bug(format!("{} is no data file", first.path)))?;
+    for (at, file) in commit.files.iter().enumerate() {
+        let number = layout::parse_data_name(&file.path).map(|(_, number)| number).unwrap_or_default();
+        if file.path != layout::data_path(&commit.partition, &file.dataset, id, number)? {
+            return Err(bug(format!("{} is not a place of this partition's {}", file.path, file.dataset)));
+        }
+        if commit.files[..at].iter().any(|other| other.path == file.path) {
+            return Err(bug(format!("{} is named twice", file.path)));
+        }
+    }
+    Ok(id.to_owned())
+}
+
+/// What stands before a commit.
+enum Previous {
+    /// Its `from` is the checkpoint; with the record that says so.
+    Fits(Option<Box<Sealed>>),
+    /// This very commit is there already.
+    Done,
+    /// Its `from` is not the checkpoint.
+    Stale,
+}
+
+fn previous(layout: &Layout, commit: &Commit) -> Result<Previous> {
+    let (tenant, pull, from) = (&commit.partition.tenant.id, commit.partition.pull(), commit.from);
+    if let Some(next) = history::read(layout, tenant, pull, from.sequence + 1)? {
+        return Ok(if next.record.is_of(commit) { Previous::Done } else { Previous::Stale });
+    }
+    if from.sequence == 0 {
+        return Ok(if from.through.is_none() { Previous::Fits(None) } else { Previous::Stale });
+    }
+    let previous = history::read(layout, tenant, pull, from.sequence)?;
+    Ok(match previous {
+        Some(previous) if previous.record.to == from => Previous::Fits(Some(Box::new(previous))),
+        _ => Previous::Stale,
+    })
+}
+
+fn stale(commit: &Commit) -> Error {
+    let pull = commit.partition.pull();
+    // Only this tenant's pull is concerned, so the kind is one that lets the others go on.
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("commit {pull}: another run committed it first, so nothing of this one was kept"),
+    )
+    .with_context("tenant", commit.partition.tenant.id.as_str())
+    .with_context("sequence", commit.from.sequence.to_string())
+    .with_hint("let one run at a time write a tenant, and run again: it goes on where the other one ended")
+}
+
+/// Removes the files of a commit that was refused before any was moved; what stays is cleared with the run.
+fn remove_temporaries(layout: &Layout, store: &Store, commit: &Commit) {
+    let folder = layout.temporary(&commit.run_id);
+    for file in &commit.files {
+        store.remove_file(&temporary(&folder, &file.path)).ok();
+    }
+}
+
+fn temporary(folder: &Path, path: &str) -> PathBuf {
+    folder.join(path.rsplit('/').next().unwrap_or(path))
+}
+
+/// A commit under way.
+struct Attempt<'a> {
+    layout: &'a Layout,
+    store: &'a Store,
+    run: &'a OpenRun,
+    commit: &'a Commit,
+    id: String,
+    previous: Option<Box<Sealed>>,
+}
+
+/// How an attempt ended that met no error.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    Committed,
+    Refused,
+}
+
+impl Attempt<'_> {
+    fn carry_out(&self) -> Result<()> {
+        let intent = self.layout.intent(&self.run.id, &self.id);
+        if self.commit.files.is_empty() {
+            return if self.put_record()? == Ended::Committed { Ok(()) } else { Err(stale(self.commit)) };
+        }
+        let ended = self.declare(&intent).and_then(|()| self.move_files()).and_then(|()| self.put_record());
+        match ended {
+            Ok(Ended::Committed) => {
+                // One that stays behind does no harm: its record says that it was carried out.
+                self.store.remove_file(&intent).ok();
+                Ok(())
+            }
+            Ok(Ended::Refused) => self.take_back(&intent).and(Err(stale(self.commit))),
+            Err(error) => {
+                // The record decides. Where it is there, or cannot be looked for, the files stay: deleting
+                // committed ones would be worse, and the next run settles it by the intent.
+                if self.is_absent() {
+                    self.take_back(&intent).ok();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn declare(&self, intent: &Path) -> Result<()> {
+        let partition = &self.commit.partition;
+        let files = self.commit.files.iter().map(|file| file.path.clone()).collect();
+        let sequence = self.commit.from.sequence + 1;
+        let content = Intent::new(&self.id, partition.tenant.id.clone(), partition.pull(), sequence, files);
+        let text = serde_json::to_vec(&content).expect("an intent is plain data");
+        self.store
+            .write(intent, &text)
+            .and_then(|()| self.store.files().sync_dir(folder_of(intent)))
+            .map_err(|error| failed("declare a commit", intent, error))
+    }
+
+    fn move_files(&self) -> Result<()> {
+        let temporaries = self.layout.temporary(&self.run.id);
+        let mut folders: Vec<PathBuf> = Vec::new();
+        for file in &self.commit.files {
+            let path = self.layout.file(&file.path);
+            let folder = folder_of(&path);
+            if !folders.iter().any(|known| known == folder) {
+                self.store
+                    .create_dirs(folder)
+                    .map_err(|error| failed("create a folder of the lake", folder, error))?;
+                folders.push(folder.to_owned());
+            }
+            let moved = self.store.files().rename(&temporary(&temporaries, &file.path), &path);
+            moved.map_err(|error| failed("move a data file to its place", &path, error))?;
+        }
+        for folder in &folders {
+            let synced = self.store.files().sync_dir(folder);
+            synced.map_err(|error| failed("make a folder of the lake durable", folder, error))?;
+        }
+        Ok(())
+    }
+
+    fn put_record(&self) -> Result<Ended> {
+        let path = self.record_path()?;
+        let folder = folder_of(&path);
+        let record = Record::new(self.commit, &self.id, self.previous.as_deref());
+        let temporary = self.layout.temporary(&self.run.id).join(format!("{}.json", self.id));
+        let put = self
+            .store
+            .create_dirs(folder)
+            .and_then(|()| self.store.put_if_absent(&temporary, &path, &record.seal()))
+            .map_err(|error| failed("write the commit record", &path, error))?;
+        if !put && self.is_absent() {
+            return Ok(Ended::Refused);
+        }
+        let synced = self.store.files().sync_dir(folder);
+        synced.map_err(|error| failed("make the commit record durable", folder, error))?;
+        Ok(Ended::Committed)
+    }
+
+    /// Returns whether it is certain that the record of this commit is not there.
+    fn is_absent(&self) -> bool {
+        let partition = &self.commit.partition;
+        let found =
+            history::read(self.layout, &partition.tenant.id, partition.pull(), self.commit.from.sequence + 1);
+        found.is_ok_and(|found| found.is_none_or(|sealed| sealed.record.commit != self.id))
+    }
+
+    fn take_back(&self, intent: &Path) -> Result<()> {
+        remove_files(self.layout, self.store, self.commit.files.iter().map(|file| file.path.as_str()))?;
+        remove_temporaries(self.layout, self.store, self.commit);
+        self.store.remove_file(intent).map_err(|error| failed("remove an intent", intent, error))
+    }
+
+    fn record_path(&self) -> Result<PathBuf> {
+        let partition = &self.commit.partition;
+        self.layout.record(&partition.tenant.id, partition.pull(), self.commit.from.sequence + 1)
+    }
+}

@@ -1,0 +1,53 @@
+//! A lake of Parquet files on a local file system.
+//!
+//! ```text
+//! <root>/<dataset>/region=eu/organization_id=<id>/date=2026-11-23/<commit>-<n>.parquet
+//! <root>/_rejects/region=eu/organization_id=<id>/date=2026-11-23/<commit>-<n>.parquet
+//! <root>/_tenantry/commits/<id>/<pull>/0000000001.json   what is committed: the only truth about it
+//!                  pending/<run>/lock                    held while the run lives
+//!                  pending/<run>/<commit>.json           an intent: the files that a commit is about to move
+//!                  tmp/<run>/                            files being written
+//!                  tenants.json  runs/<run>.json         the registry of tenants, what each run came to
+//! ```
+//!
+//! # How a commit becomes visible
+//!
+//! 1. A writer writes below `tmp/<run>`, where no reader looks. Closing a file makes its bytes durable.
+//! 2. The intent is written: it names the folder's new files before any of them is there.
+//! 3. Each file is renamed to its place: a reader sees a whole file or none. The folders are made durable.
+//! 4. The commit record is put under the next sequence number of the tenant's pull by linking a finished
+//!    file, which fails if the name is taken. That one step moves the checkpoint: before it, nothing is
+//!    committed; after it, everything is. Who comes second is refused, and its files are taken back.
+//! 5. The intent is removed.
+//!
+//! A run that dies between two steps leaves its intent and releases its lock. The next run that
+//! prepares finds the lock free, and for each intent without its record it deletes the files that the
+//! intent names. It looks at nothing else: the cost does not grow with the lake. A run that lives is
+//! never touched, so several may write to one lake at once.
+//!
+//! Between steps 3 and 4, which is a moment, a reader that globs the tree can see files that are not yet
+//! committed. They hold true records of their tenant, and are gone again if the commit is refused.
+
+mod commit;
+mod config;
+mod history;
+mod layout;
+mod memory;
+mod properties;
+mod record;
+mod recover;
+mod registry;
+mod rolling;
+mod run;
+mod sink;
+mod store;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod writer;
+
+pub use config::{ByteSize, CompressionLevel, Config};
+pub use layout::is_foreign;
+pub use registry::{Changes, KnownTenant, Moved, Registry, Renamed, Seen};
+pub use sink::ParquetSink;
+pub use verify::{Finding, FindingKind, VerifyProgress, VerifyReport, verify};

@@ -1,0 +1,138 @@
+//! The record of a commit, as it stands in the lake.
+//!
+//! A record ends with the hash of its own text and holds that of the record before it: one that was edited
+//! or exchanged afterwards is noticed.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use pipeline::{Checkpoint, Commit, DataFile, Receipt, Region, TenantId, Timestamp, Window};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::rolling::hex;
+
+/// The version written into new records.
+pub(super) const SCHEMA_VERSION: u32 = 1;
+
+/// What one commit made visible.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) schema_version: u32,
+    pub(super) commit: String,
+    pub(super) run_id: String,
+    pub(super) organization_id: TenantId,
+    pub(super) region: Region,
+    pub(super) pull: String,
+    pub(super) date: NaiveDate,
+    pub(super) window: Option<Window>,
+    pub(super) from: Checkpoint,
+    pub(super) to: Checkpoint,
+    pub(super) files: Vec<DataFile>,
+    pub(super) receipts: Vec<Receipt>,
+    /// Datasets of the pull that this commit did not read, and the sequence of the commit that last did.
+    pub(super) earlier: BTreeMap<String, u64>,
+    /// When the reading ended, as the receipts say.
+    pub(super) committed_at: Timestamp,
+    /// The version of the program.
+    pub(super) version: String,
+    /// The hash of the record before this one.
+    pub(super) previous: Option<String>,
+}
+
+/// A record and the hash of its text.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sealed {
+    pub(super) record: Record,
+    pub(super) sha256: String,
+}
+
+/// Why a text is not a record.
+#[derive(Debug, PartialEq)]
+pub(super) enum Flaw {
+    /// It is no JSON of a record's shape.
+    Unreadable(String),
+    /// Its hash is not that of its text.
+    Edited,
+    /// A version of the program wrote it that this one does not know.
+    Version(u64),
+}
+
+const SEAL: &str = ",\"sha256\":\"";
+
+impl Record {
+    /// Returns the record of a commit that follows another.
+    pub(super) fn new(commit: &Commit, id: &str, previous: Option<&Sealed>) -> Self {
+        let partition = &commit.partition;
+        let finished = commit.receipts.iter().map(|receipt| receipt.finished_at).max();
+        Self {
+            schema_version: SCHEMA_VERSION,
+            commit: id.to_owned(),
+            run_id: commit.run_id.clone(),
+            organization_id: partition.tenant.id.clone(),
+            region: partition.region.clone(),
+            pull: partition.pull().to_owned(),
+            date: partition.date,
+            window: partition.window,
+            from: commit.from,
+            to: Checkpoint { sequence: commit.from.sequence + 1, through: Some(commit.through) },
+            files: commit.files.clone(),
+            receipts: commit.receipts.clone(),
+            earlier: earlier(commit, previous),
+            committed_at: finished.unwrap_or(commit.through),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            previous: previous.map(|sealed| sealed.sha256.clone()),
+        }
+    }
+
+    /// Returns whether the record is what this commit would write.
+    pub(super) fn is_of(&self, commit: &Commit) -> bool {
+        self.run_id == commit.run_id
+            && self.files == commit.files
+            && self.from == commit.from
+            && self.to.through == Some(commit.through)
+            && self.receipts == commit.receipts
+    }
+
+    /// Returns the text of the record, sealed with its hash.
+    pub(super) fn seal(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec(self).expect("a record has no map with keys other than strings");
+        text.pop();
+        let hash = hex(Sha256::new().chain_update(&text));
+        text.extend_from_slice(format!("{SEAL}{hash}\"}}\n").as_bytes());
+        text
+    }
+}
+
+impl Sealed {
+    /// Reads a sealed record.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, Flaw> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema_version: u64,
+        }
+        let version: Version =
+            serde_json::from_slice(text).map_err(|error| Flaw::Unreadable(error.to_string()))?;
+        if version.schema_version != u64::from(SCHEMA_VERSION) {
+            return Err(Flaw::Version(version.schema_version));
+        }
+        // The hash is over the text and not over its values, so that it stays true whatever is added to the shape.
+        let tail = SEAL.len() + 64 + "\"}\n".len();
+        let (body, seal) = text.split_at(text.len().saturating_sub(tail));
+        let hash = hex(Sha256::new().chain_update(body));
+        if seal != format!("{SEAL}{hash}\"}}\n").as_bytes() {
+            return Err(Flaw::Edited);
+        }
+        let record = serde_json::from_slice(text).map_err(|error| Flaw::Unreadable(error.to_string()))?;
+        Ok(Self { record, sha256: hash })
+    }
+}
+
+fn earlier(commit: &Commit, previous: Option<&Sealed>) -> BTreeMap<String, u64> {
+    let Some(Sealed { record, .. }) = previous else { return BTreeMap::new() };
+    let of_previous = record.receipts.iter().map(|receipt| (receipt.dataset.clone(), record.to.sequence));
+    let mut earlier = record.earlier.clone();
+    earlier.extend(of_previous);
+    earlier.retain(|dataset, _| !commit.receipts.iter().any(|receipt| receipt.dataset == *dataset));
+    earlier
+}

@@ -1,0 +1,229 @@
+//! Encodes one dataset's records of a partition into files, each closed when it is large enough.
+//!
+//! All of this blocks and runs off the async threads.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use pipeline::{DataFile, Dataset, Error, ErrorKind, Partition, Result};
+use sha2::{Digest, Sha256};
+
+use super::config::Config;
+use super::layout;
+use super::memory::{Memory, Share};
+use super::properties::{self, properties};
+use super::store::{NewFile, Store, failed};
+
+/// The most that is encoded at one go, so that the bounds are looked at often enough.
+const PIECE: usize = 4 << 20;
+
+/// What all files of one partition share.
+pub(super) struct Target {
+    pub(super) store: Store,
+    pub(super) memory: Arc<Memory>,
+    pub(super) config: Config,
+    pub(super) partition: Partition,
+    pub(super) run_id: String,
+    pub(super) commit: String,
+    /// The run's folder for files nobody committed.
+    pub(super) temporary: PathBuf,
+}
+
+/// The files of one dataset: closed ones, and the one being written.
+pub(super) struct Rolling {
+    target: Arc<Target>,
+    dataset: Dataset,
+    open: Option<OpenFile>,
+    closed: Vec<DataFile>,
+}
+
+impl Rolling {
+    pub(super) fn new(target: Arc<Target>, dataset: Dataset) -> Self {
+        Self { target, dataset, open: None, closed: Vec::new() }
+    }
+
+    /// Encodes records; `number` gives each new file of the partition a number of its own.
+    pub(super) fn write(&mut self, records: &RecordBatch, number: &mut u32) -> Result<()> {
+        let rows = records.num_rows();
+        let step = (rows * PIECE / records.get_array_memory_size().max(1)).clamp(1, rows.max(1));
+        for start in (0..rows).step_by(step) {
+            self.write_piece(&records.slice(start, step.min(rows - start)), number)?;
+        }
+        Ok(())
+    }
+
+    fn write_piece(&mut self, piece: &RecordBatch, number: &mut u32) -> Result<()> {
+        let mut file = match self.open.take() {
+            Some(file) => file,
+            None => {
+                *number += 1;
+                OpenFile::create(&self.target, &self.dataset, piece, *number)?
+            }
+        };
+        file.write(piece, &self.target)?;
+        if file.expected_size() >= self.target.config.target_file_size.bytes() {
+            self.closed.push(file.close(&self.target, &self.dataset)?);
+        } else {
+            self.open = Some(file);
+        }
+        Ok(())
+    }
+
+    /// Closes the file being written.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        if let Some(file) = self.open.take() {
+            self.closed.push(file.close(&self.target, &self.dataset)?);
+        }
+        Ok(())
+    }
+
+    /// Hands the closed files over: from now on they are kept until the run ends.
+    pub(super) fn take(&mut self) -> Vec<DataFile> {
+        std::mem::take(&mut self.closed)
+    }
+}
+
+impl Drop for Rolling {
+    /// Removes what was closed and will never be committed.
+    fn drop(&mut self) {
+        for file in &self.closed {
+            let name = file.path.rsplit('/').next().unwrap_or_default();
+            self.target.store.remove_file(&self.target.temporary.join(name)).ok();
+        }
+    }
+}
+
+/// A file being written; removed when it is dropped before it is closed.
+struct OpenFile {
+    writer: ArrowWriter<HashedFile>,
+    share: Share,
+    number: u32,
+    rows: u64,
+    guard: Guard,
+}
+
+struct Guard {
+    path: PathBuf,
+    store: Store,
+    keep: bool,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !self.keep {
+            self.store.remove_file(&self.path).ok();
+        }
+    }
+}
+
+impl OpenFile {
+    fn create(target: &Target, dataset: &Dataset, first: &RecordBatch, number: u32) -> Result<Self> {
+        let path = target.temporary.join(layout::data_name(&target.commit, number));
+        let file =
+            target.store.files().create(&path).map_err(|error| failed("create a data file", &path, error))?;
+        let guard = Guard { path, store: target.store.clone(), keep: false };
+        let schema = first.schema();
+        let properties = properties(dataset, &schema, target.config.compression, about(target, dataset));
+        // Other readers shall see plain strings and not what this program held in memory.
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(HashedFile::new(file), schema, options)
+            .map_err(|error| guard.failed(error))?;
+        Ok(Self { writer, share: target.memory.share(), number, rows: 0, guard })
+    }
+
+    fn write(&mut self, piece: &RecordBatch, target: &Target) -> Result<()> {
+        self.writer.write(piece).map_err(|error| self.guard.failed(error))?;
+        self.rows += piece.num_rows() as u64;
+        let held = self.writer.memory_size();
+        self.share.hold(held);
+        if held >= target.config.row_group_size.as_usize() || self.share.is_too_large() {
+            self.writer.flush().map_err(|error| self.guard.failed(error))?;
+            self.share.hold(0);
+        }
+        Ok(())
+    }
+
+    fn expected_size(&self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+
+    fn close(mut self, target: &Target, dataset: &Dataset) -> Result<DataFile> {
+        self.writer.finish().map_err(|error| self.guard.failed(error))?;
+        let file = self.writer.inner_mut();
+        file.file.sync().map_err(|error| failed("make a data file durable", &self.guard.path, error))?;
+        let data = DataFile {
+            dataset: dataset.name.to_owned(),
+            path: layout::data_path(&target.partition, dataset.name, &target.commit, self.number)?,
+            rows: self.rows,
+            bytes: file.bytes,
+            sha256: hex(file.hash.clone()),
+        };
+        self.guard.keep = true;
+        Ok(data)
+    }
+}
+
+impl Guard {
+    fn failed(&self, error: ParquetError) -> Error {
+        match error {
+            ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+                Ok(error) => failed("write a data file", &self.path, *error),
+                Err(cause) => Error::new(ErrorKind::Bug, "encode a data file").with_source(cause),
+            },
+            error => Error::new(ErrorKind::Bug, "encode a data file").with_source(error),
+        }
+    }
+}
+
+fn about(target: &Target, dataset: &Dataset) -> Vec<KeyValue> {
+    [
+        (properties::DATASET_KEY, dataset.name),
+        (properties::TENANT_KEY, target.partition.tenant.id.as_str()),
+        (properties::RUN_KEY, &target.run_id),
+        (properties::COMMIT_KEY, &target.commit),
+        (properties::VERSION_KEY, properties::SCHEMA_VERSION),
+    ]
+    .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Hashes and counts what goes into a file.
+struct HashedFile {
+    file: Box<dyn NewFile>,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl HashedFile {
+    fn new(file: Box<dyn NewFile>) -> Self {
+        Self { file, hash: Sha256::new(), bytes: 0 }
+    }
+}
+
+impl Write for HashedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Returns a hash in hexadecimal digits.
+pub(super) fn hex(hash: Sha256) -> String {
+    use std::fmt::Write;
+    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes every text");
+        text
+    })
+}

@@ -1,0 +1,81 @@
+//! A run that may write: its lock says that it lives, its folders hold what is not committed.
+
+use std::fs::TryLockError;
+use std::io;
+use std::path::Path;
+
+use pipeline::{Error, ErrorKind, Result};
+
+use super::layout::Layout;
+use super::recover;
+use super::store::{Store, failed};
+
+/// An open run of this process; its lock is released by dropping it, or by the process's death.
+pub(super) struct OpenRun {
+    pub(super) id: String,
+    layout: Layout,
+    store: Store,
+    _lock: fs_err::File,
+}
+
+impl OpenRun {
+    /// Proves that the lake can be written, registers the run, and clears what dead runs left.
+    pub(super) fn begin(layout: &Layout, store: &Store, run_id: &str) -> Result<Self> {
+        let refused = |path: &Path, error| failed("prepare the lake", path, error);
+        for folder in [layout.root().to_owned(), layout.own(), layout.all_pending(), layout.all_temporary()] {
+            store.create_dirs(&folder).map_err(|error| refused(&folder, error))?;
+        }
+        // One at a time: nobody may take a run for dead that has its folder and not yet its lock.
+        let turn = layout.prepare_lock();
+        let turn_file = lock_file(&turn).and_then(|file| file.lock().map(|()| file));
+        let _turn = turn_file.map_err(|error| refused(&turn, error))?;
+        let lock = register(layout, store, run_id)?;
+        let run = Self { id: run_id.to_owned(), layout: layout.clone(), store: store.clone(), _lock: lock };
+        recover::clear_dead_runs(layout, store, run_id)?;
+        let temporary = layout.temporary(run_id);
+        store.create_dirs(&temporary).map_err(|error| refused(&temporary, error))?;
+        probe(store, &temporary).map_err(|error| refused(&temporary, error))?;
+        Ok(run)
+    }
+}
+
+impl Drop for OpenRun {
+    /// Leaves nothing behind, unless a commit stopped half-way: then the next run needs its intent.
+    fn drop(&mut self) {
+        let pending = self.layout.pending(&self.id);
+        self.store.remove_dir_all(&self.layout.temporary(&self.id)).ok();
+        if recover::intents(&self.layout, &self.id).is_ok_and(|intents| intents.is_empty()) {
+            self.store.remove_dir_all(&pending).ok();
+        }
+    }
+}
+
+fn register(layout: &Layout, store: &Store, run_id: &str) -> Result<fs_err::File> {
+    let path = layout.run_lock(run_id);
+    let pending = layout.pending(run_id);
+    store.create_dirs(&pending).map_err(|error| failed("register the run", &pending, error))?;
+    let file = lock_file(&path).map_err(|error| failed("register the run", &path, error))?;
+    match file.try_lock() {
+        Ok(()) => {
+            recover::clear(layout, store, run_id, recover::Keep::Folder)?;
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(ErrorKind::Sink, format!("register the run {run_id}: it is already running"))
+                .with_hint("wait until it has ended, or start another run"))
+        }
+        Err(TryLockError::Error(error)) => Err(failed("register the run", &path, error)),
+    }
+}
+
+pub(super) fn lock_file(path: &Path) -> io::Result<fs_err::File> {
+    fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(path)
+}
+
+/// Tries the three operations that a commit is made of.
+fn probe(store: &Store, folder: &Path) -> io::Result<()> {
+    let (first, second) = (folder.join("probe"), folder.join("probe-link"));
+    let free = store.put_if_absent(&first, &second, b"probe")?;
+    debug_assert!(free, "the folder is new");
+    store.remove_file(&second)
+}

@@ -1,0 +1,149 @@
+//! The lake as a sink: what the run calls.
+
+use std::sync::{Arc, Mutex};
+use std::thread::available_parallelism;
+
+use async_trait::async_trait;
+use pipeline::run::RunSummary;
+use pipeline::{
+    Checkpoint, Commit, Error, ErrorKind, Partition, Receipt, Result, Sink, Tenant, TenantId, Writer,
+};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use super::config::Config;
+use super::layout::{self, Layout};
+use super::memory::Memory;
+use super::registry::Registry;
+use super::rolling::Target;
+use super::run::OpenRun;
+use super::store::{Disk, Files, Store, failed};
+use super::writer::{ParquetWriter, Permits, closing, panicked};
+use super::{commit, history};
+
+/// Commits that wait for the disk at once: they share its work, and each holds a thread.
+const DISK_TASKS: usize = 64;
+
+/// A lake of Parquet files on a local file system.
+pub struct ParquetSink {
+    lake: Lake,
+    config: Config,
+    pub(super) memory: Arc<Memory>,
+    permits: Permits,
+    run: Mutex<Option<Arc<OpenRun>>>,
+}
+
+#[derive(Clone)]
+struct Lake {
+    layout: Layout,
+    store: Store,
+}
+
+impl ParquetSink {
+    /// Opens a lake; touches nothing yet.
+    ///
+    /// # Errors
+    /// Where the settings name no folder of this machine.
+    pub fn open(config: &Config) -> Result<Self> {
+        Self::with_files(config, Arc::new(Disk))
+    }
+
+    pub(super) fn with_files(config: &Config, files: Arc<dyn Files>) -> Result<Self> {
+        let lake = Lake { layout: Layout::new(config.root()?), store: Store::new(files) };
+        let cores = available_parallelism().map_or(1, usize::from);
+        let permits =
+            Permits { encode: Arc::new(Semaphore::new(cores)), disk: Arc::new(Semaphore::new(DISK_TASKS)) };
+        let memory = Memory::new(config.memory.as_usize());
+        Ok(Self { lake, config: config.clone(), memory, permits, run: Mutex::new(None) })
+    }
+
+    fn open_run(&self) -> Result<Arc<OpenRun>> {
+        let run = self.run.lock().expect("no holder panics").clone();
+        run.ok_or_else(|| Error::new(ErrorKind::Bug, "write to a lake that was not prepared"))
+    }
+
+    /// Does what waits for the disk off the async threads.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Lake) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit = self.permits.disk.clone().acquire_owned().await.map_err(closing)?;
+        let lake = self.lake.clone();
+        let task = spawn_blocking(move || {
+            let _permit = permit;
+            work(&lake)
+        });
+        task.await.map_err(panicked)?
+    }
+}
+
+#[async_trait]
+impl Sink for ParquetSink {
+    async fn prepare(&self, run_id: &str) -> Result<()> {
+        let run_id = layout::run_id(run_id)?.to_owned();
+        if self.run.lock().expect("no holder panics").as_ref().is_some_and(|run| run.id == run_id) {
+            return Ok(());
+        }
+        let run = self.on_disk(move |lake| OpenRun::begin(&lake.layout, &lake.store, &run_id)).await?;
+        *self.run.lock().expect("no holder panics") = Some(Arc::new(run));
+        Ok(())
+    }
+
+    async fn checkpoint(&self, tenant: &TenantId, pull: &str) -> Result<Checkpoint> {
+        let (tenant, pull) = (tenant.clone(), pull.to_owned());
+        self.on_disk(move |lake| history::checkpoint(&lake.layout, &tenant, &pull)).await
+    }
+
+    async fn writer(&self, partition: &Partition) -> Result<Box<dyn Writer>> {
+        let run = self.open_run()?;
+        let target = Target {
+            store: self.lake.store.clone(),
+            memory: self.memory.clone(),
+            config: self.config.clone(),
+            partition: partition.clone(),
+            run_id: run.id.clone(),
+            commit: commit::new_id(),
+            temporary: self.lake.layout.temporary(&run.id),
+        };
+        Ok(Box::new(ParquetWriter::new(target, self.permits.clone(), run)))
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<()> {
+        let run = self.open_run()?;
+        self.on_disk(move |lake| commit::commit(&lake.layout, &lake.store, &run, &commit)).await
+    }
+
+    async fn record_tenants(&self, tenants: &[Tenant]) -> Result<()> {
+        let (run, tenants) = (self.open_run()?, tenants.to_vec());
+        self.on_disk(move |lake| {
+            let mut registry = Registry::read(lake.layout.root())?;
+            registry.take_over(&tenants, &run.id);
+            let text = serde_json::to_vec_pretty(&registry).expect("a registry is plain data");
+            let (temporary, path) =
+                (lake.layout.temporary(&run.id).join("tenants.json"), lake.layout.registry());
+            let replaced = lake.store.replace(&temporary, &path, &text);
+            replaced.map_err(|error| failed("keep the registry of tenants", path, error))
+        })
+        .await
+    }
+
+    async fn record_run(&self, summary: &RunSummary) -> Result<()> {
+        let run = self.open_run()?;
+        let name = format!("{}.json", layout::run_id(&summary.run_id)?);
+        let text = serde_json::to_vec_pretty(summary)
+            .map_err(|error| Error::new(ErrorKind::Bug, "lay out the run's summary").with_source(error))?;
+        self.on_disk(move |lake| {
+            let path = lake.layout.runs().join(&name);
+            // The prefix keeps it apart from what commits put there.
+            let temporary = lake.layout.temporary(&run.id).join(format!("run-{name}"));
+            let kept = lake.store.create_dirs(&lake.layout.runs());
+            let kept = kept.and_then(|()| lake.store.replace(&temporary, &path, &text));
+            kept.map_err(|error| failed("keep what the run came to", path, error))
+        })
+        .await
+    }
+
+    async fn receipts(&self) -> Result<Vec<Receipt>> {
+        self.on_disk(|lake| history::receipts(&lake.layout)).await
+    }
+}

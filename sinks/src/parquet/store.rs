@@ -1,0 +1,196 @@
+//! The few operations on files that a commit is made of, and what a failure of one says to the operator.
+//!
+//! Everything that changes the lake goes through [`Files`], so that a test can make any single step fail or
+//! be the last one before a crash.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pipeline::{Error, ErrorKind};
+
+/// The changes that are made to a file system.
+pub(super) trait Files: Send + Sync {
+    /// Creates a file that is not there yet.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn NewFile>>;
+    /// Creates one folder in a folder that is there.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a folder durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Moves a file, over one that may be there.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name; fails if that name is taken.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes a folder and everything in it.
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
+}
+
+/// A file being written.
+pub(super) trait NewFile: Write + Send {
+    /// Makes its bytes durable.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// The machine's own file system.
+pub(super) struct Disk;
+
+impl Files for Disk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn NewFile>> {
+        Ok(Box::new(fs_err::File::create_new(path)?))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs_err::create_dir(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        fs_err::File::open(path)?.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs_err::rename(from, to)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs_err::hard_link(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs_err::remove_file(path)
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        fs_err::remove_dir_all(path)
+    }
+}
+
+impl NewFile for fs_err::File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_all()
+    }
+}
+
+/// What commits, writers and the registry do with files.
+#[derive(Clone)]
+pub(super) struct Store(Arc<dyn Files>);
+
+impl Store {
+    pub(super) fn new(files: Arc<dyn Files>) -> Self {
+        Self(files)
+    }
+
+    pub(super) fn files(&self) -> &dyn Files {
+        self.0.as_ref()
+    }
+
+    /// Writes a whole file whose bytes are durable; its name is, once its folder is synced.
+    ///
+    /// What could not be written whole is removed again.
+    pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = self.0.create(path)?;
+        file.write_all(bytes).and_then(|()| file.sync()).inspect_err(|_| {
+            self.0.remove_file(path).ok();
+        })
+    }
+
+    /// Puts a file in its place, durably, unless the name is taken; returns whether it was free.
+    ///
+    /// `temporary` is in the same file system and not there yet; it is removed again.
+    pub(super) fn put_if_absent(&self, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<bool> {
+        self.write(temporary, bytes)?;
+        let put = match self.0.hard_link(temporary, path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        };
+        // What stays behind is cleared with the run's folder.
+        self.0.remove_file(temporary).ok();
+        put
+    }
+
+    /// Replaces a file, durably: a reader sees the old or the new one.
+    pub(super) fn replace(&self, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.write(temporary, bytes)?;
+        self.0.rename(temporary, path)?;
+        self.0.sync_dir(folder_of(path))
+    }
+
+    /// Creates a folder and those above it where they are missing, durably.
+    pub(super) fn create_dirs(&self, path: &Path) -> io::Result<()> {
+        match self.0.create_dir(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.parent().is_some() => {
+                self.create_dirs(folder_of(path))?;
+                match self.0.create_dir(path) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => {
+                        return Err(error);
+                    }
+                    _ => {}
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        self.0.sync_dir(folder_of(path))
+    }
+
+    /// Removes a file that may be gone already.
+    pub(super) fn remove_file(&self, path: &Path) -> io::Result<()> {
+        gone(self.0.remove_file(path))
+    }
+
+    /// Removes a folder that may be gone already.
+    pub(super) fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        gone(self.0.remove_dir_all(path))
+    }
+}
+
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Returns the folder that a path lies in.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Returns the names in a folder; none where it is missing or no folder.
+pub(super) fn names_in(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs_err::read_dir(folder) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        entries => entries?,
+    };
+    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+/// Returns the error for a file operation that failed: what was being done, where, and what helps.
+pub(super) fn failed(action: impl Into<String>, path: impl Into<PathBuf>, error: io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space and run again; what was committed before is kept"
+        }
+        io::ErrorKind::PermissionDenied => "let the user who runs this write to the folder, then run again",
+        io::ErrorKind::ReadOnlyFilesystem => "mount the file system writable, or choose another folder",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "a file stands where a folder is needed: move it away, or choose another folder"
+        }
+        io::ErrorKind::Unsupported => {
+            "the lake needs a file system with locks and hard links, such as ext4 or xfs"
+        }
+        _ => "look at the disk and its file system, then run again; what was committed before is kept",
+    };
+    Error::new(ErrorKind::Sink, action)
+        .with_source(error)
+        .with_context("path", path.into().display().to_string())
+        .with_hint(hint)
+}

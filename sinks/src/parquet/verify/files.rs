@@ -1,0 +1,133 @@
+//! Checks the data files: size, hash, footer, and whose records they say they hold.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use pipeline::DataFile;
+use sha2::{Digest, Sha256};
+
+use super::super::layout::Layout;
+use super::super::properties::TENANT_KEY;
+use super::super::record::Record;
+use super::super::rolling::hex;
+use super::{Finding, FindingKind, VerifyProgress, about_file, is_in_place};
+
+/// What reading one file again came to.
+#[derive(Default)]
+pub(super) struct CheckedFile {
+    /// Rows in its footer, if that could be read.
+    pub(super) rows: Option<u64>,
+    pub(super) bytes: u64,
+    pub(super) findings: Vec<Finding>,
+}
+
+// Large enough that the disk reads ahead, small enough to stay in a core's cache.
+const BUFFER: usize = 256 << 10;
+
+/// Checks the files of all records, in their order.
+pub(super) fn check_all(
+    layout: &Layout,
+    records: &[Record],
+    threads: usize,
+    progress: &(dyn Fn(VerifyProgress) + Sync),
+) -> Vec<CheckedFile> {
+    let work: Vec<(&Record, &DataFile)> =
+        records.iter().flat_map(|record| record.files.iter().map(move |file| (record, file))).collect();
+    let bytes_total = work.iter().map(|(_, file)| file.bytes).sum();
+    let (next, files, bytes) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let done = Mutex::new(Vec::with_capacity(work.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, work.len().max(1)) {
+            scope.spawn(|| {
+                let mut buffer = vec![0; BUFFER];
+                loop {
+                    let at = next.fetch_add(1, Relaxed);
+                    let Some((record, file)) = work.get(at) else { break };
+                    let checked = check(layout, record, file, &mut buffer);
+                    let bytes = bytes.fetch_add(checked.bytes, Relaxed) + checked.bytes;
+                    let files = files.fetch_add(1, Relaxed) + 1;
+                    progress(VerifyProgress { files, files_total: work.len() as u64, bytes, bytes_total });
+                    done.lock().expect("no holder panics").push((at, checked));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("no holder panics");
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, checked)| checked).collect()
+}
+
+fn check(layout: &Layout, record: &Record, file: &DataFile, buffer: &mut [u8]) -> CheckedFile {
+    let mut checked = CheckedFile::default();
+    let mut find = |kind, sentence| checked.findings.push(about_file(kind, &file.path, sentence));
+    if !is_in_place(record, &file.dataset, &file.path) {
+        let tenant = &record.organization_id;
+        find(
+            FindingKind::WrongPlace,
+            format!("the record of tenant {tenant} names a file that is not at its place"),
+        );
+        // A path that is not of our making is not followed.
+        return checked;
+    }
+    let opened = fs_err::File::open(layout.file(&file.path)).map(fs_err::File::into_file);
+    let hashed = opened.and_then(|mut opened| Ok((hash(&mut opened, buffer)?, opened)));
+    let ((sha256, bytes), opened) = match hashed {
+        Ok(hashed) => hashed,
+        Err(error) => {
+            find(FindingKind::MissingFile, format!("the file cannot be read: {error}"));
+            return checked;
+        }
+    };
+    if bytes != file.bytes {
+        find(
+            FindingKind::WrongSize,
+            format!("the file has {bytes} bytes and not the {} of its record", file.bytes),
+        );
+    } else if sha256 != file.sha256 {
+        find(FindingKind::WrongHash, "the file's bytes are not those that were committed".to_owned());
+    }
+    match ParquetMetaDataReader::new().parse_and_finish(&opened) {
+        Err(error) => find(FindingKind::WrongRows, format!("the file's footer cannot be read: {error}")),
+        Ok(footer) => {
+            let rows = u64::try_from(footer.file_metadata().num_rows()).unwrap_or_default();
+            if rows != file.rows {
+                find(
+                    FindingKind::WrongRows,
+                    format!("the file has {rows} rows and not the {} of its record", file.rows),
+                );
+            }
+            if tenant_of(&footer).is_some_and(|tenant| tenant != record.organization_id.as_str()) {
+                find(
+                    FindingKind::WrongPlace,
+                    "the file says that it holds another tenant's records".to_owned(),
+                );
+            }
+            checked.rows = Some(rows);
+        }
+    }
+    checked.bytes = bytes;
+    checked
+}
+
+fn hash(file: &mut File, buffer: &mut [u8]) -> io::Result<(String, u64)> {
+    let (mut hash, mut bytes) = (Sha256::new(), 0);
+    loop {
+        match file.read(buffer) {
+            Ok(0) => return Ok((hex(hash), bytes)),
+            Ok(read) => {
+                hash.update(&buffer[..read]);
+                bytes += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn tenant_of(footer: &ParquetMetaData) -> Option<&str> {
+    let entries = footer.file_metadata().key_value_metadata()?;
+    entries.iter().find(|entry| entry.key == TENANT_KEY)?.value.as_deref()
+}

@@ -1,0 +1,113 @@
+//! The writer of one partition: hands records to the encoders, off the async threads.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use pipeline::{DataFile, Dataset, Error, ErrorKind, Result, Writer};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::rolling::{Rolling, Target};
+use super::run::OpenRun;
+
+/// Writes a partition's records; at most one batch is being encoded while the next is read.
+pub(super) struct ParquetWriter {
+    state: State,
+    target: Arc<Target>,
+    permits: Permits,
+    // The run stays open, and its folder stays, while something is being written.
+    _run: Arc<OpenRun>,
+}
+
+/// How much may go on at once in the whole lake.
+#[derive(Clone)]
+pub(super) struct Permits {
+    /// Encoding keeps a core busy: more at once would only hold more memory.
+    pub(super) encode: Arc<Semaphore>,
+    /// Making things durable waits for the disk, which serves many at once in nearly the time of one.
+    pub(super) disk: Arc<Semaphore>,
+}
+
+enum State {
+    Idle(Files),
+    Busy(JoinHandle<Result<Files>>),
+    Failed,
+}
+
+/// The files of each dataset, and the number of the last one begun.
+#[derive(Default)]
+struct Files {
+    rolling: Vec<(&'static str, Rolling)>,
+    number: u32,
+}
+
+impl ParquetWriter {
+    pub(super) fn new(target: Target, permits: Permits, run: Arc<OpenRun>) -> Self {
+        Self { state: State::Idle(Files::default()), target: Arc::new(target), permits, _run: run }
+    }
+
+    /// Waits for what is being encoded and takes the files.
+    async fn files(&mut self) -> Result<Files> {
+        match std::mem::replace(&mut self.state, State::Failed) {
+            State::Idle(files) => Ok(files),
+            State::Busy(task) => task.await.map_err(panicked)?,
+            State::Failed => Err(Error::new(ErrorKind::Bug, "write on after an error or an interruption")),
+        }
+    }
+}
+
+#[async_trait]
+impl Writer for ParquetWriter {
+    async fn write(&mut self, dataset: &Dataset, records: RecordBatch) -> Result<()> {
+        let mut files = self.files().await?;
+        let permit = self.permits.encode.clone().acquire_owned().await.map_err(closing)?;
+        let (target, dataset) = (self.target.clone(), dataset.clone());
+        self.state = State::Busy(spawn_blocking(move || {
+            let _permit = permit;
+            files.write(target, dataset, &records)?;
+            Ok(files)
+        }));
+        Ok(())
+    }
+
+    async fn close(mut self: Box<Self>) -> Result<Vec<DataFile>> {
+        let files = self.files().await?;
+        let permit = self.permits.disk.clone().acquire_owned().await.map_err(closing)?;
+        let task = spawn_blocking(move || {
+            let _permit = permit;
+            files.close()
+        });
+        task.await.map_err(panicked)?
+    }
+}
+
+impl Files {
+    fn write(&mut self, target: Arc<Target>, dataset: Dataset, records: &RecordBatch) -> Result<()> {
+        let name = dataset.name;
+        let at = match self.rolling.iter().position(|(known, _)| *known == name) {
+            Some(at) => at,
+            None => {
+                self.rolling.push((name, Rolling::new(target, dataset)));
+                self.rolling.len() - 1
+            }
+        };
+        self.rolling[at].1.write(records, &mut self.number)
+    }
+
+    /// Closes all files or none: what one of them leaves on an error is removed with the others.
+    fn close(mut self) -> Result<Vec<DataFile>> {
+        for (_, rolling) in &mut self.rolling {
+            rolling.finish()?;
+        }
+        Ok(self.rolling.iter_mut().flat_map(|(_, rolling)| rolling.take()).collect())
+    }
+}
+
+pub(super) fn panicked(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Bug, "work on the lake's files").with_source(error)
+}
+
+pub(super) fn closing(error: tokio::sync::AcquireError) -> Error {
+    Error::new(ErrorKind::Bug, "wait for a turn at the lake").with_source(error)
+}
