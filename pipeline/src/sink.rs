@@ -31,6 +31,11 @@ pub trait Sink: Send + Sync {
     /// Keeps what a run came to.
     async fn record_run(&self, summary: &RunSummary) -> Result<()>;
 
+    /// Returns what the last run came to; nothing where no run was kept, or the place keeps none.
+    async fn last_run(&self) -> Result<Option<RunSummary>> {
+        Ok(None)
+    }
+
     /// Returns the last committed receipt of every tenant and dataset.
     async fn receipts(&self) -> Result<Vec<Receipt>>;
 }
