@@ -5,17 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Counts what all open files hold.
 ///
-/// A file that holds more than its fair share writes its rows out while the total is above the bound. A file
-/// below its share may keep its rows, so that many small files are not cut into smaller row groups.
+/// While the total is above half of the bound, a file that holds more than its fair share of that half writes
+/// its rows out. A file below its share keeps them, so that small files are not cut into smaller row groups:
+/// together these hold no more than the other half.
 pub(super) struct Memory {
-    bound: usize,
+    half: usize,
     held: AtomicUsize,
     files: AtomicUsize,
 }
 
 impl Memory {
     pub(super) fn new(bound: usize) -> Arc<Self> {
-        Arc::new(Self { bound, held: AtomicUsize::new(0), files: AtomicUsize::new(0) })
+        Arc::new(Self { half: bound / 2, held: AtomicUsize::new(0), files: AtomicUsize::new(0) })
     }
 
     /// Counts one more open file.
@@ -47,8 +48,7 @@ impl Share {
     /// Returns whether the file has to write out what it holds.
     pub(super) fn is_too_large(&self) -> bool {
         let memory = &self.memory;
-        memory.held.load(Relaxed) > memory.bound
-            && self.held > memory.bound / memory.files.load(Relaxed).max(1)
+        memory.held.load(Relaxed) > memory.half && self.held > memory.half / memory.files.load(Relaxed).max(1)
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn only_the_file_above_its_share_gives_way() {
-        let memory = Memory::new(100);
+        let memory = Memory::new(200);
         let (mut large, mut small) = (memory.share(), memory.share());
         large.hold(90);
         assert!(!large.is_too_large());

@@ -1,0 +1,89 @@
+//! What is held in memory, and how large files and row groups become.
+
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+
+use super::*;
+
+fn footer(lake: &TestLake, path: &str) -> ParquetMetaData {
+    let file = fs_err::File::open(lake.root().join(path)).expect("opens").into_file();
+    ParquetMetaDataReader::new().parse_and_finish(&file).expect("a whole file")
+}
+
+#[tokio::test]
+async fn files_roll_and_row_groups_are_bounded() {
+    let mut lake = TestLake::new();
+    lake.config.target_file_size = "1 MiB".parse().expect("a size");
+    lake.config.row_group_size = "256 KiB".parse().expect("a size");
+    let sink = lake.prepared("one").await;
+    let (partition, rows) = (partition("acme", &["alerts"]), 1000);
+    let dataset = &partition.datasets[0];
+    let mut writer = sink.writer(&partition).await.expect("opens");
+    for seed in 0..120 {
+        writer.write(dataset, records(&partition, dataset, rows, seed)).await.expect("writes");
+    }
+    let files = writer.close().await.expect("closes");
+    assert!(files.len() >= 3, "{files:?}");
+    assert_eq!(files.iter().map(|file| file.rows).sum::<u64>(), 120_000);
+    for (number, file) in (1..).zip(&files) {
+        assert!(file.path.ends_with(&format!("-{number}.parquet")), "{}", file.path);
+        let is_last = number == files.len();
+        assert!(is_last || (900 << 10..1300 << 10).contains(&file.bytes), "{file:?}");
+    }
+    let receipts = vec![receipt(&partition, "alerts", 120_000)];
+    let from = Checkpoint::default();
+    let commit =
+        Commit { run_id: "one".to_owned(), partition, files: files.clone(), from, through: at(1), receipts };
+    sink.commit(commit).await.expect("commits");
+    for file in &files {
+        for group in footer(&lake, &file.path).row_groups() {
+            assert!(group.compressed_size() < 400 << 10, "{}", group.compressed_size());
+        }
+    }
+    assert!(lake.verify().is_good());
+}
+
+#[tokio::test]
+async fn one_huge_batch_is_cut_to_the_bounds() {
+    let mut lake = TestLake::new();
+    lake.config.row_group_size = "1 MiB".parse().expect("a size");
+    let sink = lake.prepared("one").await;
+    let partition = partition("acme", &["alerts"]);
+    let dataset = &partition.datasets[0];
+    let mut writer = sink.writer(&partition).await.expect("opens");
+    writer.write(dataset, records(&partition, dataset, 200_000, 1)).await.expect("writes");
+    let files = writer.close().await.expect("closes");
+    let path = lake.root().join("_tenantry/tmp/one").join(files[0].path.rsplit('/').next().expect("a name"));
+    let file = fs_err::File::open(path).expect("opens").into_file();
+    let footer = ParquetMetaDataReader::new().parse_and_finish(&file).expect("a whole file");
+    assert!(footer.num_row_groups() > 5);
+    assert_eq!(footer.file_metadata().num_rows(), 200_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_writers_share_one_bound() {
+    let mut lake = TestLake::new();
+    lake.config.memory = "8 MiB".parse().expect("a size");
+    let sink = lake.prepared("one").await;
+    let mut writers = Vec::new();
+    for number in 0..200 {
+        let partition = partition(&format!("tenant-{number}"), &["alerts"]);
+        writers.push((sink.writer(&partition).await.expect("opens"), partition));
+    }
+    let mut most = 0;
+    for seed in 0..8 {
+        for (writer, partition) in &mut writers {
+            let dataset = partition.datasets[0].clone();
+            writer.write(&dataset, records(partition, &dataset, 600, seed)).await.expect("writes");
+            most = most.max(sink.memory.held());
+        }
+    }
+    assert!(most > 3 << 20, "{most}: the bound is made use of");
+    // What each core is just encoding comes on top.
+    assert!(most < 9 << 20, "{most}: the bound holds");
+    let mut rows = 0;
+    for (writer, _) in writers {
+        rows += writer.close().await.expect("closes").iter().map(|file| file.rows).sum::<u64>();
+    }
+    assert_eq!(rows, 200 * 8 * 600);
+    assert_eq!(sink.memory.held(), 0);
+}

@@ -1,0 +1,115 @@
+//! Every step of a run is made to fail, or to be the last before a crash; the next run sets it right.
+
+use std::io;
+
+use pipeline::ErrorKind;
+
+use super::faulty::{Fault, FaultyFiles};
+use super::*;
+
+/// Lets one step of a second run go wrong, and returns whether there was such a step.
+async fn strike(chosen: usize, fault: Fault) -> bool {
+    let (lake, partition) = (TestLake::new(), partition("acme", &["alerts", "evidences"]));
+    let before = {
+        let sink = lake.prepared("before").await;
+        commit_next(&sink, "before", &partition, 5).await.expect("commits")
+    };
+    let files = Arc::new(FaultyFiles::new(chosen, fault));
+    let sink = lake.sink_with(files.clone());
+    let outcome = async {
+        sink.prepare("struck").await?;
+        let to = Checkpoint { sequence: 1, through: Some(before.through) };
+        let commit = written(&sink, "struck", &partition, to, 7).await?;
+        sink.commit(commit).await
+    }
+    .await;
+    if let (Err(error), Fault::Once(kind)) = (&outcome, fault) {
+        assert_eq!(error.kind(), ErrorKind::Sink, "step {chosen}: {error:?}");
+        assert!(
+            error.hint().is_some() && error.context().iter().any(|(name, _)| *name == "path"),
+            "{error:?}"
+        );
+        assert!(error.chain().contains(&io::Error::from(kind).to_string()), "{}", error.chain());
+        assert_consistent(&lake, &format!("step {chosen} failed and the run went on"));
+    }
+    drop(sink);
+
+    let next = lake.prepared("next").await;
+    let what = format!("step {chosen}, {fault:?}, {outcome:?}");
+    assert_consistent(&lake, &what);
+    let left: Vec<String> = lake.of_runs().into_iter().filter(|path| !path.contains("/next/")).collect();
+    assert!(left.is_empty(), "{what}: {left:?}");
+    let checkpoint = next.checkpoint(&partition.tenant.id, "alerts").await.expect("reads");
+    if outcome.is_ok() {
+        assert_eq!(checkpoint.sequence, 2, "{what}");
+    }
+    commit_next(&next, "next", &partition, 9).await.expect("goes on");
+    assert_consistent(&lake, &what);
+    files.struck()
+}
+
+/// What is visible is exactly what the records name, whole.
+fn assert_consistent(lake: &TestLake, what: &str) {
+    let report = lake.verify();
+    assert!(report.is_good(), "{what}: {:?}", report.findings);
+    assert_eq!(report.files as usize, lake.visible().len(), "{what}: {:?}", report.leftovers);
+}
+
+async fn strike_every_step(fault: Fault) {
+    let mut chosen = 0;
+    while strike(chosen, fault).await {
+        chosen += 1;
+    }
+    assert!(chosen > 30, "a run has more steps than {chosen}");
+}
+
+#[tokio::test]
+async fn a_crash_at_any_step_is_set_right_by_the_next_run() {
+    strike_every_step(Fault::Crash).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_at_any_step_leaves_nothing_half_visible() {
+    strike_every_step(Fault::Once(io::ErrorKind::StorageFull)).await;
+}
+
+#[tokio::test]
+async fn a_missing_permission_at_any_step_leaves_nothing_half_visible() {
+    strike_every_step(Fault::Once(io::ErrorKind::PermissionDenied)).await;
+}
+
+/// A real full disk, where this user may mount one; the faults above try the same paths everywhere.
+#[tokio::test]
+async fn a_full_disk_says_so_and_keeps_what_was_committed() {
+    let lake = TestLake::new();
+    fs_err::create_dir(lake.root()).expect("creates");
+    let mount = |command: &str, arguments: &[&str]| {
+        let root = lake.root();
+        std::process::Command::new(command)
+            .args(arguments)
+            .arg(root)
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    if !mount("mount", &["-t", "tmpfs", "-o", "size=1M", "tmpfs"]) {
+        skipped("this user may not mount a file system");
+        return;
+    }
+    let (small, large) = (partition("acme", &["alerts"]), partition("globex", &["alerts"]));
+    let sink = lake.prepared("one").await;
+    commit_next(&sink, "one", &small, 5).await.expect("commits");
+    let error = commit_next(&sink, "one", &large, 20_000).await.expect_err("the disk is full");
+    assert_eq!(error.kind(), ErrorKind::Sink, "{error:?}");
+    assert!(error.chain().contains("No space left on device"), "{}", error.chain());
+    assert!(error.hint().is_some_and(|hint| hint.contains("free some space")), "{error:?}");
+    commit_next(&sink, "one", &small, 5).await.expect("what was half-written is gone, so there is room");
+    let report = lake.verify();
+    drop(sink);
+    assert!(mount("umount", &[]), "can be taken down");
+    assert!(report.is_good() && report.files == 2, "{report:?}");
+}
+
+#[expect(clippy::print_stderr, reason = "whoever runs the tests has to know what they did not try")]
+fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}

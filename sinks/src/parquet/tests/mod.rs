@@ -1,0 +1,188 @@
+//! What the lake promises, tried on real files.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use chrono::{DateTime, NaiveDate};
+use pipeline::batch::{Counts, Provenance};
+use pipeline::dataset::REJECTS;
+use pipeline::{
+    Checkpoint, Commit, Dataset, Partition, Receipt, Result, Sink, Timestamp, Verdict, Window, testing,
+};
+use tempfile::TempDir;
+
+use super::store::{Disk, Files};
+use super::{Config, ParquetSink, VerifyReport, verify};
+
+mod bounds;
+mod contract;
+mod crash;
+mod faulty;
+mod format;
+mod tampering;
+
+/// A lake in a folder that is gone when the test ends.
+struct TestLake {
+    folder: TempDir,
+    config: Config,
+}
+
+impl TestLake {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config = Config::at(folder.path().join("lake").display().to_string());
+        Self { folder, config }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("lake")
+    }
+
+    fn sink(&self) -> ParquetSink {
+        self.sink_with(Arc::new(Disk))
+    }
+
+    fn sink_with(&self, files: Arc<dyn Files>) -> ParquetSink {
+        ParquetSink::with_files(&self.config, files).expect("the settings fit")
+    }
+
+    async fn prepared(&self, run_id: &str) -> ParquetSink {
+        let sink = self.sink();
+        sink.prepare(run_id).await.expect("the lake is writable");
+        sink
+    }
+
+    fn verify(&self) -> VerifyReport {
+        verify(&self.root(), 2, &|_| {}).expect("the lake can be listed")
+    }
+
+    /// The data files that a reader's glob would find, by path below the root.
+    fn visible(&self) -> BTreeSet<String> {
+        self.below(|path| !path.starts_with("_tenantry"))
+    }
+
+    /// What is left of runs: intents, locks and files being written.
+    fn of_runs(&self) -> BTreeSet<String> {
+        self.below(|path| path.starts_with("_tenantry/tmp/") || path.starts_with("_tenantry/pending/"))
+    }
+
+    fn below(&self, keep: impl Fn(&str) -> bool) -> BTreeSet<String> {
+        let root = self.root();
+        let path = |file: PathBuf| file.strip_prefix(&root).expect("is below").display().to_string();
+        files_below(&root).into_iter().map(path).filter(|path| keep(path)).collect()
+    }
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}
+
+fn at(minute: i64) -> Timestamp {
+    DateTime::from_timestamp(1_800_000_000 + 60 * minute, 0).expect("an instant")
+}
+
+/// A dataset with a key, a number, a time and the column for what is unknown.
+fn dataset(name: &'static str) -> Dataset {
+    let schema = Schema::new(vec![
+        Field::new("id", DataType::Utf8, false),
+        Field::new("risk", DataType::Int64, true),
+        Field::new("created_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
+        Field::new("extra", DataType::Utf8, true),
+    ]);
+    Dataset { pull: "alerts", schema: Arc::new(schema), ..(*testing::dataset(name, "idr")).clone() }
+}
+
+fn partition(tenant: &str, datasets: &[&'static str]) -> Partition {
+    let tenant = testing::tenant(tenant);
+    Partition {
+        region: tenant.region.clone().expect("the fixture has a region"),
+        tenant: Arc::new(tenant),
+        datasets: datasets.iter().map(|name| Arc::new(dataset(name))).collect(),
+        window: Some(Window { since: at(0), until: at(1) }),
+        date: NaiveDate::from_ymd_opt(2026, 11, 23).expect("a day"),
+    }
+}
+
+/// Records whose keys and texts are hard to compress.
+fn records(partition: &Partition, dataset: &Dataset, rows: usize, seed: u64) -> RecordBatch {
+    let text = |row: usize, salt: u64| {
+        let mut state = (seed << 32) ^ row as u64 ^ (salt << 20);
+        (0..6).fold(String::new(), |text, _| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            format!("{text}{:08x}", state >> 32)
+        })
+    };
+    let times = (0..rows).map(|row| at(row as i64).timestamp_micros()).collect::<Vec<_>>();
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new((0..rows).map(|row| Some(text(row, 1))).collect::<StringArray>()),
+        Arc::new((0..rows).map(|row| (row % 7 != 0).then_some(row as i64)).collect::<Int64Array>()),
+        Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
+        Arc::new((0..rows).map(|row| (row % 3 == 0).then(|| text(row, 2))).collect::<StringArray>()),
+    ];
+    let own = RecordBatch::try_new(dataset.schema.clone(), columns).expect("fits the schema");
+    Provenance::new(partition, "run", at(0)).add_to(&own).expect("fits the schema")
+}
+
+/// Writes and closes a partition's files, and returns the commit that would make them visible.
+async fn written(
+    sink: &dyn Sink,
+    run_id: &str,
+    partition: &Partition,
+    from: Checkpoint,
+    rows: usize,
+) -> Result<Commit> {
+    let mut writer = sink.writer(partition).await?;
+    for dataset in &partition.datasets {
+        for seed in 0..2 {
+            writer.write(dataset, records(partition, dataset, rows, seed)).await?;
+        }
+    }
+    let files = writer.close().await?;
+    let through = from.through.unwrap_or(at(0)) + chrono::TimeDelta::minutes(1);
+    let receipts =
+        partition.datasets.iter().map(|dataset| receipt(partition, dataset.name, 2 * rows as u64)).collect();
+    Ok(Commit { run_id: run_id.to_owned(), partition: partition.clone(), files, from, through, receipts })
+}
+
+fn receipt(partition: &Partition, dataset: &str, rows: u64) -> Receipt {
+    assert_ne!(dataset, REJECTS);
+    Receipt {
+        organization_id: partition.tenant.id.clone(),
+        organization_name: partition.tenant.name.clone(),
+        region: partition.region.clone(),
+        dataset: dataset.to_owned(),
+        verdict: Verdict::Complete,
+        committed: true,
+        window: partition.window,
+        claimed_first: Some(rows),
+        claimed_last: Some(rows),
+        pages: 2,
+        bytes: 1000,
+        requests: 2,
+        passes: 1,
+        counts: Counts { read: rows, ..Counts::default() },
+        rows_written: rows,
+        started_at: at(0),
+        finished_at: at(2),
+        key_fingerprint: "f52fbd32b2b3".to_owned(),
+        version: "0.1.0".to_owned(),
+        error: None,
+        hint: None,
+    }
+}
+
+/// Commits a partition from where its pull stands.
+async fn commit_next(sink: &dyn Sink, run_id: &str, partition: &Partition, rows: usize) -> Result<Commit> {
+    let from = sink.checkpoint(&partition.tenant.id, partition.pull()).await?;
+    let commit = written(sink, run_id, partition, from, rows).await?;
+    sink.commit(commit.clone()).await?;
+    Ok(commit)
+}
