@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use pipeline::run::RunSummary;
 use pipeline::{Checkpoint, Error, ErrorKind, Receipt, Result, TenantId};
 
 use super::layout::{Layout, parse_record_name};
@@ -44,6 +45,21 @@ fn last_receipts(layout: &Layout, tenant: &TenantId, pull: &str, receipts: &mut 
     }
     receipts.extend(sealed.record.receipts);
     Ok(())
+}
+
+/// Returns what the run that was recorded last came to.
+pub(super) fn last_run(layout: &Layout) -> Result<Option<RunSummary>> {
+    let path = layout.last_run();
+    let text = match fs_err::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|error| failed("read what the last run came to", &path, error))?,
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|error| {
+        Error::new(ErrorKind::Sink, "read what the last run came to")
+            .with_source(error)
+            .with_context("path", path.display().to_string())
+            .with_hint("move the file away: the next run writes it anew")
+    })
 }
 
 /// Returns the highest sequence among a folder's records.

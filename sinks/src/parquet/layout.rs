@@ -84,6 +84,11 @@ impl Layout {
         self.own().join("tenants.json")
     }
 
+    /// A copy of what the run recorded last came to.
+    pub(super) fn last_run(&self) -> PathBuf {
+        self.own().join("last-run.json")
+    }
+
     pub(super) fn runs(&self) -> PathBuf {
         self.own().join("runs")
     }

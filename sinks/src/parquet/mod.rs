@@ -7,7 +7,8 @@
 //!                  pending/<run>/lock                    held while the run lives
 //!                  pending/<run>/<commit>.json           an intent: the files that a commit is about to move
 //!                  tmp/<run>/                            files being written
-//!                  tenants.json  runs/<run>.json         the registry of tenants, what each run came to
+//!                  tenants.json                          the registry of tenants
+//!                  runs/<run>.json  last-run.json        what each run came to, and the last
 //! ```
 //!
 //! # How a commit becomes visible

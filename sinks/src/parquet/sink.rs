@@ -133,14 +133,23 @@ impl Sink for ParquetSink {
         let text = serde_json::to_vec_pretty(summary)
             .map_err(|error| Error::new(ErrorKind::Bug, "lay out the run's summary").with_source(error))?;
         self.on_disk(move |lake| {
-            let path = lake.layout.runs().join(&name);
+            let runs = lake.layout.runs();
+            lake.store
+                .create_dirs(&runs)
+                .map_err(|error| failed("keep what the run came to", &runs, error))?;
             // The prefix keeps it apart from what commits put there.
             let temporary = lake.layout.temporary(&run.id).join(format!("run-{name}"));
-            let kept = lake.store.create_dirs(&lake.layout.runs());
-            let kept = kept.and_then(|()| lake.store.replace(&temporary, &path, &text));
-            kept.map_err(|error| failed("keep what the run came to", path, error))
+            for path in [runs.join(&name), lake.layout.last_run()] {
+                let kept = lake.store.replace(&temporary, &path, &text);
+                kept.map_err(|error| failed("keep what the run came to", path, error))?;
+            }
+            Ok(())
         })
         .await
+    }
+
+    async fn last_run(&self) -> Result<Option<RunSummary>> {
+        self.on_disk(|lake| history::last_run(&lake.layout)).await
     }
 
     async fn receipts(&self) -> Result<Vec<Receipt>> {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parquet::file::metadata::ParquetMetaDataReader;
 use pipeline::ErrorKind;
+use pipeline::run::RunSummary;
 
 use super::*;
 
@@ -223,9 +224,12 @@ async fn runs_and_tenants_are_kept() {
         "schema_version": 1, "run_id": "one", "started_at": at(0), "finished_at": at(1),
         "outcome": "complete", "tenants": 2, "receipts": [],
     });
-    let summary = serde_json::from_value(summary).expect("a summary");
-    for _ in 0..2 {
+    let mut summary: RunSummary = serde_json::from_value(summary).expect("a summary");
+    assert!(sink.last_run().await.expect("reads").is_none());
+    for tenants in [2, 3] {
+        summary.tenants = tenants;
         sink.record_run(&summary).await.expect("keeps");
+        assert_eq!(sink.last_run().await.expect("reads").map(|run| run.tenants), Some(tenants));
     }
     let text = fs_err::read_to_string(lake.root().join("_tenantry/runs/one.json")).expect("reads");
     assert!(text.contains("\"outcome\": \"complete\""), "{text}");
