@@ -1,1 +1,67 @@
-//! cli
+//! The command line program: puts the parts together, prints, and decides the exit code.
+//!
+//! The only crate that prints or exits. What it prints for programs goes to standard output, what it says to
+//! people goes to standard error.
+
+pub mod exit_code;
+
+mod args;
+mod commands;
+mod console;
+mod failure;
+mod interrupt;
+mod jobs;
+mod log;
+mod platform;
+mod progress;
+mod report;
+mod simulated;
+mod table;
+mod unplaced;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use config::{Environment, env};
+use pipeline::{Error, ErrorKind, Result};
+
+use crate::args::Cli;
+use crate::commands::Context;
+use crate::console::Console;
+
+/// The version that stands in receipts.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Runs the program with the arguments and the environment of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            // Help and version are told the same way as a wrong flag; clap knows which stream each goes to.
+            let _ = told.print();
+            return ExitCode::from(if told.use_stderr() { exit_code::USAGE } else { exit_code::OK });
+        }
+    };
+    let environment = Environment::process();
+    let no_colour = matches!(environment.get(env::NO_COLOR), Ok(Some(_)) | Err(_));
+    let console = Console::new(&cli.global, no_colour);
+    let code = start(cli, environment, &console).unwrap_or_else(|error| {
+        failure::tell(&error, &console);
+        exit_code::of_error(error.kind())
+    });
+    ExitCode::from(code)
+}
+
+fn start(cli: Cli, environment: Environment, console: &Console) -> Result<u8> {
+    log::start(&cli.global, &environment, console)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(ErrorKind::Bug, "start the threads").with_source(error))?;
+    let context = Context { global: cli.global, console: console.clone(), environment };
+    runtime.block_on(commands::execute(cli.command, &context))
+}

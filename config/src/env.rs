@@ -44,7 +44,10 @@ impl Environment {
     pub fn get(&self, name: &str) -> Result<Option<String>> {
         let Some(value) = (self.0)(name) else { return Ok(None) };
         let text = value.into_string().map_err(|_| {
-            Error::new(ErrorKind::Config, format!("read the environment variable {name}: it is no UTF-8 text"))
+            Error::new(
+                ErrorKind::Config,
+                format!("read the environment variable {name}: it is no UTF-8 text"),
+            )
         })?;
         Ok(Some(text).filter(|text| !text.is_empty()))
     }

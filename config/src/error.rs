@@ -42,7 +42,8 @@ impl Source {
     /// Returns the error that the parser met, in the operator's words.
     pub(crate) fn parse_error(&self, error: &toml::de::Error) -> Error {
         let secret = error.span().is_some_and(|span| Place::of(&self.text, span).may_hold_a_secret());
-        let Wording { message, hint } = if secret { Wording::of_secret() } else { Wording::of(error.message()) };
+        let Wording { message, hint } =
+            if secret { Wording::of_secret() } else { Wording::of(error.message()) };
         let told = self.error_at(error.span(), &message);
         match hint {
             Some(hint) => told.with_hint(hint),
@@ -75,7 +76,11 @@ impl<'a> Place<'a> {
             line: text[..start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
             content,
-            header: text[..line_start].lines().rev().find(|line| line.trim_start().starts_with('[')).unwrap_or_default(),
+            header: text[..line_start]
+                .lines()
+                .rev()
+                .find(|line| line.trim_start().starts_with('['))
+                .unwrap_or_default(),
             width: meant.chars().count().max(1),
         }
     }
@@ -86,7 +91,9 @@ impl<'a> Place<'a> {
         let header = self.header.trim().trim_matches(['[', ']']);
         let table = header.rsplit('.').next().unwrap_or_default();
         let (name, _) = self.content.split_once('=').unwrap_or((self.content, ""));
-        [table, name].iter().any(|word| SECRET_NAMES.iter().any(|secret| word.to_lowercase().contains(secret)))
+        [table, name]
+            .iter()
+            .any(|word| SECRET_NAMES.iter().any(|secret| word.to_lowercase().contains(secret)))
     }
 
     fn underlined(&self) -> String {
@@ -165,7 +172,6 @@ fn is_unknown(message: &str) -> bool {
 mod tests {
     use super::*;
 
-    #[expect(clippy::needless_pass_by_value, reason = "a span reads best as a literal")]
     fn check(text: &str, span: Range<usize>, line: usize, column: usize, marks: &str) {
         let place = Place::of(text, span.clone());
         assert_eq!((place.line, place.column), (line, column), "{text:?} {span:?}");

@@ -22,3 +22,6 @@ pub use tenant::{Narrowing, Pattern, Selection, TenantEntry, TenantRules};
 
 /// A commented run file to start from: the text that `tenantry init` writes.
 pub const STARTER: &str = include_str!("../examples/full.toml");
+
+#[cfg(test)]
+mod tests;

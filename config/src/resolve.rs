@@ -110,16 +110,24 @@ pub fn key(connector: &ConnectorConfig, environment: &Environment) -> Result<Opt
     let KeyConfig::Env(name) = &config.key else { return Ok(None) };
     match environment.get(name)? {
         Some(text) => Ok(Some(Secret::new(text.trim()))),
-        None => Err(Error::new(ErrorKind::Config, format!("find the key: the environment variable {name} is not set"))
-            .with_hint(format!("put the key into {name}, or let the run file name a `file` or a `command` for it"))),
+        None => Err(Error::new(
+            ErrorKind::Config,
+            format!("find the key: the environment variable {name} is not set"),
+        )
+        .with_hint(format!(
+            "put the key into {name}, or let the run file name a `file` or a `command` for it"
+        ))),
     }
 }
 
 fn pulls(file: &RunFile, chosen: &[String], now: Timestamp) -> Result<Vec<Pull>> {
     let named: Vec<&str> = file.dataset.iter().map(|entry| entry.name.as_str()).collect();
     if let Some(unknown) = chosen.iter().find(|name| !named.contains(&name.as_str())) {
-        return Err(Error::new(ErrorKind::Usage, format!("choose the datasets: the run file does not name `{unknown}`"))
-            .with_hint(suggest::hint(unknown, &named, "datasets in the run file")));
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("choose the datasets: the run file does not name `{unknown}`"),
+        )
+        .with_hint(suggest::hint(unknown, &named, "datasets in the run file")));
     }
     let known = catalogue(&file.connector);
     let mut pulls: BTreeMap<&str, Pull> = BTreeMap::new();
@@ -127,7 +135,8 @@ fn pulls(file: &RunFile, chosen: &[String], now: Timestamp) -> Result<Vec<Pull>>
     for entry in file.dataset.iter().filter(|entry| wanted(&entry.name)) {
         let Some(dataset) = known.iter().find(|dataset| dataset.name == entry.name) else { continue };
         let since = entry.since.unwrap_or(Since::DEFAULT).before(now);
-        let since = since.map_err(|message| Error::new(ErrorKind::Config, format!("read {}: {message}", entry.name)))?;
+        let since = since
+            .map_err(|message| Error::new(ErrorKind::Config, format!("read {}: {message}", entry.name)))?;
         let pull = pulls.entry(dataset.pull).or_insert_with(|| Pull { datasets: Vec::new(), since });
         pull.datasets.push(dataset.clone());
     }

@@ -41,14 +41,19 @@ impl Rules<'_> {
         let ConnectorConfig::Rapid7(config) = &self.file.connector;
         let place = ["connector", "rapid7", "key"];
         let nothing = match &config.key {
-            KeyConfig::Env(name) => (!is_variable(name)).then_some("`env` does not have the name of a variable"),
-            KeyConfig::File(path) => path.as_os_str().is_empty().then_some("`file` names no file"),
-            KeyConfig::Command(words) => {
-                words.first().is_none_or(|word| word.trim().is_empty()).then_some("`command` names no program")
+            KeyConfig::Env(name) => {
+                (!is_variable(name)).then_some("`env` does not have the name of a variable")
             }
+            KeyConfig::File(path) => path.as_os_str().is_empty().then_some("`file` names no file"),
+            KeyConfig::Command(words) => words
+                .first()
+                .is_none_or(|word| word.trim().is_empty())
+                .then_some("`command` names no program"),
         };
         match nothing {
-            Some(message) => Err(self.at(&place, message).with_hint("say where the key is found: `key = { env = \"TENANTRY_KEY\" }`")),
+            Some(message) => Err(self
+                .at(&place, message)
+                .with_hint("say where the key is found: `key = { env = \"TENANTRY_KEY\" }`")),
             None => Ok(()),
         }
     }
@@ -108,7 +113,10 @@ impl Rules<'_> {
             let Some(dataset) = known.iter().find(|dataset| dataset.name == entry.name) else { continue };
             let (first, since) = begins.entry(dataset.pull).or_insert((&entry.name, entry.since));
             if *since != entry.since {
-                let message = format!("`{}` is read together with `{first}`, so both must have the same `since`", entry.name);
+                let message = format!(
+                    "`{}` is read together with `{first}`, so both must have the same `since`",
+                    entry.name
+                );
                 return Err(self.at(&["dataset", &index.to_string()], &message));
             }
         }

@@ -31,7 +31,9 @@ impl Since {
     /// Where it lies in the future, or before any time that can be told.
     pub fn before(self, now: Timestamp) -> Result<Timestamp, String> {
         let instant = match self {
-            Self::Ago(span) => chrono::Duration::from_std(span).ok().and_then(|span| now.checked_sub_signed(span)),
+            Self::Ago(span) => {
+                chrono::Duration::from_std(span).ok().and_then(|span| now.checked_sub_signed(span))
+            }
             Self::Day(day) => Some(day.and_time(chrono::NaiveTime::MIN).and_utc()),
         };
         match instant {
@@ -62,9 +64,13 @@ impl FromStr for Since {
             };
         }
         match humantime::parse_duration(text) {
-            Ok(span) if span.is_zero() => Err("a span of zero reads nothing: write one such as `90d`".to_owned()),
+            Ok(span) if span.is_zero() => {
+                Err("a span of zero reads nothing: write one such as `90d`".to_owned())
+            }
             Ok(span) => Ok(Self::Ago(span)),
-            Err(_) => Err(format!("`{text}` is neither a span such as `90d` or `12h` nor a day such as `2026-01-31`")),
+            Err(_) => Err(format!(
+                "`{text}` is neither a span such as `90d` or `12h` nor a day such as `2026-01-31`"
+            )),
         }
     }
 }

@@ -75,11 +75,13 @@ impl Pattern {
     /// Returns the tenants it means: those it names outright, and only where there are none, those it fits as
     /// a glob. So a name with brackets in it means itself.
     fn pick<'a>(&self, tenants: &'a [Tenant]) -> Vec<&'a TenantId> {
-        let named: Vec<_> = tenants.iter().filter(|tenant| self.names(tenant)).map(|tenant| &tenant.id).collect();
+        let named: Vec<_> =
+            tenants.iter().filter(|tenant| self.names(tenant)).map(|tenant| &tenant.id).collect();
         if !named.is_empty() {
             return named;
         }
-        let fits = |tenant: &&Tenant| self.glob.is_match(tenant.id.as_str()) || self.glob.is_match(&tenant.name);
+        let fits =
+            |tenant: &&Tenant| self.glob.is_match(tenant.id.as_str()) || self.glob.is_match(&tenant.name);
         tenants.iter().filter(fits).map(|tenant| &tenant.id).collect()
     }
 }
@@ -197,7 +199,8 @@ fn narrow(chosen: &mut Vec<Tenant>, narrowing: &Narrowing, warnings: &mut Vec<St
     }
     if !narrowing.regions.is_empty() {
         let before: Vec<Region> = chosen.iter().filter_map(|tenant| tenant.region.clone()).collect();
-        chosen.retain(|tenant| tenant.region.as_ref().is_some_and(|region| narrowing.regions.contains(region)));
+        chosen
+            .retain(|tenant| tenant.region.as_ref().is_some_and(|region| narrowing.regions.contains(region)));
         if chosen.is_empty() {
             return Err(no_such_region(narrowing, &before));
         }

@@ -25,7 +25,8 @@ fn the_flag_goes_before_the_environment_and_both_before_the_default() {
 
 fn check_pulls(more: &str, chosen: &[&str], expected: Result<&[&[&str]], &str>) {
     let file = RunFile::parse(&format!("{MINIMAL}{more}"), Path::new("t.toml")).expect("a run file");
-    let flags = Flags { datasets: chosen.iter().map(|name| (*name).to_owned()).collect(), ..Flags::default() };
+    let flags =
+        Flags { datasets: chosen.iter().map(|name| (*name).to_owned()).collect(), ..Flags::default() };
     match (settings(file, PathBuf::from("t.toml"), &flags, now()), expected) {
         (Ok(settings), Ok(expected)) => {
             let names: Vec<Vec<&str>> = settings
@@ -54,7 +55,9 @@ fn datasets_of_one_pull_are_read_together() {
 
 #[test]
 fn a_dataset_begins_where_the_file_says_or_ninety_days_ago() {
-    for (since, expected) in [("", "2026-08-26T12:00:00Z"), ("since = \"2026-01-31\"", "2026-01-31T00:00:00Z")] {
+    for (since, expected) in
+        [("", "2026-08-26T12:00:00Z"), ("since = \"2026-01-31\"", "2026-01-31T00:00:00Z")]
+    {
         let text = MINIMAL.replace("\"investigations\"", &format!("\"investigations\"\n{since}"));
         let file = RunFile::parse(&text, Path::new("t.toml")).expect("a run file");
         let settings = settings(file, PathBuf::from("t.toml"), &Flags::default(), now()).expect("settings");

@@ -45,11 +45,38 @@ fn the_line_is_underlined() {
 
 #[test]
 fn an_unknown_key_is_told_with_the_one_that_was_meant() {
-    check("[sink.parquet]", "[sink.parqet]", "line 9, column 7", "unknown name `parqet`", "did you mean `parquet`?");
-    check("[connector.rapid7]", "[connector.rapid]", "line 1, column 12", "unknown name `rapid`", "did you mean `rapid7`?");
-    check_more("[tenant_rules]", "line 11, column 2", "unknown key `tenant_rules`", "did you mean `tenants`?");
-    check_more("[run]\nthreads = 3", "line 12, column 1", "unknown key `threads`", "known keys here: `concurrency`");
-    check_more("[tenants]\nexlude = []", "line 12, column 1", "unknown key `exlude`", "did you mean `exclude`?");
+    check(
+        "[sink.parquet]",
+        "[sink.parqet]",
+        "line 9, column 7",
+        "unknown name `parqet`",
+        "did you mean `parquet`?",
+    );
+    check(
+        "[connector.rapid7]",
+        "[connector.rapid]",
+        "line 1, column 12",
+        "unknown name `rapid`",
+        "did you mean `rapid7`?",
+    );
+    check_more(
+        "[tenant_rules]",
+        "line 11, column 2",
+        "unknown key `tenant_rules`",
+        "did you mean `tenants`?",
+    );
+    check_more(
+        "[run]\nthreads = 3",
+        "line 12, column 1",
+        "unknown key `threads`",
+        "known keys here: `concurrency`",
+    );
+    check_more(
+        "[tenants]\nexlude = []",
+        "line 12, column 1",
+        "unknown key `exlude`",
+        "did you mean `exclude`?",
+    );
     check("name =", "nmae =", "line 7, column 1", "unknown key `nmae`", "did you mean `name`?");
 }
 
@@ -122,7 +149,12 @@ fn datasets_are_known_once_and_begin_somewhere() {
         check(name, &format!("{name}\nsince = {since}"), "line 8, column 9", reason, "");
     }
     let reason = "`since` has no effect here: this dataset is read as a whole every day";
-    check_more("[[dataset]]\nname = \"vm_assets\"\nsince = \"90d\"", "line 13, column 9", reason, "delete the line");
+    check_more(
+        "[[dataset]]\nname = \"vm_assets\"\nsince = \"90d\"",
+        "line 13, column 9",
+        reason,
+        "delete the line",
+    );
     let reason = "open the lake \"s3://bucket\": s3:// is not supported yet";
     check("file:///srv/lake", "s3://bucket", "line 10, column 7", reason, "url = \"./lake\"");
     let all = "[[dataset]]\nname = \"investigations\"\n";

@@ -3,14 +3,19 @@
 use super::*;
 
 fn listed() -> Vec<Tenant> {
-    [("t1", "Acme", Some("us")), ("t2", "Globex [EU]", Some("eu")), ("t3", "Sandbox 1", Some("us")), ("t4", "Umbrella", None)]
-        .map(|(id, name, region)| Tenant {
-            id: id.parse().expect("an id"),
-            name: name.to_owned(),
-            region: region.map(|region| region.parse().expect("a region")),
-            external_id: None,
-        })
-        .into()
+    [
+        ("t1", "Acme", Some("us")),
+        ("t2", "Globex [EU]", Some("eu")),
+        ("t3", "Sandbox 1", Some("us")),
+        ("t4", "Umbrella", None),
+    ]
+    .map(|(id, name, region)| Tenant {
+        id: id.parse().expect("an id"),
+        name: name.to_owned(),
+        region: region.map(|region| region.parse().expect("a region")),
+        external_id: None,
+    })
+    .into()
 }
 
 fn patterns(texts: &[&str]) -> Vec<Pattern> {
@@ -18,7 +23,8 @@ fn patterns(texts: &[&str]) -> Vec<Pattern> {
 }
 
 fn check(rules: (&[&str], &[&str]), flags: (&[&str], &[&str]), expected: Result<(&[&str], usize), &str>) {
-    let file = TenantRules { include: patterns(rules.0), exclude: patterns(rules.1), regions: BTreeMap::new() };
+    let file =
+        TenantRules { include: patterns(rules.0), exclude: patterns(rules.1), regions: BTreeMap::new() };
     let narrowing = Narrowing {
         tenants: patterns(flags.0),
         regions: flags.1.iter().map(|region| region.parse().expect("a region")).collect(),

@@ -1,0 +1,251 @@
+//! The command line: every command, flag and example, and nothing of what they do.
+
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use config::Pattern;
+use pipeline::Region;
+use simulator::FaultRule;
+
+use crate::commands::simulate::{Rate, fault, share};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tenantry",
+    version,
+    about = "Every tenant, every region, one key: pulls the data of all managed organizations into one lake",
+    after_help = "Start with `tenantry demo`: it needs no key and no network.\n\n\
+        Exit codes: 0 all is whole, 1 a defect, 2 the command or the run file, 3 the key or a permission, \
+        4 try again later, 5 an answer that doesn't fit, 6 the place the data goes to, 7 partly done, 130 interrupted.",
+    max_term_width = 110
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The run file [default: $TENANTRY_CONFIG, else tenantry.toml]
+    #[arg(short, long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON on standard output, for a program to read
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) json: bool,
+    /// How log lines are written on standard error
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Everywhere"
+    )]
+    pub(crate) log_format: LogFormat,
+    /// What is logged: a level, or directives such as `connectors=debug` [default: $TENANTRY_LOG, else error; info with --log-format json]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        conflicts_with = "verbose",
+        help_heading = "Everywhere"
+    )]
+    pub(crate) log_level: Option<String>,
+    /// Log more: -v partitions, -vv requests
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
+    pub(crate) verbose: u8,
+    /// Show no progress and nothing but warnings and errors on standard error
+    #[arg(short, long, global = true, help_heading = "Everywhere")]
+    pub(crate) quiet: bool,
+    /// When to use colour; `auto` looks at the terminal and at $NO_COLOR
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Everywhere"
+    )]
+    pub(crate) color: ColorChoice,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When colour is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Pull a simulated platform into ./lake: no key, no network, half a minute
+    Demo(Demo),
+    /// Write a commented run file to start from
+    Init(Init),
+    /// Try the run file, the key, the tenant list, the datasets and the sink: a line for each
+    Check(Check),
+    /// List the managed organizations, and what changed since the last run
+    Tenants(Narrow),
+    /// List what can be pulled; with a name, its columns, key, cursor and cost
+    Datasets(Datasets),
+    /// Say what a run would spend in requests, bytes and minutes; asks only for the tenant list
+    Plan(Narrow),
+    /// Pull every chosen dataset of every chosen tenant into the sink
+    #[command(
+        after_help = "Examples:\n  tenantry run\n  tenantry run --region eu --dataset investigations\n  \
+        tenantry run --tenant 'Acme*' --json > summary.json\n\n\
+        Interrupt once to finish what is in flight, twice to stop at once. Running again takes up the rest."
+    )]
+    Run(Narrow),
+    /// Say for each tenant and dataset how far it is, how fresh, and its last verdict
+    Status(StatusArgs),
+    /// Read everything in the lake again, offline, and compare it with its receipts
+    Verify(Verify),
+    /// Serve a simulated platform on this machine, with limits and faults, to rehearse against
+    #[command(after_help = "Examples:\n  tenantry simulate --tenants 300 --port 9400\n  \
+        tenantry simulate --rate-limit 600/60s --error-rate 0.02\n  tenantry simulate --platform platform.json")]
+    Simulate(Box<Simulate>),
+    /// Print the completions of a shell
+    #[command(
+        after_help = "Example:\n  tenantry completions bash > ~/.local/share/bash-completion/completions/tenantry"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the JSON Schema of the run file
+    Schema,
+}
+
+/// Which part of the run file a command is about.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Narrow {
+    /// Only this tenant, by id, name or glob; may be given several times
+    #[arg(short, long = "tenant", value_name = "TENANT", value_parser = pattern)]
+    pub(crate) tenants: Vec<Pattern>,
+    /// Only this dataset of the run file; may be given several times
+    #[arg(short, long = "dataset", value_name = "NAME")]
+    pub(crate) datasets: Vec<String>,
+    /// Only tenants in this region; may be given several times
+    #[arg(short, long = "region", value_name = "REGION")]
+    pub(crate) regions: Vec<Region>,
+}
+
+fn pattern(text: &str) -> Result<Pattern, String> {
+    Pattern::try_from(text.to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Where the lake is written
+    #[arg(long, value_name = "DIR", default_value = "lake")]
+    pub(crate) into: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Where the run file is written
+    #[arg(long, value_name = "FILE", default_value = config::resolve::DEFAULT_PATH)]
+    pub(crate) into: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Read the run file only, and ask nobody
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Datasets {
+    /// The dataset to tell more about
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Show only what is not good
+    #[arg(long)]
+    pub(crate) problems: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Files that are read at once [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroU16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// A JSON file that describes the platform completely; other flags go before it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) platform: Option<PathBuf>,
+    /// The port on loopback; 0 takes any free one
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// How many tenants are managed
+    #[arg(long, value_name = "N")]
+    pub(crate) tenants: Option<usize>,
+    /// What decides every name, row and fault: the same seed serves the same bytes
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Multiplies every tenant's rows
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) rows: Option<f64>,
+    /// The regions served, separated by commas
+    #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
+    pub(crate) regions: Option<Vec<String>>,
+    /// How many tenants have no licence for vulnerability management
+    #[arg(long, value_name = "N")]
+    pub(crate) unlicensed: Option<usize>,
+    /// The share of rows, 0 to 1, with a value of a wrong type
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) reject_rate: Option<f64>,
+    /// How many requests a key may make in each region and API, such as 600/60s
+    #[arg(long, value_name = "N/SPAN")]
+    pub(crate) rate_limit: Option<Rate>,
+    /// How long every answer takes at least, such as 50ms
+    #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration)]
+    pub(crate) latency: Option<Duration>,
+    /// The share of answers, 0 to 1, that are a 503
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) error_rate: Option<f64>,
+    /// The share of connections that are reset
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) reset_rate: Option<f64>,
+    /// The share of answers that end in the middle
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) cut_rate: Option<f64>,
+    /// The share of answers that stall for ten seconds and then break off
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) stall_rate: Option<f64>,
+    /// Any other fault, as a JSON rule such as '{"fault":"reset","nth":[3],"dataset":"vm_assets"}'; repeatable
+    #[arg(long = "fault", value_name = "JSON", value_parser = fault)]
+    pub(crate) faults: Vec<FaultRule>,
+}

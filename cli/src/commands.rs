@@ -1,0 +1,63 @@
+//! One file for each command: what it asks, and what it prints.
+
+mod check;
+mod completions;
+mod datasets;
+mod demo;
+mod init;
+mod plan;
+mod run;
+mod schema;
+pub(crate) mod simulate;
+mod status;
+mod tenants;
+mod verify;
+
+use config::{Environment, Flags, Settings};
+use pipeline::{Clock, Result, SystemClock};
+
+use crate::args::{Command, Global, Narrow};
+use crate::console::Console;
+
+/// What every command works with.
+pub(crate) struct Context {
+    /// What every command understands.
+    pub(crate) global: Global,
+    /// Where it prints.
+    pub(crate) console: Console,
+    /// What it may look at.
+    pub(crate) environment: Environment,
+}
+
+impl Context {
+    /// Returns the settings of a command.
+    ///
+    /// # Errors
+    /// Where the run file is wrong, or a flag names what it doesn't have.
+    pub(crate) fn settings(&self, narrow: &Narrow) -> Result<Settings> {
+        let Narrow { tenants, datasets, regions } = narrow.clone();
+        let flags = Flags { config: self.global.config.clone(), tenants, datasets, regions };
+        config::resolve(&flags, &self.environment, SystemClock.now())
+    }
+}
+
+/// Does what the command line asks for and returns the exit code.
+///
+/// # Errors
+/// Whatever ended the command.
+pub(crate) async fn execute(command: Command, context: &Context) -> Result<u8> {
+    match command {
+        Command::Demo(args) => demo::demo(&args, context).await,
+        Command::Init(args) => init::init(&args, context),
+        Command::Check(args) => check::check(&args, context).await,
+        Command::Tenants(narrow) => tenants::tenants(&narrow, context).await,
+        Command::Datasets(args) => datasets::datasets(&args, context),
+        Command::Plan(narrow) => plan::plan(&narrow, context).await,
+        Command::Run(narrow) => run::run(&narrow, context).await,
+        Command::Status(args) => status::status(&args, context).await,
+        Command::Verify(args) => verify::verify(&args, context),
+        Command::Simulate(args) => simulate::simulate(&args, context).await,
+        Command::Completions { shell } => completions::completions(shell, context),
+        Command::Schema => schema::schema(context),
+    }
+}

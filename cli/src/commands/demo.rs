@@ -1,0 +1,73 @@
+//! `tenantry demo`: the simulated platform pulled into a lake, without a key or a network.
+
+use std::path::{Path, PathBuf};
+
+use config::{Flags, RunFile};
+use pipeline::dataset::Scope;
+use pipeline::{Clock, Error, ErrorKind, ReadMode, Result, Secret, SystemClock};
+use simulator::{Handle, SimulatorConfig};
+
+use super::{Context, run};
+use crate::args::Demo;
+use crate::table::several;
+use crate::{exit_code, simulated};
+
+pub(super) async fn demo(args: &Demo, context: &Context) -> Result<u8> {
+    let console = &context.console;
+    let place = &args.into;
+    if sinks::is_foreign(place) {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("write the demo's lake: {} is there, and holds something else", place.display()),
+        )
+        .with_hint("choose another folder with `--into DIR`"));
+    }
+    let platform = simulated::start(SimulatorConfig::default()).await?;
+    let tenants = several(platform.tenants().len() as u64, "tenant");
+    console.say(&format!("a simulated platform with {tenants} answers at {}", platform.endpoint()));
+    let text = run_file(&platform, place);
+    let file = RunFile::parse(&text, Path::new("the demo's run file"))?;
+    let settings =
+        config::resolve::settings(file, PathBuf::from("demo"), &Flags::default(), SystemClock.now())?;
+    let connector = settings.connector.connect(Some(Secret::new(simulated::key(&platform)?))).await?;
+    let summary = run::work_off(&settings, connector, console).await?;
+    platform.stop().await;
+    run::tell(&summary, console)?;
+    console.say(&next(place));
+    Ok(exit_code::of_run(&summary))
+}
+
+/// Returns a run file for every dataset, into the place.
+fn run_file(platform: &Handle, place: &Path) -> String {
+    let datasets: String = connectors::rapid7::datasets::all()
+        .iter()
+        .filter(|dataset| dataset.scope == Scope::Tenant)
+        .map(|dataset| match dataset.mode {
+            ReadMode::Snapshot => format!("[[dataset]]\nname = \"{}\"\n", dataset.name),
+            ReadMode::Window => format!("[[dataset]]\nname = \"{}\"\nsince = \"90d\"\n", dataset.name),
+        })
+        .collect();
+    // A path is quoted as TOML quotes it, so that one with a backslash or a quote stays itself.
+    let url = toml_text(&place.to_string_lossy());
+    format!("{}\n{datasets}\n[sink.parquet]\nurl = {url}\n", simulated::connector_table(platform))
+}
+
+/// Returns a text as TOML writes it; JSON's quotes and escapes are TOML's too.
+fn toml_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Returns what to do next.
+fn next(place: &Path) -> String {
+    let lake = place.display();
+    format!(
+        "\nthe lake is {lake}; look at it with any reader of Parquet, such as\n\n  \
+         duckdb -c \"SELECT region, organization_name, count(*) AS investigations\n             \
+         FROM '{lake}/investigations/**/*.parquet' GROUP BY ALL ORDER BY ALL\"\n\n\
+         next:\n  \
+         tenantry demo        once more: what is up to date is not read again\n  \
+         tenantry datasets    what can be pulled\n  \
+         tenantry simulate    the simulated platform with limits and faults, to rehearse against\n  \
+         tenantry init        a run file for your own tenants"
+    )
+}

@@ -1,0 +1,206 @@
+//! `tenantry plan`: what a run would spend, from what the last one spent.
+
+use std::collections::BTreeMap;
+
+use pipeline::run::partitions;
+use pipeline::{Dataset, Job, Partition, Receipt, Result, Sink, SystemClock, TenantId};
+use serde::Serialize;
+
+use super::Context;
+use crate::args::Narrow;
+use crate::jobs::Work;
+use crate::table::{bytes, count, several, table};
+use crate::{exit_code, platform};
+
+/// What one line of the plan comes to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+struct Cost {
+    region: String,
+    datasets: String,
+    tenants: u64,
+    /// Tenants that have nothing left to read.
+    up_to_date: u64,
+    /// Tenants of whom nothing is known yet: each costs at least one request, and maybe many.
+    unknown: u64,
+    requests: u64,
+    bytes: u64,
+    /// Seconds that one reader after another would take.
+    seconds: f64,
+}
+
+/// What a run would spend.
+#[derive(Debug, Serialize)]
+struct Plan {
+    lines: Vec<Cost>,
+    requests: u64,
+    bytes: u64,
+    /// How long it would take at the speed of earlier runs; nothing where none is known.
+    minutes: Option<f64>,
+    /// Whether a part of it was never read, so that the numbers are the least it can be.
+    at_least: bool,
+    unplaced_tenants: u64,
+}
+
+pub(super) async fn plan(narrow: &Narrow, context: &Context) -> Result<u8> {
+    let settings = context.settings(narrow)?;
+    let sink = settings.sink.open()?;
+    let history = History::of(sink.receipts().await?);
+    let connector = platform::connect(&settings, &context.environment).await?;
+    let listed = platform::tenants(&settings, connector.as_ref()).await?;
+    let work = Work::new(&settings, listed, connector.account())?;
+    for warning in &work.warnings {
+        context.console.warn(warning);
+    }
+    let lines = lines(&work, &history, sink.as_ref()).await?;
+    let plan = Plan::of(lines, work.unplaced.len() as u64, u64::from(settings.concurrency.get()));
+    if context.console.json {
+        context.console.json(&plan)?;
+    } else {
+        context.console.data(&plan.table())?;
+        context.console.say(&plan.words());
+    }
+    Ok(exit_code::OK)
+}
+
+async fn lines(work: &Work, history: &History, sink: &dyn Sink) -> Result<Vec<Cost>> {
+    let mut lines: BTreeMap<(String, &str), Cost> = BTreeMap::new();
+    for job in &work.jobs {
+        let checkpoint = sink.checkpoint(&job.tenant.id, job.pull()).await?;
+        let open = partitions(job, &checkpoint, &SystemClock);
+        let names: Vec<&str> = job.datasets.iter().map(|dataset| dataset.name).collect();
+        let line = lines.entry((job.region.to_string(), job.pull())).or_insert_with(|| Cost {
+            region: job.region.to_string(),
+            datasets: names.join(", "),
+            ..Cost::default()
+        });
+        history.add(job, &open, line);
+    }
+    Ok(lines.into_values().collect())
+}
+
+/// The last committed receipt of each tenant and dataset.
+struct History(BTreeMap<(TenantId, String), Receipt>);
+
+impl History {
+    fn of(receipts: Vec<Receipt>) -> Self {
+        Self(receipts.into_iter().map(|it| ((it.organization_id.clone(), it.dataset.clone()), it)).collect())
+    }
+
+    /// Adds what a job's open partitions would cost.
+    fn add(&self, job: &Job, open: &[Partition], line: &mut Cost) {
+        line.tenants += 1;
+        let Some(partition) = open.first() else {
+            line.up_to_date += 1;
+            return;
+        };
+        // What one reading costs stands in the receipt of each dataset that it fills.
+        let last =
+            job.datasets.iter().find_map(|it| self.0.get(&(job.tenant.id.clone(), it.name.to_owned())));
+        let Some(last) = last else {
+            line.unknown += 1;
+            line.requests += 1;
+            return;
+        };
+        let expected = Expected::of(last, partition, &job.datasets[0]);
+        line.requests += expected.requests;
+        line.bytes += expected.bytes;
+        line.seconds += expected.seconds;
+    }
+}
+
+/// What reading a partition is expected to cost.
+#[derive(Debug, PartialEq)]
+struct Expected {
+    requests: u64,
+    bytes: u64,
+    seconds: f64,
+}
+
+impl Expected {
+    /// Scales the last reading to the partition: a window of twice the length holds twice the records.
+    fn of(last: &Receipt, partition: &Partition, dataset: &Dataset) -> Self {
+        let length = |window: pipeline::Window| (window.until - window.since).num_seconds().max(1) as f64;
+        let scale = match (last.window, partition.window) {
+            (Some(was), Some(is)) => length(is) / length(was),
+            _ => 1.0,
+        };
+        let records = last.counts.read as f64 * scale;
+        let pages = if last.window.is_some() {
+            (records / f64::from(dataset.page_size.max(1))).ceil() as u64
+        } else {
+            last.pages
+        };
+        let requests = pages.max(1);
+        let took = (last.finished_at - last.started_at).as_seconds_f64().max(0.0);
+        let seconds = took / last.requests.max(1) as f64 * requests as f64;
+        Self { requests, bytes: (last.bytes as f64 * scale) as u64, seconds }
+    }
+}
+
+impl Plan {
+    fn of(lines: Vec<Cost>, unplaced_tenants: u64, concurrency: u64) -> Self {
+        let seconds: f64 = lines.iter().map(|line| line.seconds).sum();
+        let busy: u64 = lines.iter().map(|line| line.tenants - line.up_to_date).sum();
+        let at_once = busy.clamp(1, concurrency) as f64;
+        Self {
+            requests: lines.iter().map(|line| line.requests).sum(),
+            bytes: lines.iter().map(|line| line.bytes).sum(),
+            minutes: (seconds > 0.0).then_some(seconds / at_once / 60.0),
+            at_least: lines.iter().any(|line| line.unknown > 0),
+            unplaced_tenants,
+            lines,
+        }
+    }
+
+    fn table(&self) -> String {
+        let rows = self.lines.iter().map(|line| {
+            let known = line.unknown == 0;
+            let least = |text: String| if known { text } else { format!(">= {text}") };
+            vec![
+                line.region.clone(),
+                line.datasets.clone(),
+                count(line.tenants),
+                count(line.up_to_date),
+                count(line.unknown),
+                least(count(line.requests)),
+                if known {
+                    bytes(line.bytes)
+                } else if line.bytes > 0 {
+                    least(bytes(line.bytes))
+                } else {
+                    "?".to_owned()
+                },
+            ]
+        });
+        let columns = ["region", "dataset", "#tenants", "#up to date", "#never read", "#requests", "#bytes"];
+        table(&columns, rows.collect())
+    }
+
+    fn words(&self) -> String {
+        let least = if self.at_least { "at least " } else { "about " };
+        let mut text = format!(
+            "a run would spend {least}{} and read {least}{}",
+            several(self.requests, "request"),
+            bytes(self.bytes)
+        );
+        match self.minutes {
+            Some(minutes) if minutes < 1.0 => text.push_str(", in under a minute at the last run's speed"),
+            Some(minutes) => text.push_str(&format!(
+                ", in about {} at the last run's speed",
+                several(minutes.ceil() as u64, "minute")
+            )),
+            None if self.requests == 0 => {
+                text = "a run would ask for nothing: everything is up to date".to_owned();
+            }
+            None => text.push_str("; how long that takes is not known before the first run"),
+        }
+        if self.at_least {
+            text.push_str("\nof what was never read nothing is known but that it costs one request or more");
+        }
+        if self.unplaced_tenants > 0 {
+            let tenants = several(self.unplaced_tenants, "tenant");
+            text.push_str(&format!("\n{tenants} without a region would be asked for nothing"));
+        }
+        text
+    }
+}

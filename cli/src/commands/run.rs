@@ -1,0 +1,144 @@
+//! `tenantry run`: the work.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use config::Settings;
+use pipeline::run::{Outcome, RunContext, RunSummary};
+use pipeline::{Connector, Result, Sink, SystemClock};
+use tokio::time::{MissedTickBehavior, interval};
+use uuid::Uuid;
+
+use super::Context;
+use crate::args::Narrow;
+use crate::console::Console;
+use crate::interrupt::{Brakes, Interrupts};
+use crate::jobs::Work;
+use crate::progress::Progress;
+use crate::table::several;
+use crate::{exit_code, failure, platform, report, unplaced};
+
+pub(super) async fn run(narrow: &Narrow, context: &Context) -> Result<u8> {
+    let settings = context.settings(narrow)?;
+    let connector = platform::connect(&settings, &context.environment).await?;
+    let summary = work_off(&settings, connector, &context.console).await?;
+    tell(&summary, &context.console)?;
+    Ok(exit_code::of_run(&summary))
+}
+
+/// Does the whole work of a run and returns what it came to, already kept in the sink.
+///
+/// # Errors
+/// Where it cannot begin: the sink cannot be written, or the tenants cannot be listed or chosen.
+pub(super) async fn work_off(
+    settings: &Settings,
+    connector: Arc<dyn Connector>,
+    console: &Console,
+) -> Result<RunSummary> {
+    let mut interrupts = Interrupts::listen()?;
+    let run_id = Uuid::now_v7().to_string();
+    let sink = settings.sink.open()?;
+    // Before anything is asked: a disk that is full or forbidden is found out without spending a request.
+    sink.prepare(&run_id).await?;
+    let listed = tokio::select! {
+        listed = platform::tenants(settings, connector.as_ref()) => listed?,
+        () = interrupts.next() => return Err(interrupted()),
+    };
+    let work = Work::new(settings, listed.clone(), connector.account())?;
+    sink.record_tenants(&listed).await?;
+    for warning in &work.warnings {
+        console.warn(warning);
+    }
+    announce(&work, console);
+    let brakes = Brakes::default();
+    let mut progress = Progress::new(console);
+    let running = RunContext {
+        connector: connector.clone(),
+        sink: sink.clone(),
+        clock: Arc::new(SystemClock),
+        events: progress.events(),
+        run_id,
+        version: crate::VERSION.to_owned(),
+        open_partitions: settings.concurrency.get() as usize,
+        wind_down: brakes.wind_down.clone(),
+        stop: brakes.stop.clone(),
+    };
+    let mut tick = interval(progress.every());
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut summary = {
+        let mut running = pin!(pipeline::run::run(work.jobs.clone(), running));
+        loop {
+            tokio::select! {
+                summary = &mut running => break summary,
+                _ = tick.tick() => progress.show(&connector.budgets()),
+                () = interrupts.next() => brakes.pull(console),
+            }
+        }
+    };
+    progress.end();
+    add_unplaced(&mut summary, &work, connector.as_ref());
+    keep(&summary, sink.as_ref(), console).await;
+    Ok(summary)
+}
+
+fn interrupted() -> pipeline::Error {
+    pipeline::Error::new(pipeline::ErrorKind::Cancelled, "list the tenants: interrupted")
+}
+
+fn announce(work: &Work, console: &Console) {
+    let tenants: std::collections::BTreeSet<_> = work.jobs.iter().map(|job| &job.tenant.id).collect();
+    let regions: std::collections::BTreeSet<_> = work.jobs.iter().map(|job| job.region.as_str()).collect();
+    let datasets: u64 = work.jobs.iter().map(|job| job.datasets.len() as u64).sum();
+    console.say(&format!(
+        "{} in {}, {} to pull",
+        several(tenants.len() as u64, "tenant"),
+        several(regions.len() as u64, "region"),
+        several(datasets, "dataset")
+    ));
+}
+
+/// Adds the tenants that nothing could be asked of: they are part of what the run came to.
+fn add_unplaced(summary: &mut RunSummary, work: &Work, connector: &dyn Connector) {
+    if work.unplaced.is_empty() {
+        return;
+    }
+    summary.tenants += work.unplaced.len() as u64;
+    summary.receipts.extend(unplaced::receipts(work, &connector.key_fingerprint(), &SystemClock));
+    if summary.outcome == Outcome::Complete {
+        summary.outcome = Outcome::Incomplete;
+    }
+}
+
+/// Keeps the summary in the sink; where that fails, the data is committed all the same.
+async fn keep(summary: &RunSummary, sink: &dyn Sink, console: &Console) {
+    if let Err(error) = sink.record_run(summary).await {
+        console.warn(&format!("the summary could not be kept: {}", error.chain()));
+    }
+}
+
+/// Returns the reading that fills a dataset.
+fn pull_of(name: &str) -> String {
+    let known = connectors::rapid7::datasets::all();
+    known.iter().find(|dataset| dataset.name == name).map_or(name, |dataset| dataset.pull).to_owned()
+}
+
+/// Tells what a run came to.
+///
+/// # Errors
+/// Where standard output cannot be written.
+pub(super) fn tell(summary: &RunSummary, console: &Console) -> Result<()> {
+    if console.json {
+        console.json(summary)?;
+    } else {
+        console.data(&report::by_region(summary, pull_of))?;
+    }
+    if let Some(error) = &summary.ended_by {
+        failure::tell(error, console);
+    } else if !console.json
+        && let Some(problems) = report::problems(summary.not_good())
+    {
+        console.words(&format!("\n{problems}\n"));
+    }
+    console.say(&report::verdict(summary));
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! `tenantry tenants`: the managed organizations, and what changed since the last run.
+
+use pipeline::{Region, Result, Tenant};
+use serde::Serialize;
+use sinks::Changes;
+
+use super::Context;
+use crate::args::Narrow;
+use crate::table::{several, table};
+use crate::{exit_code, platform};
+
+/// What is printed for a program.
+#[derive(Serialize)]
+struct Told<'a> {
+    tenants: &'a [Tenant],
+    chosen: Vec<&'a str>,
+    changes: &'a Changes,
+}
+
+pub(super) async fn tenants(narrow: &Narrow, context: &Context) -> Result<u8> {
+    let settings = context.settings(narrow)?;
+    let registry = settings.sink.tenants()?;
+    let connector = platform::connect(&settings, &context.environment).await?;
+    let listed = platform::tenants(&settings, connector.as_ref()).await?;
+    let changes = registry.changes(&listed);
+    let selection = settings.tenants.choose(listed.clone(), &settings.narrowing)?;
+    let console = &context.console;
+    for warning in &selection.warnings {
+        console.warn(warning);
+    }
+    if console.json {
+        let chosen = selection.tenants.iter().map(|tenant| tenant.id.as_str()).collect();
+        console.json(&Told { tenants: &listed, chosen, changes: &changes })?;
+        return Ok(exit_code::OK);
+    }
+    console.data(&rows(&listed, &selection.tenants))?;
+    let known = !registry.tenants.is_empty();
+    console.say(&if known { told(&changes) } else { "nothing is known of an earlier run".to_owned() });
+    Ok(exit_code::OK)
+}
+
+/// Returns a line for each listed tenant, and whether a run would pull it.
+fn rows(listed: &[Tenant], chosen: &[Tenant]) -> String {
+    let rows = listed.iter().map(|tenant| {
+        let picked = chosen.iter().find(|picked| picked.id == tenant.id);
+        let region = picked.unwrap_or(tenant).region.as_ref();
+        let pulled = match (picked, region) {
+            (None, _) => "no: left out",
+            (Some(_), None) => "no: without a region",
+            (Some(_), Some(_)) => "yes",
+        };
+        vec![
+            tenant.id.to_string(),
+            tenant.name.clone(),
+            region.map_or("-", Region::as_str).to_owned(),
+            pulled.to_owned(),
+        ]
+    });
+    table(&["id", "name", "region", "pulled"], rows.collect())
+}
+
+fn told(changes: &Changes) -> String {
+    if changes.is_empty() {
+        return "nothing changed since the last run".to_owned();
+    }
+    let mut lines = vec!["since the last run:".to_owned()];
+    let region = |region: &Option<Region>| region.as_ref().map_or("no region", Region::as_str).to_owned();
+    for tenant in &changes.joined {
+        lines.push(format!("  joined   {} ({}) in {}", tenant.name, tenant.id, region(&tenant.region)));
+    }
+    for tenant in &changes.left {
+        lines.push(format!("  left     {} ({}); its data stays in the lake", tenant.name, tenant.id));
+    }
+    for renamed in &changes.renamed {
+        lines.push(format!(
+            "  renamed  {} ({}), formerly {}",
+            renamed.tenant.name, renamed.tenant.id, renamed.from
+        ));
+    }
+    for moved in &changes.moved {
+        let (from, to) = (region(&moved.from), region(&moved.tenant.region));
+        lines.push(format!("  moved    {} ({}) from {from} to {to}", moved.tenant.name, moved.tenant.id));
+    }
+    let changed = changes.joined.len() + changes.left.len() + changes.renamed.len() + changes.moved.len();
+    lines.push(several(changed as u64, "change"));
+    lines.join("\n")
+}

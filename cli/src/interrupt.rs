@@ -1,0 +1,74 @@
+//! Interrupts: the first winds the work down, the second stops it.
+
+use pipeline::{Error, ErrorKind, Result};
+use tokio_util::sync::CancellationToken;
+
+use crate::console::Console;
+
+/// Listens to Ctrl-C and, where there is one, the signal to terminate.
+pub(crate) struct Interrupts {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Interrupts {
+    /// Begins to listen; from here on a signal no longer ends the process by itself.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    #[cfg(unix)]
+    pub(crate) fn listen() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error| Error::new(ErrorKind::Bug, "listen to signals").with_source(error);
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+        })
+    }
+
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// Never.
+    #[cfg(not(unix))]
+    pub(crate) fn listen() -> Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Waits for the next signal.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// What a run listens to while it works.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Brakes {
+    /// Finishes and commits what is in flight.
+    pub(crate) wind_down: CancellationToken,
+    /// Drops what is in flight.
+    pub(crate) stop: CancellationToken,
+}
+
+impl Brakes {
+    /// Pulls the next brake, and says so.
+    pub(crate) fn pull(&self, console: &Console) {
+        if self.wind_down.is_cancelled() {
+            console.warn("stopping at once; what is committed stays");
+            self.stop.cancel();
+        } else {
+            console.warn("finishing what is in flight; interrupt again to stop at once");
+            self.wind_down.cancel();
+        }
+    }
+}

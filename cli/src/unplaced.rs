@@ -1,0 +1,54 @@
+//! Tenants without a region: nothing may be asked of them, and the summary says so.
+
+use pipeline::batch::Counts;
+use pipeline::{Clock, Receipt, Region, Tenant, Verdict};
+
+use crate::jobs::Work;
+
+/// What stands in a receipt where the region is not known; no platform has a region of this name.
+const UNKNOWN: &str = "unknown";
+
+/// Returns whether a receipt is that of a tenant without a region.
+pub(crate) fn is(receipt: &Receipt) -> bool {
+    receipt.region.as_str() == UNKNOWN
+}
+
+/// Returns the receipts of the tenants that nothing was asked of, one for each dataset.
+pub(crate) fn receipts(work: &Work, key_fingerprint: &str, clock: &dyn Clock) -> Vec<Receipt> {
+    let names = || work.pulls.iter().flat_map(|pull| &pull.datasets).map(|dataset| dataset.name);
+    work.unplaced
+        .iter()
+        .flat_map(|tenant| names().map(|dataset| receipt(tenant, dataset, key_fingerprint, clock)))
+        .collect()
+}
+
+fn receipt(tenant: &Tenant, dataset: &str, key_fingerprint: &str, clock: &dyn Clock) -> Receipt {
+    let now = clock.now();
+    Receipt {
+        organization_id: tenant.id.clone(),
+        organization_name: tenant.name.clone(),
+        region: region(),
+        dataset: dataset.to_owned(),
+        verdict: Verdict::Failed,
+        committed: false,
+        window: None,
+        claimed_first: None,
+        claimed_last: None,
+        pages: 0,
+        bytes: 0,
+        requests: 0,
+        passes: 0,
+        counts: Counts::default(),
+        rows_written: 0,
+        started_at: now,
+        finished_at: now,
+        key_fingerprint: key_fingerprint.to_owned(),
+        version: crate::VERSION.to_owned(),
+        error: Some("the platform lists no region, so nothing was asked".to_owned()),
+        hint: Some(format!("add `{} = \"REGION\"` below [tenants.regions] in the run file", tenant.id)),
+    }
+}
+
+fn region() -> Region {
+    UNKNOWN.parse().expect("seven letters are a region's code")
+}
