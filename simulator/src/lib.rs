@@ -1,1 +1,65 @@
-//! simulator
+//! A stand-in for the Rapid7 Command Platform on loopback: strict, fast, and as nasty as it is told to be.
+//!
+//! [`Simulator::start`] serves every region of a [`SimulatorConfig`] under `http://127.0.0.1:PORT/{region}`: the tenant
+//! list and the other Account resources, investigations, alerts and entities of the SIEM, and assets, findings,
+//! vulnerabilities, sites, scans and engines of vulnerability management. Keys, regions, organizations, page sizes and
+//! parameters are enforced as the platform enforces them. The same configuration serves the same bytes, and any page is
+//! found without making the ones before it.
+//!
+//! Where the platform's answer is unknown, the choice is a setting ([`Statuses`], [`SimulatorConfig::inclusive_end`]), and
+//! one path is a guess: the organizations of one user stand at `/account/api/1/users/{user_id}/managed-organizations`.
+//!
+//! # Control paths
+//!
+//! Everything the [`Handle`] can do is also served, without a key, as JSON:
+//!
+//! | call | does |
+//! |---|---|
+//! | `GET /_sim/config` | the configuration it was started with |
+//! | `GET /_sim/tenants` | the managed organizations, each once, with their true regions |
+//! | `GET /_sim/journal`, `DELETE /_sim/journal` | what was asked so far ([`JournalReport`]); forget it |
+//! | `GET /_sim/truth` | counts and digests of every tenant and dataset ([`Truth`]); `since`, `until` narrow the timed ones |
+//! | `GET /_sim/truth/{dataset}/{tenant}` | the keys of the rows ([`Keys`]), with the same parameters |
+//! | `GET`, `POST`, `DELETE /_sim/faults` | the list of [`FaultRule`]s: show, replace, clear |
+//! | `GET`, `POST`, `DELETE /_sim/limits` | show all, set one [`LimitRule`], lift all |
+//! | `GET`, `POST /_sim/keys` | show all ([`KeyInfo`]), add one ([`KeyConfig`]) |
+//! | `POST`, `DELETE /_sim/keys/{name}` | replace a key by a new one of the same name; revoke it |
+//! | `POST /_sim/rows` | `{"dataset", "tenant", "append", "delete"}`: rows added at the end, taken from the beginning |
+//! | any `/_sim/trap...` | where injected redirects lead; the journal counts who came, and who brought a key |
+//!
+//! A tenant is given by its id, its name, or `#` and its place in the list.
+
+mod account_api;
+mod answer;
+mod body;
+mod clock;
+mod config;
+mod control;
+mod criteria;
+mod data;
+mod faults;
+mod handle;
+mod idr_api;
+mod journal;
+mod keys;
+mod limits;
+mod listing;
+mod platform;
+mod query;
+mod request;
+mod route;
+mod server;
+mod tenants;
+mod truth;
+mod vm_api;
+
+pub use config::{Quirks, SimulatorConfig, Statuses};
+pub use data::Dataset;
+pub use faults::{Fault, FaultRule};
+pub use handle::Handle;
+pub use journal::{JournalReport, Misplaced, Span, SpanBefore, Tally};
+pub use keys::{KeyConfig, KeyInfo, KeyKind};
+pub use limits::{LimitHeaders, LimitRule, LimitScope, RetryAfter};
+pub use server::{Simulator, StartError};
+pub use tenants::Tenant;
+pub use truth::{DatasetTruth, Keys, TenantTruth, Truth, digest};

@@ -1,0 +1,220 @@
+//! What a simulated platform is made of: regions, tenants, rows, keys, limits and faults.
+//!
+//! Every field has a default, so `{}` is a whole platform; unknown fields are errors.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::data::Dataset;
+use crate::faults::FaultRule;
+use crate::keys::KeyConfig;
+use crate::limits::LimitRule;
+
+/// Describes a simulated platform completely: the same description serves the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SimulatorConfig {
+    /// Decides every id, name, row and dice throw.
+    pub seed: u64,
+    /// The loopback port; 0 takes any free one.
+    pub port: u16,
+    /// The regions served, each under `/{region}`.
+    pub regions: Vec<String>,
+    /// The primary account's own organization; derived from the seed when absent.
+    pub parent_organization: Option<String>,
+    /// How many tenants are managed; entries listed twice come on top.
+    pub tenants: usize,
+    /// The oddities of the tenant list and of the rows.
+    pub quirks: Quirks,
+    /// Multiplies every tenant's rows; the vulnerability catalogue keeps its size.
+    pub rows: f64,
+    /// The number of rows of a tenant of weight one, where it isn't the default.
+    pub row_counts: BTreeMap<Dataset, u32>,
+    /// The weight of the first tenant when sizes are skewed.
+    pub giant_factor: f64,
+    /// Whether tenants differ in size: one giant, many small, some empty.
+    pub skewed: bool,
+    /// How many vulnerability definitions there are, the same for all tenants.
+    pub catalogue: u32,
+    /// How many findings an asset has on average.
+    pub findings_per_asset: u32,
+    /// How far back created times reach from `now`.
+    pub history_days: u32,
+    /// The moment the data ends; the start of the present day when absent.
+    pub now: Option<DateTime<Utc>>,
+    /// The share of rows, 0 to 1, that carry a value of a wrong type.
+    pub reject_rate: f64,
+    /// Whether a time window includes its end.
+    pub inclusive_end: bool,
+    /// The keys known at the start; one of each kind when empty.
+    pub keys: Vec<KeyConfig>,
+    /// The limits; the first that matches a request's region and family counts it.
+    pub limits: Vec<LimitRule>,
+    /// The faults, tried in order.
+    pub faults: Vec<FaultRule>,
+    /// The statuses where the real platform's answer is unknown.
+    pub statuses: Statuses,
+    /// Whether bodies are compressed for clients that accept it.
+    pub gzip: bool,
+    /// Whether the API Keys API may make multi-tenant keys.
+    pub mint_multi_tenant_keys: bool,
+    /// Whether a multi-tenant user key may list all managed organizations.
+    pub user_keys_may_list: bool,
+}
+
+impl Default for SimulatorConfig {
+    fn default() -> Self {
+        Self {
+            seed: 7,
+            port: 0,
+            regions: ["us", "us2", "us3", "eu", "ca", "au", "ap"].map(str::to_owned).to_vec(),
+            parent_organization: None,
+            tenants: 12,
+            quirks: Quirks::default(),
+            rows: 1.0,
+            row_counts: BTreeMap::new(),
+            giant_factor: 20.0,
+            skewed: true,
+            catalogue: 1500,
+            findings_per_asset: 8,
+            history_days: 120,
+            now: None,
+            reject_rate: 0.0,
+            inclusive_end: false,
+            keys: Vec::new(),
+            limits: Vec::new(),
+            faults: Vec::new(),
+            statuses: Statuses::default(),
+            gzip: true,
+            mint_multi_tenant_keys: false,
+            user_keys_may_list: false,
+        }
+    }
+}
+
+impl SimulatorConfig {
+    /// Returns a platform of equal tenants without any oddity, for tests that look at one thing.
+    #[must_use]
+    pub fn plain(tenants: usize) -> Self {
+        Self { tenants, quirks: Quirks::none(), skewed: false, gzip: false, ..Self::default() }
+    }
+
+    /// Says what is wrong with the description, or nothing.
+    ///
+    /// # Errors
+    /// A sentence about the first value that cannot be served.
+    pub fn check(&self) -> Result<(), String> {
+        if self.regions.is_empty() {
+            return Err("no region is listed".to_owned());
+        }
+        if let Some(region) = self.regions.iter().find(|region| !is_region(region)) {
+            return Err(format!(
+                "{region:?} is no region: 2 to 16 lower-case letters, digits or `-` are expected"
+            ));
+        }
+        if !self.rows.is_finite()
+            || self.rows < 0.0
+            || !self.giant_factor.is_finite()
+            || self.giant_factor < 0.0
+        {
+            return Err("rows and giant_factor must be zero or more".to_owned());
+        }
+        if !(0.0..=1.0).contains(&self.reject_rate) {
+            return Err("reject_rate must lie between 0 and 1".to_owned());
+        }
+        if self.history_days == 0 || self.catalogue == 0 {
+            return Err("history_days and catalogue must be at least 1".to_owned());
+        }
+        self.limits.iter().try_for_each(LimitRule::check)?;
+        self.faults.iter().try_for_each(FaultRule::check)
+    }
+}
+
+fn is_region(code: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (2..=16).contains(&code.len()) && code.bytes().all(known)
+}
+
+/// The oddities of the tenant list and of the rows, each with its own switch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quirks {
+    /// Regions are listed in upper, lower and mixed case.
+    pub mixed_case_regions: bool,
+    /// How many tenants are listed without a region.
+    pub missing_region: usize,
+    /// One customer is managed once in each of two regions, under two ids and suffixed names.
+    pub cross_region_customer: bool,
+    /// One entry is listed twice, word for word.
+    pub duplicate_entry: bool,
+    /// Some tenants carry an `external_id`.
+    pub external_ids: bool,
+    /// The region `us` is listed as `us1`.
+    pub us1_regions: bool,
+    /// The list is a bare array without envelope or paging.
+    pub bare_list: bool,
+    /// The list's envelope carries `metadata`.
+    pub list_metadata: bool,
+    /// How many tenants own no rows at all, when sizes are skewed.
+    pub empty_tenants: usize,
+    /// How many tenants, the last ones, have no licence for vulnerability management.
+    pub unlicensed: usize,
+    /// Rows have absent, null, unknown and two-shaped fields, and unusual text.
+    pub irregular_rows: bool,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            mixed_case_regions: true,
+            missing_region: 1,
+            cross_region_customer: true,
+            duplicate_entry: true,
+            external_ids: true,
+            us1_regions: false,
+            bare_list: false,
+            list_metadata: true,
+            empty_tenants: 2,
+            unlicensed: 0,
+            irregular_rows: true,
+        }
+    }
+}
+
+impl Quirks {
+    /// Returns a platform's list and rows at their plainest.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            mixed_case_regions: false,
+            missing_region: 0,
+            cross_region_customer: false,
+            duplicate_entry: false,
+            external_ids: false,
+            us1_regions: false,
+            bare_list: false,
+            list_metadata: true,
+            empty_tenants: 0,
+            unlicensed: 0,
+            irregular_rows: false,
+        }
+    }
+}
+
+/// The statuses of refusals that nobody has documented.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Statuses {
+    /// A multi-tenant key without `R7-Organization-Id`.
+    pub missing_organization: u16,
+    /// A multi-tenant key with an organization it doesn't manage.
+    pub foreign_organization: u16,
+}
+
+impl Default for Statuses {
+    fn default() -> Self {
+        Self { missing_organization: 401, foreign_organization: 403 }
+    }
+}

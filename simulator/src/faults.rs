@@ -1,0 +1,366 @@
+//! What goes wrong on purpose: by chance, on the nth request, for one tenant, one path or one page.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Dataset;
+use crate::data::rng::{Dice, mix};
+use crate::limits::RetryAfter;
+
+/// A fault, the requests it may befall, and how often it does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultRule {
+    /// What happens.
+    pub fault: Fault,
+    /// How likely it is for each matching request, 0 to 1.
+    #[serde(default = "certain")]
+    pub probability: f64,
+    /// Which matching requests it befalls, counted from 1; any when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nth: Vec<u64>,
+    /// How many matching requests pass unharmed first.
+    #[serde(default)]
+    pub after: u64,
+    /// How often it happens at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+    /// A part of the path, without the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The organization's id, its name, or `#` and its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The API family.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// The dataset read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<Dataset>,
+    /// The lowest page number; a page asked for by cursor counts as the second.
+    #[serde(default)]
+    pub min_page: u64,
+    /// Only pages larger than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above_size: Option<u64>,
+}
+
+fn certain() -> f64 {
+    1.0
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fault {
+    /// A 429 that no limit asked for.
+    TooManyRequests {
+        /// How it says when to come back.
+        #[serde(default)]
+        retry_after: RetryAfter,
+        /// When to come back.
+        #[serde(default)]
+        seconds: u64,
+    },
+    /// A status with the family's own error body.
+    Status {
+        /// The status.
+        status: u16,
+    },
+    /// A status with a proxy's page of HTML.
+    Html {
+        /// The status.
+        status: u16,
+    },
+    /// The connection is reset before the answer.
+    Reset,
+    /// The connection ends in the middle of the body.
+    CutBody {
+        /// Whether the body comes in chunks, without a length.
+        #[serde(default)]
+        chunked: bool,
+    },
+    /// The body is half of the JSON, with the length of the half.
+    TruncatedJson,
+    /// The body is right and its content type isn't.
+    WrongContentType,
+    /// Nothing comes for a while, then the connection ends.
+    Stall {
+        /// How long the silence lasts.
+        seconds: u64,
+    },
+    /// The answer takes longer.
+    Latency {
+        /// By how much, always.
+        #[serde(default)]
+        ms: u64,
+        /// By how much more, at most.
+        #[serde(default)]
+        jitter_ms: u64,
+        /// By how much for each row of the page asked for.
+        #[serde(default)]
+        per_row_us: u64,
+    },
+    /// The page ends with rows of another tenant.
+    ForeignRows {
+        /// How many.
+        rows: u32,
+    },
+    /// Rows come into being at the head of the listing, so that the rest moves down.
+    InsertRows {
+        /// How many.
+        rows: u32,
+    },
+    /// Rows vanish from the head of the listing, so that the rest moves up.
+    DeleteRows {
+        /// How many.
+        rows: u32,
+    },
+    /// The page begins with rows of the page before it.
+    DuplicateRows {
+        /// How many.
+        rows: u32,
+    },
+    /// The page's rows come in the opposite order.
+    ReorderRows,
+    /// Part of an alert search fails inside a 200.
+    RegionFailure,
+    /// The caller is sent elsewhere.
+    Redirect {
+        /// Where to; to the simulator's own trap under another host name when absent.
+        #[serde(default)]
+        location: Option<String>,
+    },
+    /// The key of the request is revoked.
+    RevokeKey,
+}
+
+impl Fault {
+    /// Returns the name under which the journal counts it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::TooManyRequests { .. } => "too_many_requests",
+            Self::Status { .. } => "status",
+            Self::Html { .. } => "html",
+            Self::Reset => "reset",
+            Self::CutBody { .. } => "cut_body",
+            Self::TruncatedJson => "truncated_json",
+            Self::WrongContentType => "wrong_content_type",
+            Self::Stall { .. } => "stall",
+            Self::Latency { .. } => "latency",
+            Self::ForeignRows { .. } => "foreign_rows",
+            Self::InsertRows { .. } => "insert_rows",
+            Self::DeleteRows { .. } => "delete_rows",
+            Self::DuplicateRows { .. } => "duplicate_rows",
+            Self::ReorderRows => "reorder_rows",
+            Self::RegionFailure => "region_failure",
+            Self::Redirect { .. } => "redirect",
+            Self::RevokeKey => "revoke_key",
+        }
+    }
+}
+
+impl FaultRule {
+    /// Returns a fault that befalls every request.
+    #[must_use]
+    pub fn always(fault: Fault) -> Self {
+        Self {
+            fault,
+            probability: 1.0,
+            nth: Vec::new(),
+            after: 0,
+            times: None,
+            path: None,
+            tenant: None,
+            region: None,
+            family: None,
+            dataset: None,
+            min_page: 0,
+            above_size: None,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if !(0.0..=1.0).contains(&self.probability) {
+            return Err("a fault's probability must lie between 0 and 1".to_owned());
+        }
+        match self.fault {
+            Fault::Status { status } | Fault::Html { status } if !(200..600).contains(&status) => {
+                Err(format!("a fault cannot answer with the status {status}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn matches(&self, request: &Circumstances) -> bool {
+        let is =
+            |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        is(&self.tenant, request.tenant)
+            && is(&self.region, request.region)
+            && is(&self.family, request.family)
+            && self.path.as_ref().is_none_or(|part| request.path.contains(part.as_str()))
+            && self.dataset.is_none_or(|dataset| request.dataset == Some(dataset))
+            && request.page >= self.min_page
+            && self.above_size.is_none_or(|size| request.size > size)
+    }
+}
+
+/// What a fault may depend on.
+#[derive(Debug, Clone)]
+pub(crate) struct Circumstances<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) region: &'a str,
+    pub(crate) family: &'a str,
+    pub(crate) dataset: Option<Dataset>,
+    /// The organization's id.
+    pub(crate) tenant: &'a str,
+    pub(crate) page: u64,
+    pub(crate) size: u64,
+}
+
+/// What the data of one answer suffers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Twist {
+    pub(crate) foreign: u32,
+    pub(crate) insert: u32,
+    pub(crate) delete: u32,
+    pub(crate) duplicate: u32,
+    pub(crate) reorder: bool,
+    pub(crate) region_failure: bool,
+}
+
+/// Everything that befalls one request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Effects {
+    pub(crate) delay_us: u64,
+    pub(crate) twist: Twist,
+    /// The fault that takes the place of the answer or spoils it; at most one.
+    pub(crate) blow: Option<Fault>,
+    pub(crate) names: Vec<&'static str>,
+}
+
+#[derive(Debug)]
+struct Armed {
+    rule: FaultRule,
+    met: u64,
+    fired: u64,
+}
+
+/// The faults in force.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    seed: u64,
+    armed: Vec<Armed>,
+}
+
+impl Faults {
+    pub(crate) fn new(seed: u64, rules: Vec<FaultRule>) -> Self {
+        let armed = rules.into_iter().map(|rule| Armed { rule, met: 0, fired: 0 }).collect();
+        Self { seed, armed }
+    }
+
+    /// Returns the rules in force.
+    pub(crate) fn rules(&self) -> Vec<FaultRule> {
+        self.armed.iter().map(|armed| armed.rule.clone()).collect()
+    }
+
+    /// Whether nothing can go wrong.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.armed.is_empty()
+    }
+
+    /// Decides what befalls a request.
+    pub(crate) fn strike(&mut self, request: &Circumstances) -> Effects {
+        let mut effects = Effects::default();
+        for (number, armed) in self.armed.iter_mut().enumerate() {
+            if armed.rule.matches(request) && armed.fires(mix(self.seed ^ number as u64)) {
+                effects.add(&armed.rule.fault, request.size, mix(self.seed ^ armed.met));
+            }
+        }
+        effects
+    }
+}
+
+impl Armed {
+    fn fires(&mut self, seed: u64) -> bool {
+        self.met += 1;
+        let turn =
+            self.met > self.rule.after && (self.rule.nth.is_empty() || self.rule.nth.contains(&self.met));
+        let left = self.rule.times.is_none_or(|times| self.fired < times);
+        let chance = Dice::new(seed, self.met).below(1 << 32) as f64 / f64::from(u32::MAX);
+        let fires = turn && left && (self.rule.probability >= 1.0 || chance < self.rule.probability);
+        self.fired += u64::from(fires);
+        fires
+    }
+}
+
+impl Effects {
+    fn add(&mut self, fault: &Fault, size: u64, hash: u64) {
+        let twist = &mut self.twist;
+        match fault {
+            Fault::Latency { ms, jitter_ms, per_row_us } => {
+                self.delay_us +=
+                    ms * 1000 + Dice::new(hash, 7).below(jitter_ms * 1000 + 1) + per_row_us * size;
+            }
+            Fault::ForeignRows { rows } => twist.foreign += rows,
+            Fault::InsertRows { rows } => twist.insert += rows,
+            Fault::DeleteRows { rows } => twist.delete += rows,
+            Fault::DuplicateRows { rows } => twist.duplicate += rows,
+            Fault::ReorderRows => twist.reorder = true,
+            Fault::RegionFailure => twist.region_failure = true,
+            _ if self.blow.is_some() => return,
+            blow => self.blow = Some(blow.clone()),
+        }
+        self.names.push(fault.name());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: Circumstances = Circumstances {
+        path: "/idr/v2/investigations",
+        region: "eu",
+        family: "idr",
+        dataset: Some(Dataset::Investigations),
+        tenant: "t",
+        page: 2,
+        size: 100,
+    };
+
+    #[test]
+    fn rules_fire_when_they_should() {
+        fn check(change: impl FnOnce(&mut FaultRule), expected: [bool; 5]) {
+            let mut rule = FaultRule::always(Fault::Reset);
+            change(&mut rule);
+            let text = format!("{rule:?}");
+            let mut faults = Faults::new(1, vec![rule]);
+            let fired: Vec<bool> = (0..5).map(|_| faults.strike(&REQUEST).blow.is_some()).collect();
+            assert_eq!(fired, expected, "{text}");
+        }
+        check(|_| {}, [true; 5]);
+        check(|rule| rule.nth = vec![2, 4], [false, true, false, true, false]);
+        check(|rule| rule.after = 3, [false, false, false, true, true]);
+        check(|rule| rule.times = Some(2), [true, true, false, false, false]);
+        check(|rule| rule.probability = 0.0, [false; 5]);
+        check(|rule| rule.region = Some("us".into()), [false; 5]);
+        check(|rule| rule.path = Some("v2/inv".into()), [true; 5]);
+        check(|rule| rule.tenant = Some("x".into()), [false; 5]);
+        check(|rule| rule.dataset = Some(Dataset::Alerts), [false; 5]);
+        check(|rule| rule.min_page = 2, [true; 5]);
+        check(|rule| rule.min_page = 3, [false; 5]);
+        check(|rule| rule.above_size = Some(100), [false; 5]);
+        check(|rule| rule.above_size = Some(99), [true; 5]);
+    }
+
+    #[test]
+    fn chances_are_kept() {
+        let mut faults =
+            Faults::new(9, vec![FaultRule { probability: 0.1, ..FaultRule::always(Fault::Reset) }]);
+        let fired = (0..10_000).filter(|_| faults.strike(&REQUEST).blow.is_some()).count();
+        assert!((900..1100).contains(&fired), "{fired}");
+    }
+}
