@@ -1,0 +1,194 @@
+//! One attempt: the request, the answer's head, its body and the decoding.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use pipeline::{Clock, Error, ErrorKind, Secret, SystemClock};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::{Client, Request, Response, StatusCode};
+use tokio::sync::Semaphore;
+
+use super::BadBody;
+use super::budget::Outcome;
+use super::failure::Failure;
+use super::told::Told;
+use super::turns::Permit;
+
+/// Bodies below this are decoded on the spot: handing them to another thread costs more.
+const SMALL: usize = 16 << 10;
+/// What is read of an error's body; its message stands at the beginning.
+const EXCERPT: usize = 16 << 10;
+/// What is shown of it.
+const SHOWN: usize = 200;
+
+/// Sends a request and returns its answer, once the budget has heard of it.
+pub(super) async fn send(
+    client: &Client,
+    request: Request,
+    permit: &mut Permit,
+) -> Result<Response, Failure> {
+    let response = client.execute(request).await.map_err(Failure::transport)?;
+    let told = Told::read(response.headers(), || SystemClock.now());
+    let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
+    permit.answered(if refused { Outcome::Refused } else { Outcome::Accepted }, &told);
+    Ok(response)
+}
+
+/// Returns the body of a good answer, or why the answer is none.
+pub(super) async fn body(response: Response, limit: usize, key: &Secret) -> Result<Bytes, Failure> {
+    let status = response.status();
+    if status.is_redirection() {
+        return Err(Failure::Redirect { status, to: redirect_host(response.headers()) });
+    }
+    if !status.is_success() {
+        let wait = Told::read(response.headers(), || SystemClock.now()).retry_after;
+        let message = excerpt(response).await.and_then(|body| message(&body, key));
+        return Err(Failure::Status { status, message, wait });
+    }
+    if is_html(response.headers()) {
+        return Err(Failure::Malformed("it is a web page".into()));
+    }
+    read(response, limit).await
+}
+
+/// Decodes a body, away from the threads that wait for the network if it is large.
+pub(super) async fn decode<T: Send + 'static, D>(
+    body: Bytes,
+    decode: &Arc<D>,
+    decoders: &Semaphore,
+) -> Result<T, Failure>
+where
+    D: Fn(Bytes) -> Result<T, BadBody> + Send + Sync + ?Sized + 'static,
+{
+    let decoded = if body.len() < SMALL {
+        decode(body)
+    } else {
+        let _one_of_few = decoders.acquire().await.expect("it is never closed");
+        let decode = decode.clone();
+        match tokio::task::spawn_blocking(move || decode(body)).await {
+            Ok(decoded) => decoded,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Error::new(ErrorKind::Cancelled, "decode the answer: the program ends").into()),
+            },
+        }
+    };
+    decoded.map_err(|bad| match bad {
+        BadBody::Malformed(why) => Failure::Malformed(why),
+        BadBody::Final(error) => Failure::Refused(error),
+    })
+}
+
+async fn read(mut response: Response, limit: usize) -> Result<Bytes, Failure> {
+    let too_large = || Failure::TooLarge { limit };
+    let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    if expected > limit {
+        return Err(too_large());
+    }
+    let Some(first) = response.chunk().await.map_err(Failure::transport)? else { return Ok(Bytes::new()) };
+    let mut next = response.chunk().await.map_err(Failure::transport)?;
+    if next.is_none() && first.len() <= limit {
+        return Ok(first);
+    }
+    let mut body = BytesMut::with_capacity(expected.max(first.len() * 2));
+    body.extend_from_slice(&first);
+    while let Some(chunk) = next {
+        if body.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+        next = response.chunk().await.map_err(Failure::transport)?;
+    }
+    if body.len() > limit { Err(too_large()) } else { Ok(body.freeze()) }
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.trim_start().get(..9).is_some_and(|start| start.eq_ignore_ascii_case("text/html"))
+}
+
+/// Returns the host that a redirect points to; the rest of the link may be a secret.
+fn redirect_host(headers: &HeaderMap) -> Option<String> {
+    let link = headers.get(LOCATION)?.to_str().ok()?;
+    match url::Url::parse(link) {
+        Ok(url) => url.host_str().map(str::to_owned),
+        Err(_) => Some("another path of the same host".to_owned()),
+    }
+}
+
+async fn excerpt(mut response: Response) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk[..chunk.len().min(EXCERPT - body.len())]);
+        if body.len() == EXCERPT {
+            break;
+        }
+    }
+    (!body.is_empty()).then_some(body)
+}
+
+/// Returns what an error's body says to people: on one line, cut, and without the key.
+fn message(body: &[u8], key: &Secret) -> Option<String> {
+    let text = match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(value) => said(&value)?.to_owned(),
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    };
+    let text = text.replace(key.expose(), "****");
+    let line = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let line: String = line.collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect();
+    (!line.is_empty()).then_some(line)
+}
+
+fn said(value: &serde_json::Value) -> Option<&str> {
+    ["message", "localized_message", "error", "error_description"].iter().find_map(|name| {
+        let member = value.get(name)?;
+        member.as_str().or_else(|| member.get("message")?.as_str())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(body: &str, expected: Option<&str>) {
+        assert_eq!(message(body.as_bytes(), &Secret::new("hunter2")).as_deref(), expected, "{body}");
+    }
+
+    #[test]
+    fn an_error_s_body_becomes_one_short_line_without_the_key() {
+        check(r#"{"message":"Unauthorized"}"#, Some("Unauthorized"));
+        check(r#"{"error":{"errorCode":"500","message":"no such job"}}"#, Some("no such job"));
+        check(r#"{"error":"Forbidden"}"#, Some("Forbidden"));
+        check(r#"{"message":"key hunter2 is unknown"}"#, Some("key **** is unknown"));
+        check("<h1>Bad\r\n  Gateway</h1>\u{1b}[2J", Some("<h1>Bad Gateway</h1> [2J"));
+        check(r#"{"status":500}"#, None);
+        check("", None);
+        check(&"é".repeat(500), Some(&"é".repeat(200)));
+    }
+
+    #[test]
+    fn a_redirect_shows_its_host_and_nothing_else() {
+        for (link, expected) in [
+            ("https://evil.example/x?signature=secret", Some("evil.example")),
+            ("/login?next=secret", Some("another path of the same host")),
+        ] {
+            let headers = HeaderMap::from_iter([(LOCATION, link.parse().expect("a value"))]);
+            assert_eq!(redirect_host(&headers).as_deref(), expected);
+        }
+        assert_eq!(redirect_host(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_web_page_is_known_by_its_type() {
+        for (kind, expected) in [
+            ("text/html; charset=utf-8", true),
+            ("Text/HTML", true),
+            ("application/json", false),
+            ("text/csv", false),
+            ("é", false),
+        ] {
+            let value = reqwest::header::HeaderValue::from_bytes(kind.as_bytes()).expect("a value");
+            assert_eq!(is_html(&HeaderMap::from_iter([(CONTENT_TYPE, value)])), expected, "{kind}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! What the key may ask of one part of the platform in one region: told by the operator, told by the
+//! answers' headers, or learned from refusals; the narrowest of them holds.
+//!
+//! A refusal closes the budget, and nothing else, for as long as the server says or for a short time that
+//! doubles; then one probe, not a herd, finds out whether it is open again. The budget does no waiting of
+//! its own and reads no clock: `turns` asks it when the next request may go.
+
+use std::time::Duration;
+
+use pipeline::{BudgetUse, Region};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tokio::time::Instant;
+
+use super::Limit;
+use super::learner::{Closure, Learner, Meter};
+use super::pacer::{Pace, Pacer};
+use super::told::Told;
+
+/// The first pause after a refusal without a hint; each refused probe doubles it.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Where the doubling ends.
+const LONG_PAUSE: Duration = Duration::from_secs(2);
+/// A long closure is probed at this part of its length, so that its end is found to a few percent.
+const PAUSE_PART: f64 = 0.06;
+/// A refusal is quick: a probe unanswered for so long was most likely taken, and another may go.
+const PROBE_LEASE: Duration = Duration::from_secs(1);
+/// The part of a limit in the headers that is used: the rest is for clocks that disagree.
+const PART_OF_TOLD: f64 = 0.97;
+/// Over how long the requests sent are counted for people.
+const USED_OVER: Duration = Duration::from_secs(5);
+
+/// Leave to send one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    granted_at: Instant,
+    probe: bool,
+}
+
+/// What became of a request, as far as the budget goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was answered with anything but 429.
+    Accepted,
+    /// It was answered with 429.
+    Refused,
+}
+
+/// One budget.
+#[derive(Debug)]
+pub(super) struct Budget {
+    configured: Option<Pace>,
+    window: Option<Window>,
+    learner: Learner,
+    pacer: Pacer,
+    closed: Option<Closed>,
+    opened_at: Option<Instant>,
+    /// Set where the headers promise what the server then refuses.
+    distrusted: bool,
+    longest_pause: Duration,
+    unanswered: u64,
+    sent: u64,
+    refused: u64,
+    used: Meter,
+    random: SmallRng,
+}
+
+/// The server's window as its headers tell it.
+#[derive(Debug)]
+struct Window {
+    limit: Option<u64>,
+    length: Duration,
+    left: u64,
+    until: Instant,
+}
+
+/// A budget closed by a refusal.
+#[derive(Debug)]
+struct Closed {
+    closure: Closure,
+    until: Instant,
+    tries: u32,
+    probe_until: Option<Instant>,
+}
+
+impl Budget {
+    /// Opens a budget; `seed` feeds the jitter.
+    pub(super) fn new(configured: Option<&Limit>, longest_pause: Duration, seed: u64, now: Instant) -> Self {
+        let mut learner = Learner::new(now);
+        if configured.is_some() {
+            learner.unbound();
+        }
+        Self {
+            configured: configured.map(Pace::within),
+            window: None,
+            learner,
+            pacer: Pacer::default(),
+            closed: None,
+            opened_at: None,
+            distrusted: false,
+            longest_pause,
+            unanswered: 0,
+            sent: 0,
+            refused: 0,
+            used: Meter::new(now),
+            random: SmallRng::seed_from_u64(seed),
+        }
+    }
+
+    /// Takes leave for one request, or says when to ask again.
+    pub(super) fn take(&mut self, now: Instant) -> Result<Ticket, Instant> {
+        let probe = match &mut self.closed {
+            Some(closed) => {
+                closed.probe(now)?;
+                true
+            }
+            None => false,
+        };
+        let pace = self.pace(now);
+        if !probe {
+            self.ready(now, pace)?;
+        }
+        self.pacer.sent(now, pace);
+        if let Some(window) = &mut self.window {
+            window.left = window.left.saturating_sub(1);
+        }
+        self.unanswered += 1;
+        self.sent += 1;
+        self.used.add(now, USED_OVER);
+        Ok(Ticket { granted_at: now, probe })
+    }
+
+    fn ready(&self, now: Instant, pace: Option<Pace>) -> Result<(), Instant> {
+        let paced = pace.and_then(|pace| self.pacer.ready_at(pace));
+        let spent = self.window.as_ref().filter(|window| window.left == 0).map(|window| window.until);
+        match paced.max(spent) {
+            Some(ready) if now < ready => Err(ready),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the slowest of the paces that are known.
+    fn pace(&self, now: Instant) -> Option<Pace> {
+        let told = self.window.as_ref().and_then(|window| window.rate(now));
+        let learned = self.learner.rate();
+        [self.configured, told.and_then(Pace::of_rate), learned.and_then(Pace::of_rate)]
+            .into_iter()
+            .flatten()
+            .max_by_key(|pace| pace.spacing)
+    }
+
+    /// Hears what became of a request, and what its answer says.
+    pub(super) fn answered(&mut self, ticket: Ticket, outcome: Outcome, told: &Told, now: Instant) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        self.hear(ticket, told, now);
+        match outcome {
+            Outcome::Accepted => {
+                self.learner.accepted(now);
+                if ticket.probe && self.closed.is_some() {
+                    self.open(now);
+                }
+            }
+            Outcome::Refused => {
+                self.refused += 1;
+                self.close(ticket, told, now);
+            }
+        }
+    }
+
+    /// Hears that a request ended without an answer: nothing is known of it.
+    pub(super) fn lost(&mut self, ticket: Ticket) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if let (true, Some(closed)) = (ticket.probe, &mut self.closed) {
+            closed.probe_until = None;
+        }
+    }
+
+    /// Returns when this budget opens, if that is too late to wait for.
+    pub(super) fn too_long(&self, now: Instant) -> Option<Duration> {
+        let closed = self.closed.as_ref()?;
+        let wait = closed.until.saturating_duration_since(now);
+        let endless = now - closed.closure.since > self.longest_pause;
+        (wait > self.longest_pause || endless).then_some(wait)
+    }
+
+    /// Begins the time anew that a closed budget is waited for, once those who waited were told.
+    pub(super) fn told_to_come_later(&mut self, now: Instant) {
+        if let Some(closed) = &mut self.closed {
+            closed.closure.since = now;
+        }
+    }
+
+    fn hear(&mut self, ticket: Ticket, told: &Told, now: Instant) {
+        let (Some(remaining), Some(reset)) = (told.remaining, told.reset) else { return };
+        if self.window.is_none() && !self.distrusted && told.limit.is_some() {
+            self.learner.unbound();
+        }
+        let window = self.window.get_or_insert(Window {
+            limit: None,
+            length: Duration::from_secs(1),
+            left: remaining,
+            until: now,
+        });
+        window.limit = told.limit.or(window.limit);
+        window.length = window.length.max(reset);
+        let until = ticket.granted_at + reset.max(Duration::from_secs(1));
+        if until <= now {
+            return;
+        }
+        // A reset in whole seconds is rounded up: the earliest end that one window's answers name is the best.
+        let same =
+            now < window.until && until.saturating_duration_since(window.until) < Duration::from_secs(2);
+        window.until = if same { window.until.min(until) } else { until };
+        window.left = remaining.saturating_sub(self.unanswered);
+        if remaining > 0 {
+            window.left = window.left.max(1);
+        }
+    }
+
+    fn close(&mut self, ticket: Ticket, told: &Told, now: Instant) {
+        let wait = told.wait();
+        if self.opened_at.is_some_and(|opened| ticket.granted_at < opened) {
+            return;
+        }
+        if let Some(closed) = &mut self.closed
+            && !ticket.probe
+        {
+            closed.until = closed.until.max(now + wait.unwrap_or_default());
+            return;
+        }
+        if told.remaining.is_some_and(|remaining| remaining > 0) {
+            self.distrusted = true;
+        }
+        let (since, tries) =
+            self.closed.as_ref().map_or((now, 0), |closed| (closed.closure.since, closed.tries + 1));
+        let pause = wait.unwrap_or_else(|| self.pause(now - since, tries));
+        let closure = Closure { since, last_refused: now, announced: wait.is_some() };
+        self.closed = Some(Closed { closure, until: now + pause, tries, probe_until: None });
+    }
+
+    /// Returns a pause that doubles, then grows with the closure, with jitter.
+    fn pause(&mut self, closed_for: Duration, tries: u32) -> Duration {
+        let doubled = FIRST_PAUSE.saturating_mul(1 << tries.min(10)).min(LONG_PAUSE);
+        doubled.max(closed_for.mul_f64(PAUSE_PART)).mul_f64(self.random.random_range(0.85..1.15))
+    }
+
+    fn open(&mut self, now: Instant) {
+        let Some(closed) = self.closed.take() else { return };
+        self.opened_at = Some(now);
+        if self.window.is_some() && !self.distrusted {
+            // The headers tell more than one refusal does.
+            self.learner.unbound();
+        } else {
+            self.learner.opened(now, closed.closure);
+        }
+    }
+
+    /// Returns what it grants and what of it is used.
+    pub(super) fn usage(&self, region: &Region, family: &str, now: Instant) -> BudgetUse {
+        let (count, over) = self.used.total(now, USED_OVER);
+        let granted = if self.closed.is_some() { Some(0.0) } else { self.pace(now).map(|pace| pace.rate()) };
+        BudgetUse {
+            region: region.clone(),
+            family: family.to_owned(),
+            granted_per_second: granted,
+            used_per_second: count / over.as_secs_f64().max(1.0),
+            in_flight: 0,
+            waiting: 0,
+            sent: self.sent,
+            refused: self.refused,
+        }
+    }
+}
+
+impl Closed {
+    /// Lets one probe through when the time has come.
+    fn probe(&mut self, now: Instant) -> Result<(), Instant> {
+        let from = self.probe_until.map_or(self.until, |until| until.max(self.until));
+        if now < from {
+            return Err(from);
+        }
+        self.probe_until = Some(now + PROBE_LEASE);
+        Ok(())
+    }
+}
+
+impl Window {
+    /// Returns the requests a second that the window bears: its limit evenly, or what is left of it evenly.
+    fn rate(&self, now: Instant) -> Option<f64> {
+        let even = self.limit.map(|limit| PART_OF_TOLD * limit as f64 / self.length.as_secs_f64());
+        if now >= self.until {
+            return even;
+        }
+        let left = self.left.max(1) as f64 / (self.until - now).as_secs_f64();
+        Some(even.map_or(left, |even| even.min(left)))
+    }
+}

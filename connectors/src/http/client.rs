@@ -1,0 +1,231 @@
+//! The client of one tenant: made from the key, the tenant's id and its region's base URL.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use pipeline::{BudgetUse, Error, ErrorKind, Region, Result, TenantId};
+use reqwest::header::HeaderValue;
+use reqwest::{Client, Method, Request, StatusCode};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use url::Url;
+
+use super::attempt;
+use super::budget::Budget;
+use super::failure::Failure;
+use super::key_ring::{Health, Held, KeyRing, Refusal};
+use super::retry::{Jitter, Next, Tries};
+use super::send::Sending;
+use super::turns::{InFlight, Turns};
+use super::{Answer, BadBody, Call, HttpConfig, KeySource, PageLimits, PageSize, SendError};
+
+/// Idle connections are closed before the servers' usual minute ends, so that none is found dead.
+const POOL_IDLE: Duration = Duration::from_secs(50);
+/// A connection of many streams that fell silent is found out before its requests time out.
+const PING_EVERY: Duration = Duration::from_secs(15);
+/// How often the question whether the key is alive is asked before it stays open.
+const VALIDATE_TRIES: u64 = 4;
+/// How much of a validation's answer is read; only its status counts.
+const VALIDATE_BYTES: usize = 1 << 20;
+
+/// HTTP with one key, for every tenant and region.
+#[derive(Debug)]
+pub struct Http {
+    pub(super) config: HttpConfig,
+    pub(super) client: Client,
+    pub(super) keys: KeyRing,
+    pub(super) decoders: Semaphore,
+    pub(super) jitter: Jitter,
+    regions: Mutex<BTreeMap<Region, Arc<Turns>>>,
+    page_sizes: Mutex<BTreeMap<(Region, &'static str), Arc<PageSize>>>,
+}
+
+impl Http {
+    /// Prepares the connections; nothing is asked and no key is read before the first call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where the endpoint cannot be used.
+    pub fn new(config: HttpConfig, key: Arc<dyn KeySource>) -> Result<Arc<Self>> {
+        let sample = "xx".parse().expect("two letters are a region");
+        let base = config.base(&sample)?;
+        let mut builder = Client::builder()
+            .user_agent(config.user_agent.clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(config.connect_timeout)
+            .read_timeout(config.read_timeout)
+            .timeout(config.attempt_timeout)
+            .tcp_nodelay(true)
+            .tcp_keepalive(PING_EVERY)
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(config.in_flight_per_region.get() as usize)
+            .http2_adaptive_window(true)
+            .http2_keep_alive_interval(PING_EVERY)
+            .http2_keep_alive_timeout(config.connect_timeout);
+        if base.scheme() == "http" {
+            // Without TLS a proxy would read the key.
+            builder = builder.no_proxy();
+        }
+        let client = builder
+            .build()
+            .map_err(|error| Error::new(ErrorKind::Config, "prepare the connections").with_source(error))?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Ok(Arc::new(Self {
+            config,
+            client,
+            keys: KeyRing::new(key),
+            regions: Mutex::default(),
+            page_sizes: Mutex::default(),
+            decoders: Semaphore::new(cores.max(2)),
+            jitter: Jitter::default(),
+        }))
+    }
+
+    /// Returns the client of one tenant in its region.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where the region makes no URL.
+    pub fn tenant(self: &Arc<Self>, tenant: TenantId, region: Region) -> Result<TenantClient> {
+        let base = self.config.base(&region)?;
+        let organization = HeaderValue::from_str(tenant.as_str())
+            .map_err(|error| Error::new(ErrorKind::Bug, "name the tenant in a header").with_source(error))?;
+        let turns = self.turns(&region);
+        Ok(TenantClient { http: self.clone(), tenant: Arc::new(tenant), region, base, organization, turns })
+    }
+
+    /// Asks the platform, at a region's host, whether the key is alive.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Auth`] where it is not, and no newer one is found.
+    pub async fn check_key(&self, region: &Region) -> Result<()> {
+        let base = self.config.base(region)?;
+        loop {
+            let key = self.keys.current().await?;
+            let refusal = self.keys.refused(&key, Instant::now(), || self.validate(&base, &key)).await?;
+            match refusal {
+                Refusal::Tenant => return Ok(()),
+                Refusal::Renewed => {}
+                Refusal::Key => return Err(dead_key("try the key")),
+            }
+        }
+    }
+
+    /// Returns the fingerprint of the key in use; `None` before the first call.
+    #[must_use]
+    pub fn key_fingerprint(&self) -> Option<String> {
+        self.keys.held().map(|key| key.secret.fingerprint())
+    }
+
+    /// Returns how much of each budget is in use.
+    #[must_use]
+    pub fn budgets(&self) -> Vec<BudgetUse> {
+        let regions: Vec<_> = self.regions.lock().expect("no holder panics").values().cloned().collect();
+        regions.iter().flat_map(|turns| turns.usage()).collect()
+    }
+
+    fn turns(&self, region: &Region) -> Arc<Turns> {
+        let bounds = InFlight {
+            per_region: self.config.in_flight_per_region.get(),
+            per_tenant: self.config.in_flight_per_tenant.get(),
+        };
+        let mut regions = self.regions.lock().expect("no holder panics");
+        let open = || Arc::new(Turns::new(region.clone(), bounds));
+        regions.entry(region.clone()).or_insert_with(open).clone()
+    }
+
+    pub(super) fn open_budget(&self, family: &str) -> Budget {
+        let limit = self.config.budgets.get(family);
+        Budget::new(limit, self.config.longest_pause, rand::random(), Instant::now())
+    }
+
+    /// Asks whether a key is alive as such; it costs no budget, so it is asked once for many refusals.
+    pub(super) async fn validate(&self, base: &Url, key: &Held) -> Result<Health> {
+        let what = "try the key";
+        let url = Call::get("", what, self.config.validate_path.clone()).url(base)?;
+        let mut tries = Tries::new(&self.config);
+        loop {
+            let mut request = Request::new(Method::GET, url.clone());
+            request.headers_mut().insert(self.config.key_header.clone(), key.header.clone());
+            let began = Instant::now();
+            let answer = match self.client.execute(request).await {
+                Ok(response) => attempt::body(response, VALIDATE_BYTES, &key.secret).await.map(drop),
+                Err(error) => Err(Failure::transport(error)),
+            };
+            tries.sent(began.elapsed());
+            let failure = match answer {
+                Ok(()) => return Ok(Health::Alive),
+                Err(failure) => failure,
+            };
+            if failure.status() == Some(StatusCode::UNAUTHORIZED) {
+                return Ok(Health::Dead);
+            }
+            match tries.next(&failure, true, false, &self.jitter) {
+                Next::After(pause) if tries.requests < VALIDATE_TRIES => {
+                    tokio::time::sleep(pause).await;
+                }
+                _ => {
+                    let text = "tell a dead key from a tenant's refusal: the key could not be tried";
+                    return Err(
+                        Error::new(ErrorKind::Unavailable, text).with_source(failure.into_error(what))
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Asks for one tenant, in its own region, with its own headers.
+#[derive(Debug, Clone)]
+pub struct TenantClient {
+    pub(super) http: Arc<Http>,
+    pub(super) tenant: Arc<TenantId>,
+    pub(super) region: Region,
+    pub(super) base: Url,
+    pub(super) organization: HeaderValue,
+    pub(super) turns: Arc<Turns>,
+}
+
+impl TenantClient {
+    /// Returns whom it asks for.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// Returns where it asks.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// Returns the page size of a dataset, shared by the tenants of the region; `largest` is the endpoint's.
+    #[must_use]
+    pub fn page_size(&self, dataset: &'static str, largest: u32) -> Arc<PageSize> {
+        let mut sizes = self.http.page_sizes.lock().expect("no holder panics");
+        let find = || Arc::new(PageSize::new(largest, PageLimits::default()));
+        sizes.entry((self.region.clone(), dataset)).or_insert_with(find).clone()
+    }
+
+    /// Sends a call until it is answered well, or nothing more can be done about it.
+    ///
+    /// `decode` is part of each attempt: a good status with a body that is cut or malformed is asked for again.
+    ///
+    /// # Errors
+    /// [`SendError::TooSlow`] where a smaller page may pass, [`SendError::Answered`] where the platform
+    /// refused for good, and [`SendError::Failed`] otherwise.
+    pub async fn send<T, D>(&self, call: &Call, decode: &Arc<D>) -> Result<Answer<T>, SendError>
+    where
+        T: Send + 'static,
+        D: Fn(Bytes) -> Result<T, BadBody> + Send + Sync + ?Sized + 'static,
+    {
+        Sending::new(self, call)?.run(decode).await
+    }
+}
+
+/// Returns the error of a key that is refused everywhere.
+pub(super) fn dead_key(what: &str) -> Error {
+    Error::new(ErrorKind::Auth, format!("{what}: the platform refused the key (401)"))
+        .with_hint("the key was revoked or has expired: put a new one in its place and run again")
+}

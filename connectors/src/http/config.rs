@@ -1,0 +1,149 @@
+//! What a connector settles before the first request: the vendor's names, the bounds and the budgets.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use pipeline::{Error, ErrorKind, Region, Result};
+use reqwest::header::HeaderName;
+use url::{Host, Url};
+
+/// Where a region's code belongs in [`HttpConfig::endpoint`].
+const REGION: &str = "{region}";
+
+/// A number of requests in any span of time of a length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// How many requests.
+    pub requests: NonZeroU32,
+    /// In how long.
+    pub per: Duration,
+}
+
+/// The vendor's names and the bounds of every request.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// The base URL, with `{region}` where the region's code belongs.
+    pub endpoint: String,
+    /// The header that carries the key.
+    pub key_header: HeaderName,
+    /// The header that names the tenant.
+    pub organization_header: HeaderName,
+    /// The header that both sides name a request by.
+    pub correlation_header: HeaderName,
+    /// The path that answers 200 to a key that is alive and 401 to one that is not.
+    pub validate_path: String,
+    /// What the program calls itself.
+    pub user_agent: String,
+    /// How long a connection may take to come about.
+    pub connect_timeout: Duration,
+    /// How long an answer may stay silent between two bytes.
+    pub read_timeout: Duration,
+    /// How long one attempt may take in all.
+    pub attempt_timeout: Duration,
+    /// How often a call is sent, refusals for want of budget not counted.
+    pub max_attempts: NonZeroU32,
+    /// How long a call is tried, its waiting for a turn not counted.
+    pub retry_time: Duration,
+    /// How long a budget may stay closed before whoever waits for it is told to come again later.
+    pub longest_pause: Duration,
+    /// How many bytes an answer may have once it is decompressed.
+    pub max_body_bytes: usize,
+    /// Requests in flight at once in one region.
+    pub in_flight_per_region: NonZeroU32,
+    /// Requests in flight at once for one tenant.
+    pub in_flight_per_tenant: NonZeroU32,
+    /// What the key may ask in each region, by family; what is not told is learned.
+    pub budgets: BTreeMap<String, Limit>,
+}
+
+impl HttpConfig {
+    /// Returns the defaults for a vendor's endpoint, header names and validation path.
+    #[must_use]
+    pub fn new(endpoint: &str, headers: [HeaderName; 3], validate_path: &str) -> Self {
+        let [key_header, organization_header, correlation_header] = headers;
+        Self {
+            endpoint: endpoint.to_owned(),
+            key_header,
+            organization_header,
+            correlation_header,
+            validate_path: validate_path.to_owned(),
+            user_agent: concat!("tenantry/", env!("CARGO_PKG_VERSION")).to_owned(),
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(30),
+            attempt_timeout: Duration::from_secs(120),
+            max_attempts: const { NonZeroU32::new(6).expect("not zero") },
+            retry_time: Duration::from_secs(300),
+            // The longest window known to be in use is 15 minutes: a run that begins behind another waits it out.
+            longest_pause: Duration::from_secs(16 * 60),
+            max_body_bytes: 64 << 20,
+            in_flight_per_region: const { NonZeroU32::new(32).expect("not zero") },
+            in_flight_per_tenant: const { NonZeroU32::new(4).expect("not zero") },
+            budgets: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the base URL of a region's host.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where it is no URL, or one that would show the key to others on its way.
+    pub fn base(&self, region: &Region) -> Result<Url> {
+        let text = self.endpoint.replace(REGION, region.as_str());
+        let url = Url::parse(&text).map_err(|error| self.unusable("it is no URL").with_source(error))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(self.unusable("it carries a user name or password"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(self.unusable("it has a query or a fragment"));
+        }
+        match url.scheme() {
+            "https" => Ok(url),
+            "http" if is_near(&url) => Ok(url),
+            "http" => Err(self.unusable("the key would travel in clear text: `https` is expected")),
+            _ => Err(self.unusable("`https` is expected")),
+        }
+    }
+
+    fn unusable(&self, why: &str) -> Error {
+        // A password in it must not be shown, so only the template's length of trust: its reason.
+        Error::new(ErrorKind::Config, format!("use the endpoint: {why}"))
+            .with_hint(format!("write `endpoint` like \"https://{REGION}.api.example.com\""))
+    }
+}
+
+/// Returns whether a host is this machine or its private network, where a rehearsal may run without TLS.
+fn is_near(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_private(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback() || address.is_unique_local(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(endpoint: &str, expected: Option<&str>) {
+        let name = HeaderName::from_static;
+        let config = HttpConfig::new(endpoint, [name("x-key"), name("x-org"), name("x-id")], "/validate");
+        let base = config.base(&"eu".parse().expect("a region"));
+        assert_eq!(base.ok().as_ref().map(Url::as_str), expected, "{endpoint}");
+    }
+
+    #[test]
+    fn an_endpoint_names_one_host_per_region_and_keeps_the_key_unseen() {
+        check("https://{region}.api.example.com", Some("https://eu.api.example.com/"));
+        check("http://127.0.0.1:9400/{region}", Some("http://127.0.0.1:9400/eu"));
+        check("http://localhost:9400/{region}", Some("http://localhost:9400/eu"));
+        check("http://[::1]:9400", Some("http://[::1]:9400/"));
+        check("http://10.1.2.3:80/{region}", Some("http://10.1.2.3/eu"));
+        check("http://{region}.api.example.com", None);
+        check("ftp://127.0.0.1/{region}", None);
+        check("https://user:word@example.com/{region}", None);
+        check("https://example.com/?r={region}", None);
+        check("example.com", None);
+    }
+}

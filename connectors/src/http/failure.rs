@@ -1,0 +1,204 @@
+//! Why an attempt failed, what can be done about it, and how it is told.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use pipeline::{Error, ErrorKind};
+use reqwest::StatusCode;
+
+/// A failed attempt.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No whole answer came.
+    Transport { error: reqwest::Error, unsent: bool, slow: bool },
+    /// The platform answered with a status that is no success.
+    Status { status: StatusCode, message: Option<String>, wait: Option<Duration> },
+    /// The answer points elsewhere; the key does not follow it.
+    Redirect { status: StatusCode, to: Option<String> },
+    /// The body is larger than any page should be.
+    TooLarge { limit: usize },
+    /// The status was good, the body was not.
+    Malformed(Box<dyn StdError + Send + Sync>),
+    /// The decoder refused the body for good.
+    Refused(Error),
+}
+
+/// What can be done about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Ask again after a pause: the server's, where it named one.
+    Again(Option<Duration>),
+    /// Ask again when the budget grants it.
+    WhenGranted,
+    /// Find out whether the key or the tenant is meant.
+    AskOfKey,
+    /// Nothing.
+    None,
+}
+
+impl Failure {
+    /// Tells a transport failure's sort from the client's error.
+    pub(super) fn transport(error: reqwest::Error) -> Self {
+        let unsent = error.is_connect();
+        let slow = error.is_timeout() && !unsent;
+        // The URL's query is the caller's business and no error's.
+        Self::Transport { error: error.without_url(), unsent, slow }
+    }
+
+    /// Returns what can be done; a call that is not safe is repeated only where it surely had no effect.
+    pub(super) fn remedy(&self, safe: bool) -> Remedy {
+        match self {
+            Self::Status { status, wait, .. } => match remedy_of(*status, *wait) {
+                Remedy::Again(_) if !safe => Remedy::None,
+                remedy => remedy,
+            },
+            Self::Transport { unsent: true, .. } => Remedy::Again(None),
+            Self::Transport { .. } | Self::Redirect { .. } | Self::Malformed(_) if safe => {
+                Remedy::Again(None)
+            }
+            Self::Transport { .. }
+            | Self::Redirect { .. }
+            | Self::Malformed(_)
+            | Self::TooLarge { .. }
+            | Self::Refused(_) => Remedy::None,
+        }
+    }
+
+    /// Returns whether the page was too much for the server's time, so that a smaller one may pass.
+    pub(super) fn is_slow(&self) -> bool {
+        match self {
+            Self::Transport { slow, .. } => *slow,
+            Self::Status { status, .. } => {
+                matches!(*status, StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT)
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns whether the page is too large to be read at all.
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(self, Self::TooLarge { .. } | Self::Status { status: StatusCode::PAYLOAD_TOO_LARGE, .. })
+    }
+
+    /// Returns the status that the platform answered with, where that is the failure.
+    pub(super) fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Status { status, .. } | Self::Redirect { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Returns it as the error of a call.
+    pub(super) fn into_error(self, what: &str) -> Error {
+        match self {
+            Self::Transport { error, unsent, slow } => {
+                let how = match (unsent, slow) {
+                    (true, _) => "the platform cannot be reached",
+                    (_, true) => "the platform did not answer in time",
+                    _ => "the connection broke before the whole answer was there",
+                };
+                Error::new(ErrorKind::Unavailable, format!("{what}: {how}"))
+                    .with_source(error)
+                    .with_hint("look at the network and the platform's status page, and run again later")
+            }
+            Self::Status { status, message, .. } => answered(what, status, message),
+            Self::Redirect { status, to } => {
+                let to = to.map_or_else(String::new, |host| format!(" to {host}"));
+                let code = status.as_u16();
+                Error::new(
+                    ErrorKind::Unavailable,
+                    format!("{what}: the platform answered {code}, a redirect{to}"),
+                )
+                .with_hint("the key is never sent elsewhere; look at the endpoint and at proxies in between")
+            }
+            Self::TooLarge { limit } => Error::new(
+                ErrorKind::Contract,
+                format!("{what}: the answer is larger than {} MiB", limit >> 20),
+            ),
+            Self::Malformed(cause) => {
+                Error::new(ErrorKind::Contract, format!("{what}: the platform's answer cannot be read"))
+                    .with_source(cause)
+            }
+            Self::Refused(error) => error,
+        }
+    }
+}
+
+fn remedy_of(status: StatusCode, wait: Option<Duration>) -> Remedy {
+    match status.as_u16() {
+        429 => Remedy::WhenGranted,
+        401 => Remedy::AskOfKey,
+        501 | 505 => Remedy::None,
+        408 | 425 | 500.. => Remedy::Again(wait),
+        _ => Remedy::None,
+    }
+}
+
+fn answered(what: &str, status: StatusCode, message: Option<String>) -> Error {
+    let (kind, hint) = match status.as_u16() {
+        429 => (ErrorKind::RateLimited, Some("run again later, or leave the key to one program at a time")),
+        402 | 403 => (
+            ErrorKind::Forbidden,
+            Some("the key lacks a right or the tenant a licence: grant it, or leave the dataset out"),
+        ),
+        401 => (
+            ErrorKind::Unauthorized,
+            Some(
+                "the key is good, but not for this tenant: its region may be wrong, or it lacks the product's licence",
+            ),
+        ),
+        408 | 425 | 500.. => {
+            (ErrorKind::Unavailable, Some("look at the platform's status page, and run again later"))
+        }
+        _ => (ErrorKind::Contract, None),
+    };
+    let message = message.map_or_else(String::new, |message| format!(" ({message})"));
+    let error = Error::new(kind, format!("{what}: the platform answered {}{message}", status.as_u16()));
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, safe: bool, remedy: Remedy, kind: ErrorKind) {
+        let status = StatusCode::from_u16(status).expect("a status");
+        let failure = Failure::Status { status, message: None, wait: None };
+        assert_eq!(failure.remedy(safe), remedy, "{status} {safe}");
+        assert_eq!(failure.into_error("read").kind(), kind, "{status}");
+    }
+
+    #[test]
+    fn each_status_has_its_remedy_and_its_kind() {
+        for status in [408, 425, 500, 502, 503, 504, 520] {
+            check(status, true, Remedy::Again(None), ErrorKind::Unavailable);
+            check(status, false, Remedy::None, ErrorKind::Unavailable);
+        }
+        for status in [400, 404, 405, 409, 410, 413, 415, 422, 418] {
+            check(status, true, Remedy::None, ErrorKind::Contract);
+        }
+        for safe in [true, false] {
+            check(429, safe, Remedy::WhenGranted, ErrorKind::RateLimited);
+            check(401, safe, Remedy::AskOfKey, ErrorKind::Unauthorized);
+            check(403, safe, Remedy::None, ErrorKind::Forbidden);
+            check(402, safe, Remedy::None, ErrorKind::Forbidden);
+            check(501, safe, Remedy::None, ErrorKind::Unavailable);
+        }
+    }
+
+    #[test]
+    fn what_is_no_status_is_repeated_only_where_that_is_harmless() {
+        let bad = || Failure::Malformed("cut".into());
+        let away = || Failure::Redirect { status: StatusCode::FOUND, to: Some("evil.example".to_owned()) };
+        for failure in [bad(), away()] {
+            assert_eq!(failure.remedy(true), Remedy::Again(None), "{failure:?}");
+            assert_eq!(failure.remedy(false), Remedy::None, "{failure:?}");
+        }
+        assert_eq!(Failure::TooLarge { limit: 1 }.remedy(true), Remedy::None);
+        assert_eq!(bad().into_error("read").kind(), ErrorKind::Contract);
+        assert!(away().into_error("read").to_string().contains("evil.example"));
+    }
+}

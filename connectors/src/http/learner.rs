@@ -1,0 +1,262 @@
+//! Finds out how many requests a second a server grants that does not say so.
+//!
+//! It doubles its rate until the first refusal. Every refusal closes the budget; when a probe is taken
+//! again, what was truly accepted since the budget opened before, divided by the time since then *with*
+//! the pause, is what the server grants, whether its windows last a second or a minute. From there the
+//! rate rises in small steps to just below where it was refused, and only after a long quiet time beyond.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Requests a second to begin with: a server of this kind takes that many at least for a moment.
+const START: f64 = 200.0;
+/// How often the rate doubles while it is used and nothing is refused: from 200 to 100,000 a second in half a second.
+const DOUBLE_EVERY: Duration = Duration::from_millis(50);
+/// A rate that no single process reaches: beyond it nothing is held back.
+const UNBOUNDED: f64 = 100_000.0;
+/// The part of a refused rate that is returned to without a long wait.
+const BELOW: f64 = 0.97;
+/// The first step beyond what is known; each that holds doubles the next.
+const STEP: f64 = 0.03;
+const LARGEST_STEP: f64 = 0.5;
+/// A first measure of fewer requests says more about who came before than about the limit.
+const FEW: f64 = 8.0;
+/// The shortest span over which the accepted are counted: probes come late, and over many windows that evens out.
+const SPAN: Duration = Duration::from_secs(10);
+/// The quiet times before a step into the unknown.
+const QUIET: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(120));
+/// A step that fails costs a few refusals: they stay below a percent if that many requests lie between.
+const REQUESTS_BETWEEN: f64 = 400.0;
+/// Where that would take too long to notice a limit that was raised.
+const LONGEST_QUIET: Duration = Duration::from_secs(480);
+
+/// How the budget was closed and opened again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Closure {
+    /// When it was closed.
+    pub(super) since: Instant,
+    /// When the last probe was refused, or the closing request was.
+    pub(super) last_refused: Instant,
+    /// Whether the server said how long to wait, so that the opening was not found by trying.
+    pub(super) announced: bool,
+}
+
+/// The rate that was found so far.
+#[derive(Debug)]
+pub(super) struct Learner {
+    rate: f64,
+    accepted: Meter,
+    /// Since when the rate stands as it is, and what was accepted since.
+    since: Instant,
+    used: u64,
+    known: Option<Known>,
+}
+
+/// What refusals taught.
+#[derive(Debug)]
+struct Known {
+    /// The rate that is not returned to lightly.
+    ceiling: f64,
+    /// The length of the server's window, as far as pauses showed it.
+    window: Duration,
+    /// The next step beyond the ceiling, and how long to be quiet before it.
+    step: f64,
+    quiet: Duration,
+    /// The rate before the last step beyond, until that has held.
+    tried_from: Option<f64>,
+}
+
+impl Learner {
+    /// Begins to learn.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { rate: START, accepted: Meter::new(now), since: now, used: 0, known: None }
+    }
+
+    /// Returns the rate, or `None` where nothing holds it back.
+    pub(super) fn rate(&self) -> Option<f64> {
+        (self.rate < UNBOUNDED).then_some(self.rate)
+    }
+
+    /// Lets go of every bound, where something better than learning tells the rate.
+    pub(super) fn unbound(&mut self) {
+        self.rate = UNBOUNDED;
+        self.known = None;
+    }
+
+    /// Hears that a request was accepted.
+    pub(super) fn accepted(&mut self, now: Instant) {
+        let span = self.span();
+        self.accepted.add(now, span);
+        self.used += 1;
+        match &self.known {
+            None => self.double(now),
+            Some(_) => self.climb(now),
+        }
+    }
+
+    fn span(&self) -> Duration {
+        self.known.as_ref().map_or(Duration::from_secs(3600), |known| known.window.max(SPAN))
+    }
+
+    fn set(&mut self, rate: f64, now: Instant) {
+        (self.rate, self.since, self.used) = (rate, now, 0);
+    }
+
+    /// Returns whether the rate was truly asked for since it was set: idleness proves nothing.
+    fn was_used(&self, elapsed: Duration, part: f64) -> bool {
+        self.used as f64 >= part * self.rate * elapsed.as_secs_f64()
+    }
+
+    fn double(&mut self, now: Instant) {
+        let elapsed = now - self.since;
+        if self.rate >= UNBOUNDED || elapsed < DOUBLE_EVERY {
+            return;
+        }
+        let rate = if self.was_used(elapsed, 0.5) { self.rate * 2.0 } else { self.rate };
+        self.set(rate, now);
+    }
+
+    fn climb(&mut self, now: Instant) {
+        let (elapsed, rate) = (now - self.since, self.rate);
+        let used = self.was_used(elapsed, 0.8);
+        let Some(known) = &mut self.known else { return };
+        let below = rate < known.ceiling * BELOW * 0.999;
+        // A step that held is followed by the next as soon as the server's window has been seen whole.
+        let quiet = if below || known.tried_from.is_some() { known.holding() } else { known.quiet };
+        if elapsed < quiet {
+            return;
+        }
+        let next = match (used, below) {
+            (false, _) => rate,
+            (true, true) => (rate * (1.0 + STEP)).min(known.ceiling * BELOW),
+            (true, false) => known.step_beyond(rate),
+        };
+        self.set(next, now);
+    }
+
+    /// Hears that a probe was accepted after the budget had been closed.
+    pub(super) fn opened(&mut self, now: Instant, closure: Closure) {
+        let measured = self.measure(now, closure);
+        let cycle = now - self.accepted.since;
+        let paused = now - closure.since;
+        self.accepted = Meter::new(now);
+        let Some((accepted, measured)) = measured else {
+            self.set(START.min(self.rate), now);
+            return;
+        };
+        let rate = match self.known.take() {
+            None if accepted < FEW => START,
+            None => self.begin(measured, cycle),
+            Some(known) => self.correct(known, measured, cycle, paused, now),
+        };
+        self.set(rate, now);
+    }
+
+    /// Returns the accepted requests and how many a second that is, by the cycle that ends now.
+    fn measure(&self, now: Instant, closure: Closure) -> Option<(f64, f64)> {
+        let (accepted, over) = self.accepted.total(now, self.span());
+        // A probe finds the opening late: on average by half the time since the probe before it.
+        let late = if closure.announced { Duration::ZERO } else { (now - closure.last_refused) / 2 };
+        let over = over.saturating_sub(late).as_secs_f64();
+        (over > 0.0 && accepted >= 1.0).then(|| (accepted, accepted / over))
+    }
+
+    fn begin(&mut self, measured: f64, cycle: Duration) -> f64 {
+        self.known = Some(Known {
+            ceiling: measured,
+            window: cycle,
+            step: STEP,
+            quiet: (cycle * 2).clamp(QUIET.0, QUIET.1),
+            tried_from: None,
+        });
+        measured * BELOW
+    }
+
+    fn correct(
+        &mut self,
+        mut known: Known,
+        measured: f64,
+        cycle: Duration,
+        paused: Duration,
+        now: Instant,
+    ) -> f64 {
+        let refused = self.rate;
+        let stood = (now - self.since).saturating_sub(paused);
+        let good = match known.tried_from.take() {
+            Some(good) if stood <= known.holding() * 2 => good.max(measured),
+            _ => measured,
+        };
+        let good = good.min(refused);
+        // A pause that made much of a cycle ended with the server's window.
+        if paused * 4 >= cycle {
+            known.window = cycle;
+        }
+        known.ceiling = refused.min(good * 1.05);
+        known.step = STEP;
+        let between = Duration::from_secs_f64((REQUESTS_BETWEEN / good).min(LONGEST_QUIET.as_secs_f64()));
+        known.quiet = (known.quiet * 4).clamp(QUIET.0, QUIET.1).max(between);
+        let cap = known.ceiling * BELOW;
+        self.known = Some(known);
+        (good * 0.98).min(cap)
+    }
+}
+
+impl Known {
+    /// Returns how long a rate must hold to be called good: one window of the server, wherever it began.
+    fn holding(&self) -> Duration {
+        self.window.mul_f64(1.25).clamp(QUIET.0, QUIET.1)
+    }
+
+    /// Returns a rate beyond the ceiling, and raises the ceiling with it.
+    fn step_beyond(&mut self, rate: f64) -> f64 {
+        self.tried_from = Some(rate);
+        let next = rate * (1.0 + self.step);
+        self.step = (self.step * 2.0).min(LARGEST_STEP);
+        self.ceiling = next / BELOW;
+        next
+    }
+}
+
+/// Counts over a span that slides, in two buckets: the present one and the one before.
+#[derive(Debug)]
+pub(super) struct Meter {
+    /// When counting began.
+    since: Instant,
+    begun: Instant,
+    present: u64,
+    before: u64,
+}
+
+impl Meter {
+    /// Begins to count.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { since: now, begun: now, present: 0, before: 0 }
+    }
+
+    /// Counts one.
+    pub(super) fn add(&mut self, now: Instant, span: Duration) {
+        self.turn(now, span);
+        self.present += 1;
+    }
+
+    /// Returns the count over the last span, or since the beginning where that is shorter, and how long that is.
+    pub(super) fn total(&self, now: Instant, span: Duration) -> (f64, Duration) {
+        let age = (now - self.begun).as_secs_f64() / span.as_secs_f64();
+        let count = if age < 1.0 {
+            self.present as f64 + self.before as f64 * (1.0 - age)
+        } else {
+            self.present as f64 * (2.0 - age).max(0.0)
+        };
+        (count, span.min(now - self.since))
+    }
+
+    fn turn(&mut self, now: Instant, span: Duration) {
+        let age = now - self.begun;
+        if age >= span * 2 {
+            (self.before, self.present, self.begun) = (0, 0, now);
+        } else if age >= span {
+            (self.before, self.present, self.begun) = (self.present, 0, self.begun + span);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! How often and how long one call is tried.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::HttpConfig;
+use super::failure::{Failure, Remedy};
+
+/// The longest first pause; each further one may be twice as long.
+const FIRST: Duration = Duration::from_millis(250);
+/// Where the doubling ends.
+const LONGEST: Duration = Duration::from_secs(30);
+/// After that many slow answers a caller who can asks for less.
+const SLOW_ENOUGH: u32 = 2;
+
+/// A source of numbers from 0 up to 1, so that a test can foresee the pauses.
+#[derive(Clone)]
+pub(super) struct Jitter(pub(super) Arc<dyn Fn() -> f64 + Send + Sync>);
+
+impl fmt::Debug for Jitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Jitter")
+    }
+}
+
+impl Default for Jitter {
+    fn default() -> Self {
+        Self(Arc::new(rand::random::<f64>))
+    }
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Ask again after a pause.
+    After(Duration),
+    /// Ask again as soon as the budget grants it.
+    WhenGranted,
+    /// Find out whether the key or the tenant is meant.
+    AskOfKey,
+    /// Tell the caller to ask for a smaller page.
+    Shrink,
+    /// Tell the caller.
+    GiveUp,
+}
+
+/// The tries of one call.
+#[derive(Debug)]
+pub(super) struct Tries {
+    max_attempts: u32,
+    retry_time: Duration,
+    /// Requests sent.
+    pub(super) requests: u64,
+    /// The time that attempts and pauses took; waiting for a turn is not the call's.
+    pub(super) spent: Duration,
+    failed: u32,
+    slow: u32,
+    refused: u32,
+}
+
+impl Tries {
+    pub(super) fn new(config: &HttpConfig) -> Self {
+        Self {
+            max_attempts: config.max_attempts.get(),
+            retry_time: config.retry_time,
+            requests: 0,
+            spent: Duration::ZERO,
+            failed: 0,
+            slow: 0,
+            refused: 0,
+        }
+    }
+
+    /// Counts an attempt.
+    pub(super) fn sent(&mut self, took: Duration) {
+        self.requests += 1;
+        self.spent += took;
+    }
+
+    /// Decides what to do about a failure.
+    pub(super) fn next(&mut self, failure: &Failure, safe: bool, can_shrink: bool, jitter: &Jitter) -> Next {
+        if can_shrink && failure.is_too_large() {
+            return Next::Shrink;
+        }
+        match failure.remedy(safe) {
+            Remedy::None => Next::GiveUp,
+            Remedy::AskOfKey => Next::AskOfKey,
+            Remedy::WhenGranted => self.refused(),
+            Remedy::Again(wait) => {
+                self.slow += u32::from(failure.is_slow());
+                if can_shrink && self.slow >= SLOW_ENOUGH {
+                    return Next::Shrink;
+                }
+                self.again(wait, jitter)
+            }
+        }
+    }
+
+    /// Refusals for want of budget are the budget's: only one who is refused again and again gives up.
+    fn refused(&mut self) -> Next {
+        self.refused += 1;
+        if self.refused > self.max_attempts && self.spent > self.retry_time {
+            return Next::GiveUp;
+        }
+        Next::WhenGranted
+    }
+
+    fn again(&mut self, wait: Option<Duration>, jitter: &Jitter) -> Next {
+        self.failed += 1;
+        if self.failed >= self.max_attempts {
+            return Next::GiveUp;
+        }
+        let pause = wait.unwrap_or_else(|| self.backoff(jitter));
+        if self.spent + pause > self.retry_time {
+            return Next::GiveUp;
+        }
+        self.spent += pause;
+        Next::After(pause)
+    }
+
+    /// Returns a random part of a span that doubles, so that those who failed together come back apart.
+    fn backoff(&self, jitter: &Jitter) -> Duration {
+        let doubled = FIRST.saturating_mul(1 << (self.failed - 1).min(16));
+        doubled.min(LONGEST).mul_f64((jitter.0)())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use reqwest::StatusCode;
+    use reqwest::header::HeaderName;
+
+    use super::*;
+
+    fn tries(max_attempts: u32, retry_time: u64) -> Tries {
+        let name = HeaderName::from_static;
+        let mut config = HttpConfig::new("https://x.example", [name("k"), name("o"), name("i")], "/validate");
+        config.max_attempts = NonZeroU32::new(max_attempts).expect("not zero");
+        config.retry_time = Duration::from_secs(retry_time);
+        Tries::new(&config)
+    }
+
+    fn status(status: u16, wait: Option<u64>) -> Failure {
+        let status = StatusCode::from_u16(status).expect("a status");
+        Failure::Status { status, message: None, wait: wait.map(Duration::from_secs) }
+    }
+
+    fn check(mut tries: Tries, failures: &[(Failure, Next)], can_shrink: bool) {
+        let most = Jitter(Arc::new(|| 1.0));
+        for (failure, expected) in failures {
+            tries.sent(Duration::from_secs(1));
+            assert_eq!(tries.next(failure, true, can_shrink, &most), *expected, "{failure:?}");
+        }
+    }
+
+    fn after(millis: u64) -> Next {
+        Next::After(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn pauses_double_until_the_attempts_are_spent() {
+        let failures =
+            [after(250), after(500), after(1000), Next::GiveUp].map(|next| (status(503, None), next));
+        check(tries(4, 300), &failures, false);
+    }
+
+    #[test]
+    fn the_server_s_own_wait_is_kept_unless_it_is_too_long() {
+        check(
+            tries(6, 300),
+            &[(status(503, Some(20)), after(20_000)), (status(503, None), after(500))],
+            false,
+        );
+        check(
+            tries(6, 30),
+            &[(status(503, Some(20)), after(20_000)), (status(503, Some(20)), Next::GiveUp)],
+            false,
+        );
+    }
+
+    #[test]
+    fn refusals_for_want_of_budget_are_not_failures() {
+        let refused = || (status(429, Some(60)), Next::WhenGranted);
+        check(tries(2, 300), &[refused(), refused(), refused(), (status(500, None), after(250))], false);
+        check(tries(2, 2), &[refused(), refused(), (status(429, None), Next::GiveUp)], false);
+    }
+
+    #[test]
+    fn a_page_that_is_slow_twice_or_too_large_once_becomes_smaller_if_it_can() {
+        let slow = |next| (status(504, None), next);
+        check(tries(6, 300), &[slow(after(250)), slow(Next::Shrink)], true);
+        check(tries(6, 300), &[slow(after(250)), slow(after(500))], false);
+        check(tries(6, 300), &[(Failure::TooLarge { limit: 1 }, Next::Shrink)], true);
+        check(tries(6, 300), &[(Failure::TooLarge { limit: 1 }, Next::GiveUp)], false);
+    }
+
+    #[test]
+    fn the_jitter_is_full() {
+        let mut tries = tries(6, 300);
+        let none = Jitter(Arc::new(|| 0.0));
+        assert_eq!(tries.next(&status(500, None), true, false, &none), after(0));
+    }
+}

@@ -1,0 +1,179 @@
+//! One call of one tenant, from its first attempt to its answer or its error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pipeline::{Error, ErrorKind};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
+use reqwest::{Request, StatusCode};
+use tokio::time::Instant;
+use url::{Position, Url};
+use uuid::Uuid;
+
+use super::client::dead_key;
+use super::failure::Failure;
+use super::key_ring::{Held, Refusal};
+use super::retry::{Next, Tries};
+use super::turns::{ComeLater, Permit};
+use super::{Answer, BadBody, Call, SendError, TenantClient, attempt};
+
+/// A call on its way.
+pub(super) struct Sending<'a> {
+    client: &'a TenantClient,
+    call: &'a Call,
+    url: Url,
+    tries: Tries,
+    correlation: Option<Uuid>,
+}
+
+impl<'a> Sending<'a> {
+    pub(super) fn new(client: &'a TenantClient, call: &'a Call) -> Result<Self, SendError> {
+        let url = call.url(&client.base)?;
+        Ok(Self { client, call, url, tries: Tries::new(&client.http.config), correlation: None })
+    }
+
+    /// Tries until there is an answer or nothing more to be done.
+    pub(super) async fn run<T, D>(mut self, decode: &Arc<D>) -> Result<Answer<T>, SendError>
+    where
+        T: Send + 'static,
+        D: Fn(Bytes) -> Result<T, BadBody> + Send + Sync + ?Sized + 'static,
+    {
+        loop {
+            let key = match self.client.http.keys.current().await {
+                Ok(key) => key,
+                Err(error) => return Err(SendError::Failed(self.place(error))),
+            };
+            let permit = self.turn().await?;
+            let request = self.request(&key);
+            let began = Instant::now();
+            let tried = self.attempt(request, permit, &key, decode).await;
+            let elapsed = began.elapsed();
+            self.tries.sent(elapsed);
+            match tried {
+                Ok((value, bytes)) => {
+                    return Ok(Answer { value, requests: self.tries.requests, bytes, elapsed });
+                }
+                Err(failure) => self.mend(failure, &key).await?,
+            }
+        }
+    }
+
+    /// Waits for the tenant's turn and the budget.
+    async fn turn(&self) -> Result<Permit, SendError> {
+        let TenantClient { http, turns, tenant, .. } = self.client;
+        let open = || http.open_budget(self.call.family);
+        turns.take(self.call.family, tenant, open).await.map_err(|ComeLater(wait)| {
+            let wait = humantime::format_duration(Duration::from_secs(wait.as_secs().max(1)));
+            let text = format!("{}: the platform grants the key nothing more for now", self.call.what);
+            let error = Error::new(ErrorKind::RateLimited, text)
+                .with_hint(format!("run again later: the budget stays closed for {wait} or longer"));
+            SendError::Failed(self.place(error))
+        })
+    }
+
+    /// Builds the request; the headers that decide who is asked for what are set last, and only here.
+    fn request(&mut self, key: &Held) -> Request {
+        let (call, config) = (self.call, &self.client.http.config);
+        let mut request = Request::new(call.method.clone(), self.url.clone());
+        if let Some(body) = &call.body {
+            *request.body_mut() = Some(body.clone().into());
+        }
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if call.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        for (name, value) in &call.headers {
+            headers.insert(name, value.clone());
+        }
+        headers.remove(HOST);
+        headers.insert(&config.key_header, key.header.clone());
+        headers.insert(&config.organization_header, self.client.organization.clone());
+        let id = self.correlation.insert(Uuid::new_v4()).to_string();
+        headers.insert(&config.correlation_header, HeaderValue::try_from(id).expect("a UUID fits a header"));
+        request
+    }
+
+    /// Tries once; the permit is held until the body is decoded, which bounds the bodies in memory.
+    async fn attempt<T, D>(
+        &self,
+        request: Request,
+        mut permit: Permit,
+        key: &Held,
+        decode: &Arc<D>,
+    ) -> Result<(T, u64), Failure>
+    where
+        T: Send + 'static,
+        D: Fn(Bytes) -> Result<T, BadBody> + Send + Sync + ?Sized + 'static,
+    {
+        let http = &self.client.http;
+        let began = Instant::now();
+        let response = attempt::send(&http.client, request, &mut permit).await?;
+        tracing::debug!(
+            tenant = %self.client.tenant,
+            region = %self.client.region,
+            method = %self.call.method,
+            path = self.url.path(),
+            status = response.status().as_u16(),
+            elapsed = ?began.elapsed(),
+            "answered"
+        );
+        let body = attempt::body(response, http.config.max_body_bytes, &key.secret).await?;
+        let bytes = body.len() as u64;
+        Ok((attempt::decode(body, decode, &http.decoders).await?, bytes))
+    }
+
+    /// Does what a failure asks for before the next attempt, or returns the call's error.
+    async fn mend(&mut self, failure: Failure, key: &Arc<Held>) -> Result<(), SendError> {
+        let http = &self.client.http;
+        let next = self.tries.next(&failure, self.call.safe, self.call.can_shrink, &http.jitter);
+        tracing::debug!(tenant = %self.client.tenant, path = self.url.path(), ?failure, ?next, "attempt failed");
+        match next {
+            Next::After(pause) => tokio::time::sleep(pause).await,
+            Next::WhenGranted => {}
+            Next::AskOfKey => return self.ask_of_key(failure, key).await,
+            Next::Shrink => {
+                return Err(SendError::TooSlow(self.place(failure.into_error(&self.call.what))));
+            }
+            Next::GiveUp => return Err(self.give_up(failure)),
+        }
+        Ok(())
+    }
+
+    /// Finds out whether a 401 means the tenant or the key, and whether there is a newer key by now.
+    async fn ask_of_key(&self, failure: Failure, key: &Arc<Held>) -> Result<(), SendError> {
+        let http = &self.client.http;
+        let validate = || http.validate(&self.client.base, key);
+        match http.keys.refused(key, Instant::now(), validate).await {
+            Ok(Refusal::Renewed) => Ok(()),
+            Ok(Refusal::Tenant) => Err(self.give_up(failure)),
+            Ok(Refusal::Key) => Err(SendError::Failed(self.place(dead_key(&self.call.what)))),
+            Err(error) => Err(SendError::Failed(self.place(error))),
+        }
+    }
+
+    fn give_up(&self, failure: Failure) -> SendError {
+        let status = failure.status().filter(StatusCode::is_client_error);
+        let error = self.place(failure.into_error(&self.call.what));
+        match status {
+            Some(status) => SendError::Answered(status, error),
+            None => SendError::Failed(error),
+        }
+    }
+
+    /// Says where an error happened.
+    fn place(&self, error: Error) -> Error {
+        let shown = &self.url[Position::BeforeScheme..Position::AfterPath];
+        let error = error
+            .with_context("tenant", self.client.tenant.as_str())
+            .with_context("region", self.client.region.as_str())
+            .with_context("request", format!("{} {shown}", self.call.method))
+            .with_context("attempts", self.tries.requests.to_string())
+            .with_context("elapsed", format!("{:.1}s", self.tries.spent.as_secs_f64()));
+        match self.correlation {
+            Some(id) => error.with_context("correlation id", id.to_string()),
+            None => error,
+        }
+    }
+}
