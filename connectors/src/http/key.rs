@@ -82,11 +82,12 @@ impl CommandKey {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] where not even a program is named.
-    pub fn new(command: &[String]) -> Result<Self> {
-        let [program, arguments @ ..] = command else {
-            return Err(Error::new(ErrorKind::Config, "run the key's command: none is named"));
-        };
-        Ok(Self { program: program.clone(), arguments: arguments.to_vec() })
+    pub fn new(command: Vec<String>) -> Result<Self> {
+        let mut words = command.into_iter();
+        match words.next() {
+            Some(program) => Ok(Self { program, arguments: words.collect() }),
+            None => Err(Error::new(ErrorKind::Config, "run the key's command: none is named")),
+        }
     }
 
     fn failed(&self, why: &str) -> Error {
@@ -154,11 +155,11 @@ mod tests {
             [(" k-1\n", Some("k-1")), ("", None), ("a b", None), ("k\nk", None), ("kéy", None)]
         {
             let file = tempfile_with(text);
-            let command = ["printf".to_owned(), "%s".to_owned(), text.to_owned()];
+            let command = ["printf", "%s", text].map(str::to_owned).to_vec();
             let sources: [Result<Box<dyn KeySource>>; 3] = [
                 FixedKey::new(&Secret::new(text)).map(|source| Box::new(source) as _),
                 Ok(Box::new(FileKey::new(&file))),
-                CommandKey::new(&command).map(|source| Box::new(source) as _),
+                CommandKey::new(command).map(|source| Box::new(source) as _),
             ];
             for source in sources {
                 let key = match source {
@@ -186,13 +187,13 @@ mod tests {
     #[tokio::test]
     async fn a_command_that_fails_says_so_without_its_output() {
         for script in ["echo hunter2; exit 3", "printf '\\377'"] {
-            let command = ["sh".to_owned(), "-c".to_owned(), script.to_owned()];
-            let source = CommandKey::new(&command).expect("a program");
+            let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+            let source = CommandKey::new(command).expect("a program");
             let error = source.current().await.expect_err("it fails");
             assert_eq!(error.kind(), ErrorKind::Auth);
             assert!(!format!("{error:?} {source:?}").contains("hunter2"), "{error:?}");
         }
-        assert!(CommandKey::new(&[]).is_err());
+        assert!(CommandKey::new(Vec::new()).is_err());
     }
 
     fn tempfile_with(text: &str) -> PathBuf {

@@ -82,7 +82,9 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
     match humantime::parse_duration(&text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         Ok(_) => Err(serde::de::Error::custom("a duration longer than nothing is expected")),
-        Err(error) => Err(serde::de::Error::custom(format!("{text:?} is no duration such as \"60s\": {error}"))),
+        Err(error) => {
+            Err(serde::de::Error::custom(format!("{text:?} is no duration such as \"60s\": {error}")))
+        }
     }
 }
 

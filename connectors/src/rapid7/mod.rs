@@ -1,6 +1,11 @@
-//! The Rapid7 Command Platform.
+//! The Rapid7 Command Platform: one multi-tenant key, its managed organizations, and what each of them has.
 
 pub mod config;
+mod connector;
 pub mod datasets;
+mod reader;
+mod tenants;
+mod walk;
 
 pub use config::{Config, KeyConfig, Limit};
+pub use connector::Rapid7;

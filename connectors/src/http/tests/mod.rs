@@ -1,1 +1,2 @@
 //! The client against small servers that misbehave on purpose.
+mod learning;

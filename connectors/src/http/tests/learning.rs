@@ -1,0 +1,225 @@
+//! The budget against servers that count strictly, in paused time: how much of the limit is used, and how
+//! many requests are refused.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::http::Limit;
+use crate::http::budget::{Budget, Outcome};
+use crate::http::told::Told;
+use crate::http::turns::{InFlight, Turns};
+
+const LONG: Duration = Duration::from_secs(16 * 60);
+
+/// How a server counts.
+#[derive(Debug, Clone, Copy)]
+enum Counting {
+    /// Windows of a length; the first one began that long before the first request.
+    Fixed { window: f64, offset: f64 },
+    /// Any span of a length.
+    Sliding { window: f64 },
+    /// A bucket that fills by so many a second and holds so many.
+    Bucket { size: f64 },
+}
+
+/// What a server says beside its status.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Says {
+    Nothing,
+    RetryAfter,
+    Headers,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    counting: Counting,
+    says: Says,
+    /// Requests a second, and those after a change at an instant.
+    rate: f64,
+    change: Option<(f64, f64)>,
+    latency: f64,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} {:?} {}/s change {:?} latency {}",
+            self.counting, self.says, self.rate, self.change, self.latency
+        )
+    }
+}
+
+/// A server that counts strictly and keeps a journal.
+struct Server {
+    case: Case,
+    began: Instant,
+    window: (i64, f64),
+    recent: std::collections::VecDeque<f64>,
+    level: (f64, f64),
+    journal: Vec<(f64, bool)>,
+}
+
+impl Server {
+    fn new(case: Case) -> Self {
+        let level = match case.counting {
+            Counting::Bucket { size } => size,
+            _ => 0.0,
+        };
+        Self {
+            case,
+            began: Instant::now(),
+            window: (0, 0.0),
+            recent: std::collections::VecDeque::new(),
+            level: (level, 0.0),
+            journal: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    fn rate(&self, now: f64) -> f64 {
+        match self.case.change {
+            Some((at, rate)) if now >= at => rate,
+            _ => self.case.rate,
+        }
+    }
+
+    fn ask(&mut self) -> (Outcome, Told) {
+        let now = self.now();
+        let rate = self.rate(now);
+        let (granted, limit, left, reset) = match self.case.counting {
+            Counting::Fixed { window, offset } => {
+                let index = ((now + offset) / window).floor();
+                if index as i64 != self.window.0 {
+                    self.window = (index as i64, 0.0);
+                }
+                let limit = (rate * window).round();
+                let granted = self.window.1 < limit;
+                self.window.1 += f64::from(u8::from(granted));
+                (granted, limit, limit - self.window.1, (index + 1.0) * window - now - offset)
+            }
+            Counting::Sliding { window } => {
+                while self.recent.front().is_some_and(|first| *first <= now - window) {
+                    self.recent.pop_front();
+                }
+                let limit = (rate * window).round();
+                let granted = (self.recent.len() as f64) < limit;
+                if granted {
+                    self.recent.push_back(now);
+                }
+                let reset = self.recent.front().map_or(0.0, |first| first + window - now);
+                (granted, limit, limit - self.recent.len() as f64, reset)
+            }
+            Counting::Bucket { size } => {
+                self.level = ((self.level.0 + (now - self.level.1) * rate).min(size), now);
+                let granted = self.level.0 >= 1.0;
+                self.level.0 -= f64::from(u8::from(granted));
+                (granted, size, self.level.0.floor(), (1.0 - self.level.0).max(0.0) / rate)
+            }
+        };
+        self.journal.push((now, granted));
+        let seconds = Duration::from_secs(reset.ceil() as u64);
+        let told = match self.case.says {
+            Says::Nothing => Told::default(),
+            Says::RetryAfter => Told { retry_after: (!granted).then_some(seconds), ..Told::default() },
+            Says::Headers => Told {
+                limit: Some(limit as u64),
+                remaining: Some(left.max(0.0) as u64),
+                reset: Some(seconds),
+                retry_after: None,
+            },
+        };
+        (if granted { Outcome::Accepted } else { Outcome::Refused }, told)
+    }
+
+    /// Returns the part of the limit that was used and the part of the requests that was refused.
+    fn seen(&self, from: f64, to: f64) -> (f64, f64) {
+        let within: Vec<_> = self.journal.iter().filter(|(at, _)| (from..to).contains(at)).collect();
+        let granted = within.iter().filter(|(_, granted)| *granted).count() as f64;
+        let refused = within.len() as f64 - granted;
+        (granted / ((to - from) * self.rate(from)), refused / (within.len() as f64).max(1.0))
+    }
+}
+
+/// Lets eight tenants ask as much as they may for some seconds, and returns the server.
+fn run(case: Case, limit: Option<Limit>, seconds: f64) -> Server {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime.expect("a runtime"), async {
+        let bounds = InFlight { per_region: 32, per_tenant: 4 };
+        let turns = Arc::new(Turns::new("eu".parse().expect("a region"), bounds));
+        let server = Rc::new(RefCell::new(Server::new(case)));
+        for number in 0..32_u32 {
+            let tenant = Arc::new(format!("tenant-{}", number / 4).parse().expect("an id"));
+            let (turns, server) = (turns.clone(), server.clone());
+            tokio::task::spawn_local(async move {
+                loop {
+                    let open = || Budget::new(limit.as_ref(), LONG, 7, Instant::now());
+                    let mut permit = turns.take("vm", &tenant, open).await.expect("no pause is too long");
+                    sleep(Duration::from_secs_f64(case.latency * 0.4)).await;
+                    let (outcome, told) = server.borrow_mut().ask();
+                    let work = if outcome == Outcome::Accepted { 0.6 } else { 0.4 };
+                    sleep(Duration::from_secs_f64(case.latency * work)).await;
+                    permit.answered(outcome, &told);
+                }
+            });
+        }
+        sleep(Duration::from_secs_f64(seconds)).await;
+        server.replace(Server::new(case))
+    })
+}
+
+#[test]
+#[ignore]
+fn explore() {
+    let fixed = |window, offset| Counting::Fixed { window, offset };
+    let mut cases = Vec::new();
+    for says in [Says::Nothing, Says::RetryAfter, Says::Headers] {
+        for (counting, rate) in [
+            (fixed(1.0, 0.0), 10.0),
+            (fixed(1.0, 0.5), 100.0),
+            (fixed(1.0, 0.3), 500.0),
+            (fixed(10.0, 0.0), 5.0),
+            (fixed(10.0, 7.0), 50.0),
+            (fixed(60.0, 0.0), 50.0 / 60.0),
+            (fixed(60.0, 40.0), 50.0 / 60.0),
+            (fixed(60.0, 30.0), 5.0),
+            (fixed(60.0, 55.0), 50.0),
+            (Counting::Sliding { window: 1.0 }, 50.0),
+            (Counting::Sliding { window: 60.0 }, 5.0),
+            (Counting::Bucket { size: 50.0 }, 20.0),
+            (Counting::Bucket { size: 5.0 }, 100.0),
+        ] {
+            for change in [None, Some((300.0, rate / 2.0)), Some((300.0, rate * 2.0))] {
+                cases.push(Case { counting, says, rate, change, latency: 0.05 });
+            }
+        }
+    }
+    for case in cases {
+        let server = run(case, None, 1200.0);
+        let mut line = String::new();
+        for (from, to) in [
+            (0., 60.),
+            (60., 120.),
+            (120., 300.),
+            (300., 360.),
+            (360., 420.),
+            (420., 600.),
+            (600., 900.),
+            (900., 1200.),
+        ] {
+            let (used, refused) = server.seen(from, to);
+            line += &format!(" {:>4.0}%/{:<4.1}", used * 100., refused * 100.);
+        }
+        eprintln!("{line}  {case}");
+    }
+}

@@ -1,0 +1,497 @@
+//! Pages in, record batches out: every record is kept, dropped as a duplicate or set aside, and counted.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use pipeline::TenantId;
+use pipeline::batch::{Counts, Reject};
+
+use super::columns::Column;
+use super::json::{Begins, Json, Syntax};
+use super::page::{PageFacts, PageShape};
+use super::record::{Childless, Children, Reader, Refusal};
+use super::seen::Seen;
+use super::shape::{Child, Kind, RecordShape};
+
+/// Why a page was not taken; nothing of it is kept.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PageError {
+    /// It is no JSON, or cut short.
+    #[error("the answer is no whole JSON document: it breaks off at byte {offset} of {length}")]
+    Syntax {
+        /// Where.
+        offset: usize,
+        /// How many bytes there are.
+        length: usize,
+    },
+    /// It is JSON without the member that holds the records.
+    #[error("the answer has no list `{0}`")]
+    NoRows(&'static str),
+    /// It says itself that it is not whole.
+    #[error("the answer says that a part of it is missing (`{0}`)")]
+    Partial(&'static str),
+    /// It holds records of another organization.
+    #[error("the answer holds records of organization {0}")]
+    Foreign(String),
+}
+
+/// Decodes the pages of one tenant's listing.
+#[derive(Debug)]
+pub struct Decoder {
+    page: PageShape,
+    tenant: String,
+    table: Table,
+    child: Option<ChildTable>,
+    rejects: Vec<Reject>,
+}
+
+/// What a page yielded.
+#[derive(Debug)]
+pub struct Decoded {
+    /// Kept records: of the listing's dataset, then of the one inside it.
+    pub records: Vec<RecordBatch>,
+    /// Records that were set aside.
+    pub rejects: Vec<Reject>,
+    /// Counts by dataset name.
+    pub counts: Vec<(&'static str, Counts)>,
+}
+
+#[derive(Debug)]
+struct Table {
+    shape: RecordShape,
+    schema: SchemaRef,
+    columns: Vec<Column>,
+    extra: Column,
+    follow: Vec<u8>,
+    key: Vec<usize>,
+    rows: usize,
+    counts: Counts,
+}
+
+#[derive(Debug)]
+struct ChildTable {
+    table: Table,
+    tenant: String,
+    parent: usize,
+    change: usize,
+    seen: Seen,
+    rejects: Vec<Reject>,
+    scratch: Vec<u8>,
+}
+
+impl Decoder {
+    /// Creates a decoder for a tenant's listing.
+    #[must_use]
+    pub fn new(page: PageShape, shape: &RecordShape, child: Option<&Child>, tenant: &TenantId) -> Self {
+        let tenant = tenant.to_string();
+        let child = child.map(|child| ChildTable::new(child, &tenant));
+        Self { page, tenant, table: Table::new(shape), child, rejects: Vec::new() }
+    }
+
+    /// Decodes a page; its records wait for [`Decoder::take`].
+    ///
+    /// # Errors
+    /// Where the page is not whole, not what it should be, or not this tenant's: then nothing of it is kept.
+    pub fn decode(&mut self, body: &[u8], seen: &mut Seen) -> Result<PageFacts, PageError> {
+        match self.page(body, seen) {
+            Ok(facts) => {
+                seen.keep();
+                Ok(facts)
+            }
+            Err(error) => {
+                seen.undo();
+                self.table.clear();
+                self.rejects.clear();
+                if let Some(child) = &mut self.child {
+                    child.table.clear();
+                    child.rejects.clear();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes out what was decoded since the last time.
+    ///
+    /// # Errors
+    /// Where a page's text does not fit 32-bit offsets; pages are far smaller.
+    pub fn take(&mut self) -> Result<Decoded, ArrowError> {
+        let mut decoded =
+            Decoded { records: Vec::new(), rejects: std::mem::take(&mut self.rejects), counts: Vec::new() };
+        self.table.take(&mut decoded)?;
+        if let Some(child) = &mut self.child {
+            child.table.take(&mut decoded)?;
+            decoded.rejects.append(&mut child.rejects);
+        }
+        Ok(decoded)
+    }
+
+    fn page(&mut self, body: &[u8], seen: &mut Seen) -> Result<PageFacts, PageError> {
+        if let Err(error) = simdutf8::compat::from_utf8(body) {
+            return Err(PageError::Syntax { offset: error.valid_up_to(), length: body.len() });
+        }
+        let syntax = |syntax: Syntax| PageError::Syntax { offset: syntax.offset, length: body.len() };
+        let mut json = Json::new(body);
+        let mut facts = PageFacts::default();
+        let mut found = false;
+        match json.begins().map_err(syntax)? {
+            Begins::Array => {
+                found = true;
+                self.rows(&mut json, seen, &mut facts).map_err(|error| error.located(body.len()))?;
+            }
+            Begins::Object => {
+                json.expect(b'{').map_err(syntax)?;
+                let mut first = true;
+                while json.another(&mut first, b'}').map_err(syntax)? {
+                    let name = json.name().map_err(syntax)?.raw;
+                    if name == self.page.rows.as_bytes()
+                        && json.begins().map_err(syntax)? == Begins::Array
+                        && !found
+                    {
+                        found = true;
+                        self.rows(&mut json, seen, &mut facts).map_err(|error| error.located(body.len()))?;
+                    } else if name == b"metadata" {
+                        facts.read(&mut json, self.page.facts).map_err(syntax)?;
+                    } else {
+                        let value = json.skip().map_err(syntax)?;
+                        self.check_failures(name, value)?;
+                    }
+                }
+            }
+            _ => {}
+        }
+        json.end().map_err(syntax)?;
+        if found { Ok(facts) } else { Err(PageError::NoRows(self.page.rows)) }
+    }
+
+    fn check_failures(&self, name: &[u8], value: &[u8]) -> Result<(), PageError> {
+        match self.page.failures {
+            Some(failures) if failures.as_bytes() == name && value != b"null" => {
+                let is_empty = value.iter().filter(|byte| !byte.is_ascii_whitespace()).eq(b"[]");
+                if is_empty { Ok(()) } else { Err(PageError::Partial(failures)) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn rows(&mut self, json: &mut Json<'_>, seen: &mut Seen, facts: &mut PageFacts) -> Result<(), Stop> {
+        json.expect(b'[')?;
+        let tenant = std::mem::take(&mut self.tenant);
+        let mut reader = Reader::new(*json, &tenant);
+        let mut first = true;
+        let mut scratch = Vec::new();
+        let result = loop {
+            match reader.json.another(&mut first, b']') {
+                Ok(false) => break Ok(()),
+                Ok(true) => {}
+                Err(syntax) => break Err(Stop::Syntax(syntax)),
+            }
+            facts.rows += 1;
+            match self.row(&mut reader, seen, &mut scratch) {
+                Ok(fresh) => facts.fresh += u64::from(fresh),
+                Err(stop) => break Err(stop),
+            }
+        };
+        *json = reader.json;
+        self.tenant = tenant;
+        result
+    }
+
+    /// Reads one record and returns whether it is new.
+    fn row(
+        &mut self,
+        reader: &mut Reader<'_, '_>,
+        seen: &mut Seen,
+        scratch: &mut Vec<u8>,
+    ) -> Result<bool, Stop> {
+        let start = {
+            reader.json.peek();
+            reader.json.offset()
+        };
+        let begun = self.child.as_ref().map(ChildTable::mark);
+        self.table.counts.read += 1;
+        let taken = match &mut self.child {
+            Some(child) => {
+                child.seen.undo();
+                self.table.read(reader, child, scratch)
+            }
+            None => self.table.read(reader, &mut Childless, scratch),
+        };
+        let fresh = match taken {
+            Ok(()) if seen.insert(scratch) => {
+                self.table.rows += 1;
+                if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
+                    child.adopt(begun, &self.table);
+                }
+                return Ok(true);
+            }
+            Ok(()) => {
+                self.table.truncate();
+                self.table.counts.duplicates += 1;
+                if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
+                    child.repeat(begun);
+                }
+                return Ok(false);
+            }
+            Err(Refusal::Misfit { column, reason }) => {
+                reader.json.go_back(start);
+                let raw = reader.json.skip()?;
+                self.table.truncate();
+                let mut key = b"reject".to_vec();
+                key.extend_from_slice(raw);
+                let fresh = seen.insert(&key);
+                if fresh {
+                    self.table.counts.rejects += 1;
+                    self.rejects.push(reject(self.table.shape.dataset, column, reason, raw));
+                } else {
+                    self.table.counts.duplicates += 1;
+                }
+                fresh
+            }
+            Err(Refusal::Syntax(syntax)) => return Err(Stop::Syntax(syntax)),
+            Err(Refusal::Foreign(organization)) => return Err(Stop::Foreign(organization)),
+        };
+        if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
+            child.forget(begun);
+        }
+        Ok(fresh)
+    }
+}
+
+fn reject(dataset: &'static str, column: String, reason: String, raw: &[u8]) -> Reject {
+    Reject { dataset, column, reason, raw: String::from_utf8_lossy(raw).into_owned() }
+}
+
+/// Why a page's records could not be read to the end.
+enum Stop {
+    Syntax(Syntax),
+    Foreign(String),
+}
+
+impl From<Syntax> for Stop {
+    fn from(syntax: Syntax) -> Self {
+        Self::Syntax(syntax)
+    }
+}
+
+impl Stop {
+    fn located(self, length: usize) -> PageError {
+        match self {
+            Self::Syntax(syntax) => PageError::Syntax { offset: syntax.offset, length },
+            Self::Foreign(organization) => PageError::Foreign(organization),
+        }
+    }
+}
+
+impl Table {
+    fn new(shape: &RecordShape) -> Self {
+        assert!(shape.fields.len() < 127, "the members of a record are counted in the bits of one number");
+        let place = |name: &&str| shape.fields.iter().position(|field| field.name == *name);
+        Self {
+            schema: shape.schema(),
+            columns: shape.fields.iter().map(|field| Column::new(&field.kind)).collect(),
+            extra: Column::new(&Kind::Utf8),
+            follow: vec![0; shape.fields.len() + 1],
+            key: shape
+                .key
+                .iter()
+                .map(|name| place(name).expect("a key names columns of its shape"))
+                .collect(),
+            rows: 0,
+            counts: Counts::default(),
+            shape: shape.clone(),
+        }
+    }
+
+    /// Reads a record behind those that are kept, and leaves its key in `scratch`.
+    fn read(
+        &mut self,
+        reader: &mut Reader<'_, '_>,
+        inner: &mut dyn Children,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        reader.begin();
+        if reader.json.begins()? != Begins::Object {
+            return Err(Refusal::misfit("a record was expected"));
+        }
+        reader.object(&self.shape.fields, &mut self.columns, &mut self.follow, inner)?;
+        self.push_extra(&reader.extra);
+        scratch.clear();
+        for at in &self.key {
+            if !self.columns[*at].key_bytes(self.rows, scratch) {
+                let column = self.shape.fields[*at].name.to_owned();
+                return Err(Refusal::Misfit { column, reason: "the key is missing".to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    fn push_extra(&mut self, members: &[u8]) {
+        if members.is_empty() {
+            self.extra.push_null();
+        } else {
+            let mut object = Vec::with_capacity(members.len() + 2);
+            object.push(b'{');
+            object.extend_from_slice(members);
+            object.push(b'}');
+            self.extra.push_text(&object);
+        }
+    }
+
+    /// Cuts back to the records that are kept.
+    fn truncate(&mut self) {
+        for column in self.columns.iter_mut().chain([&mut self.extra]) {
+            if column.len() > self.rows {
+                column.truncate(self.rows);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.rows = 0;
+        self.counts = Counts::default();
+        self.truncate();
+    }
+
+    fn take(&mut self, into: &mut Decoded) -> Result<(), ArrowError> {
+        let rows = std::mem::take(&mut self.rows);
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len() + 1);
+        for (field, column) in self.shape.fields.iter().zip(&mut self.columns) {
+            if field.is_column() {
+                arrays.push(column.take()?);
+            } else {
+                column.truncate(0);
+            }
+        }
+        arrays.push(self.extra.take()?);
+        debug_assert!(arrays.iter().all(|array| array.len() == rows));
+        into.records.push(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?);
+        into.counts.push((self.shape.dataset, std::mem::take(&mut self.counts)));
+        Ok(())
+    }
+}
+
+/// Where the child table stood before a record.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    rows: usize,
+    rejects: usize,
+    counts: Counts,
+}
+
+impl ChildTable {
+    fn new(child: &Child, tenant: &str) -> Self {
+        let place = |name: &str| {
+            let place = child.shape.fields.iter().position(|field| field.name == name);
+            place.expect("the child's own columns are among its fields")
+        };
+        Self {
+            parent: place(child.parent_key),
+            change: place(child.change),
+            table: Table::new(&child.shape),
+            tenant: tenant.to_owned(),
+            seen: Seen::default(),
+            rejects: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { rows: self.table.rows, rejects: self.rejects.len(), counts: self.table.counts }
+    }
+
+    /// Gives the records read since `begun` their parent's key.
+    fn adopt(&mut self, begun: &Mark, parent: &Table) {
+        let key = parent.columns[parent.key[0]].text(parent.rows - 1);
+        let column = &mut self.table.columns[self.parent];
+        column.truncate(begun.rows);
+        for _ in begun.rows..self.table.rows {
+            column.push_text(key);
+        }
+    }
+
+    /// Drops the records read since `begun`, because their parent was read before.
+    fn repeat(&mut self, begun: &Mark) {
+        let read = self.table.counts.read - begun.counts.read;
+        self.forget(begun);
+        self.table.counts.read += read;
+        self.table.counts.duplicates += read;
+    }
+
+    /// Takes back everything since `begun`.
+    fn forget(&mut self, begun: &Mark) {
+        self.table.rows = begun.rows;
+        self.table.counts = begun.counts;
+        self.table.truncate();
+        self.rejects.truncate(begun.rejects);
+    }
+
+    fn child(&mut self, reader: &mut Reader<'_, '_>, change: &'static str) -> Result<(), Refusal> {
+        reader.json.peek();
+        let start = reader.json.offset();
+        let mut scratch = std::mem::take(&mut self.scratch);
+        self.table.counts.read += 1;
+        let taken = self.read(reader, change, &mut scratch);
+        match taken {
+            Ok(()) if self.seen.insert(&scratch) => self.table.rows += 1,
+            Ok(()) => {
+                self.table.truncate();
+                self.table.counts.duplicates += 1;
+            }
+            Err(Refusal::Misfit { column, reason }) => {
+                reader.json.go_back(start);
+                let raw = reader.json.skip()?;
+                self.table.truncate();
+                self.table.counts.rejects += 1;
+                self.rejects.push(reject(self.table.shape.dataset, column, reason, raw));
+            }
+            Err(other) => return Err(other),
+        }
+        self.scratch = scratch;
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        reader: &mut Reader<'_, '_>,
+        change: &'static str,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        reader.begin();
+        if reader.json.begins()? != Begins::Object {
+            return Err(Refusal::misfit("a record was expected"));
+        }
+        let table = &mut self.table;
+        reader.object(&table.shape.fields, &mut table.columns, &mut table.follow, &mut Childless)?;
+        table.push_extra(&reader.extra);
+        let column = &mut table.columns[self.change];
+        column.truncate(table.rows);
+        column.push_text(change.as_bytes());
+        scratch.clear();
+        for at in &table.key {
+            // A missing part is part of the key: many findings have no port, and then none has.
+            table.columns[*at].key_bytes(table.rows, scratch);
+        }
+        Ok(())
+    }
+}
+
+impl Children for ChildTable {
+    fn children(&mut self, json: &mut Json<'_>, change: &'static str) -> Result<(), Refusal> {
+        let tenant = std::mem::take(&mut self.tenant);
+        let mut reader = Reader::new(*json, &tenant);
+        let mut first = true;
+        let result = (|| {
+            reader.json.expect(b'[')?;
+            while reader.json.another(&mut first, b']')? {
+                self.child(&mut reader, change)?;
+            }
+            Ok(())
+        })();
+        *json = reader.json;
+        self.tenant = tenant;
+        result
+    }
+}

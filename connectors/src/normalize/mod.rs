@@ -1,0 +1,20 @@
+//! JSON bytes to typed columns, without a tree in between.
+//!
+//! A [`Decoder`] reads one tenant's pages. Each member of a record goes straight into the column that its
+//! [`RecordShape`] names; members that the shape does not know are kept as text in the column `extra`. A record
+//! whose values do not fit becomes a reject with its raw text, and a record whose key was [`Seen`] is undone.
+//! Nothing of a page is kept unless the whole page is good.
+
+mod columns;
+mod decoder;
+mod json;
+mod page;
+mod record;
+mod seen;
+mod shape;
+mod timestamp;
+
+pub use decoder::{Decoded, Decoder, PageError};
+pub use page::{Fact, PageFacts, PageShape};
+pub use seen::Seen;
+pub use shape::{Child, Field, Kind, Owner, RecordShape};

@@ -1,0 +1,387 @@
+//! One record: the members of a JSON object into the columns they belong to.
+
+use std::fmt::Write as _;
+
+use super::columns::{Column, Values};
+use super::json::{Begins, Json, Syntax, Text};
+use super::shape::{Field, Kind, Owner};
+use super::timestamp::{self, Instant};
+
+/// Why a record was not taken.
+#[derive(Debug, PartialEq)]
+pub(super) enum Refusal {
+    /// The page is no JSON from here on.
+    Syntax(Syntax),
+    /// A value does not fit its column.
+    Misfit { column: String, reason: String },
+    /// It belongs to another organization.
+    Foreign(String),
+}
+
+impl From<Syntax> for Refusal {
+    fn from(syntax: Syntax) -> Self {
+        Self::Syntax(syntax)
+    }
+}
+
+impl Refusal {
+    pub(super) fn misfit(reason: impl Into<String>) -> Self {
+        Self::Misfit { column: String::new(), reason: reason.into() }
+    }
+
+    /// Says in which member it happened.
+    #[cold]
+    fn within(self, outer: &str) -> Self {
+        match self {
+            Self::Misfit { column, reason } if column.is_empty() => {
+                Self::Misfit { column: outer.to_owned(), reason }
+            }
+            Self::Misfit { column, reason } => {
+                let dot = if column.starts_with('[') { "" } else { "." };
+                Self::Misfit { column: format!("{outer}{dot}{column}"), reason }
+            }
+            other => other,
+        }
+    }
+}
+
+type Taken = Result<(), Refusal>;
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Member(&'static str),
+    Item(usize),
+}
+
+/// What is kept of a record beside its columns, and what it is read with.
+#[derive(Debug)]
+pub(super) struct Reader<'a, 't> {
+    pub(super) json: Json<'a>,
+    tenant: &'t str,
+    path: Vec<Step>,
+    /// The members that the shape does not know, as the inside of a JSON object.
+    pub(super) extra: Vec<u8>,
+}
+
+/// Receives the records inside a record.
+pub(super) trait Children {
+    fn children(&mut self, json: &mut Json<'_>, change: &'static str) -> Taken;
+}
+
+/// For records that have none.
+pub(super) struct Childless;
+
+impl Children for Childless {
+    fn children(&mut self, json: &mut Json<'_>, _change: &'static str) -> Taken {
+        json.skip()?;
+        Ok(())
+    }
+}
+
+impl<'a, 't> Reader<'a, 't> {
+    pub(super) fn new(json: Json<'a>, tenant: &'t str) -> Self {
+        Self { json, tenant, path: Vec::new(), extra: Vec::new() }
+    }
+
+    /// Forgets what an earlier record left.
+    pub(super) fn begin(&mut self) {
+        self.path.clear();
+        self.extra.clear();
+    }
+
+    /// Reads an object's members; each column gets exactly one value more.
+    pub(super) fn object(
+        &mut self,
+        fields: &[Field],
+        columns: &mut [Column],
+        follow: &mut [u8],
+        inner: &mut dyn Children,
+    ) -> Taken {
+        self.json.expect(b'{')?;
+        let mut filled = 0_u128;
+        let mut first = true;
+        let mut before = fields.len();
+        let mut expected = usize::from(follow[before]);
+        while self.json.another(&mut first, b'}')? {
+            let name = self.json.name()?;
+            let Some(at) = find(fields, name, expected) else {
+                self.unknown(name)?;
+                continue;
+            };
+            // Records of one listing spell their members in one order: what followed the last time comes first.
+            follow[before] = at as u8;
+            before = at;
+            expected = usize::from(follow[at]);
+            let field = &fields[at];
+            if filled & (1 << at) != 0 {
+                return Err(Refusal::misfit("the member stands twice").within(field.name));
+            }
+            filled |= 1 << at;
+            self.member(field, &mut columns[at], inner).map_err(|refusal| refusal.within(field.name))?;
+        }
+        for (at, column) in columns.iter_mut().enumerate() {
+            if filled & (1 << at) == 0 {
+                column.push_null();
+            }
+        }
+        Ok(())
+    }
+
+    fn member(&mut self, field: &Field, column: &mut Column, inner: &mut dyn Children) -> Taken {
+        if let Kind::Children(change) = field.kind {
+            column.push_null();
+            return match self.json.begins()? {
+                Begins::Array => inner.children(&mut self.json, change),
+                Begins::Null => Ok(self.json.word(b"null")?),
+                _ => Err(Refusal::misfit("a list was expected")),
+            };
+        }
+        if field.owner != Owner::Unsaid {
+            self.check_owner(field.owner)?;
+        }
+        self.path.push(Step::Member(field.key));
+        let taken = self.value(&field.kind, column);
+        self.path.pop();
+        taken
+    }
+
+    fn value(&mut self, kind: &Kind, column: &mut Column) -> Taken {
+        let begins = self.json.begins()?;
+        if begins == Begins::Null {
+            self.json.word(b"null")?;
+            column.push_null();
+            return Ok(());
+        }
+        match kind {
+            Kind::Utf8 => self.text(begins, column),
+            Kind::Timestamp => self.instant(begins, column),
+            Kind::Int64 => self.whole_number(begins, column),
+            Kind::Float64 => self.float(begins, column),
+            Kind::Bool => self.truth(begins, column),
+            Kind::Json => {
+                column.push_text(self.json.skip()?);
+                Ok(())
+            }
+            Kind::List(item) => self.list(begins, item, column),
+            Kind::Struct(fields) => self.nested(begins, fields, column),
+            Kind::Children(_) => unreachable!("records inside a record stand at its top"),
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, begins: Begins, column: &mut Column) -> Taken {
+        match begins {
+            Begins::String => column.push_text(&decoded(self.json.string()?)?),
+            Begins::Number => column.push_text(self.json.number()?),
+            Begins::True | Begins::False => column.push_text(self.json.skip()?),
+            _ => return Err(unfit("text", begins)),
+        }
+        Ok(())
+    }
+
+    fn instant(&mut self, begins: Begins, column: &mut Column) -> Taken {
+        match begins {
+            Begins::String => {
+                let text = self.json.string()?;
+                match timestamp::parse(&decoded(text)?) {
+                    Instant::Micros(micros) => column.push_int(micros),
+                    Instant::NoSuch => {
+                        self.keep_here(text);
+                        column.push_null();
+                    }
+                    Instant::NotTime if text.raw.is_empty() => column.push_null(),
+                    Instant::NotTime => {
+                        return Err(Refusal::misfit("an instant was expected, and the text names none"));
+                    }
+                }
+            }
+            Begins::Number => {
+                let number = whole(self.json.number()?).and_then(epoch_micros);
+                column.push_int(
+                    number
+                        .ok_or_else(|| Refusal::misfit("an instant was expected, and the number is none"))?,
+                );
+            }
+            _ => return Err(unfit("an instant", begins)),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn whole_number(&mut self, begins: Begins, column: &mut Column) -> Taken {
+        if begins != Begins::Number {
+            return Err(unfit("a whole number", begins));
+        }
+        let number = whole(self.json.number()?);
+        column.push_int(number.ok_or_else(|| Refusal::misfit("a whole number of 64 bits was expected"))?);
+        Ok(())
+    }
+
+    fn float(&mut self, begins: Begins, column: &mut Column) -> Taken {
+        if begins != Begins::Number {
+            return Err(unfit("a number", begins));
+        }
+        let text = self.json.number()?;
+        let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
+        match number {
+            Some(number) if number.is_finite() => column.push_float(number),
+            _ => return Err(Refusal::misfit("the number is too large")),
+        }
+        Ok(())
+    }
+
+    fn truth(&mut self, begins: Begins, column: &mut Column) -> Taken {
+        match begins {
+            Begins::True => self.json.word(b"true")?,
+            Begins::False => self.json.word(b"false")?,
+            _ => return Err(unfit("true or false", begins)),
+        }
+        column.push_bool(begins == Begins::True);
+        Ok(())
+    }
+
+    fn list(&mut self, begins: Begins, kind: &Kind, column: &mut Column) -> Taken {
+        if begins == Begins::Array {
+            self.json.expect(b'[')?;
+            let mut first = true;
+            let mut at = 0;
+            while self.json.another(&mut first, b']')? {
+                self.item(at, kind, column)?;
+                at += 1;
+            }
+        } else {
+            self.item(0, kind, column)?;
+        }
+        column.end_list();
+        Ok(())
+    }
+
+    fn item(&mut self, at: usize, kind: &Kind, column: &mut Column) -> Taken {
+        let Values::List { item, .. } = &mut column.values else { unreachable!("a list's column is a list") };
+        self.path.push(Step::Item(at));
+        let taken = self.value(kind, item).map_err(|refusal| refusal.within(&format!("[{at}]")));
+        self.path.pop();
+        taken
+    }
+
+    fn nested(&mut self, begins: Begins, fields: &[Field], column: &mut Column) -> Taken {
+        if begins != Begins::Object {
+            return Err(unfit("an object", begins));
+        }
+        let Values::Struct { children, follow, .. } = &mut column.values else {
+            unreachable!("a nested record's column is a struct")
+        };
+        self.object(fields, children, follow, &mut Childless)?;
+        column.end_struct();
+        Ok(())
+    }
+
+    /// Compares the value that begins here with the tenant, and consumes nothing.
+    fn check_owner(&mut self, owner: Owner) -> Taken {
+        if self.json.begins()? != Begins::String {
+            return Ok(());
+        }
+        let start = self.json.offset();
+        let text = decoded(self.json.string()?)?;
+        self.json.go_back(start);
+        let named = match owner {
+            Owner::Id | Owner::IdAlone => Some(text.as_ref()),
+            Owner::Rrn => text.split(|byte| *byte == b':').nth(3).filter(|_| text.starts_with(b"rrn:")),
+            Owner::Prefix(mark) => memchr::memmem::find(&text, mark.as_bytes()).map(|at| &text[..at]),
+            Owner::Unsaid => None,
+        };
+        match named {
+            Some(named) if !named.is_empty() && !named.eq_ignore_ascii_case(self.tenant.as_bytes()) => {
+                Err(Refusal::Foreign(String::from_utf8_lossy(named).into_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps a member that the shape does not know.
+    fn unknown(&mut self, name: Text<'a>) -> Taken {
+        let value = self.json.skip()?;
+        self.open_extra();
+        if !self.path.is_empty() {
+            self.extra.push(b'.');
+        }
+        self.extra.extend_from_slice(name.raw);
+        self.extra.extend_from_slice(b"\":");
+        self.extra.extend_from_slice(value);
+        Ok(())
+    }
+
+    /// Keeps the text of a known member whose column can't hold it.
+    fn keep_here(&mut self, text: Text<'a>) {
+        self.open_extra();
+        self.extra.extend_from_slice(b"\":\"");
+        self.extra.extend_from_slice(text.raw);
+        self.extra.push(b'"');
+    }
+
+    fn open_extra(&mut self) {
+        if !self.extra.is_empty() {
+            self.extra.push(b',');
+        }
+        self.extra.push(b'"');
+        let mut path = String::new();
+        for step in &self.path {
+            match step {
+                Step::Member(name) if path.is_empty() => path.push_str(name),
+                Step::Member(name) => _ = write!(path, ".{name}"),
+                Step::Item(at) => _ = write!(path, "[{at}]"),
+            }
+        }
+        self.extra.extend_from_slice(path.as_bytes());
+    }
+}
+
+/// Returns the place of a member's field; the one expected is looked at first.
+#[inline]
+fn find(fields: &[Field], name: Text<'_>, expected: usize) -> Option<usize> {
+    if fields.get(expected).is_some_and(|field| field.key.as_bytes() == name.raw) {
+        return Some(expected);
+    }
+    if name.escaped {
+        let name = name.decoded()?;
+        return fields.iter().position(|field| field.key.as_bytes() == name.as_ref());
+    }
+    fields.iter().position(|field| field.key.as_bytes() == name.raw)
+}
+
+fn decoded(text: Text<'_>) -> Result<std::borrow::Cow<'_, [u8]>, Refusal> {
+    text.decoded().ok_or_else(|| Refusal::misfit("the text has an escape that is no character"))
+}
+
+#[cold]
+fn unfit(expected: &str, begins: Begins) -> Refusal {
+    let found = match begins {
+        Begins::Object => "an object",
+        Begins::Array => "a list",
+        Begins::String => "text",
+        Begins::Number => "a number",
+        Begins::True | Begins::False => "true or false",
+        Begins::Null => "null",
+    };
+    Refusal::misfit(format!("{expected} was expected, and {found} came"))
+}
+
+/// Reads a whole number; `1.0` and `1e3` are whole as well.
+fn whole(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    if let Ok(number) = text.parse::<i64>() {
+        return Some(number);
+    }
+    let number = text.parse::<f64>().ok()?;
+    // Up to 2^53 every whole number is exact; beyond, the text may have said another one.
+    (number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0).then_some(number as i64)
+}
+
+/// Reads a number as seconds, or as milliseconds where seconds would lie beyond the year 5000.
+fn epoch_micros(number: i64) -> Option<i64> {
+    if number.unsigned_abs() < 100_000_000_000 {
+        number.checked_mul(1_000_000)
+    } else {
+        number.checked_mul(1000)
+    }
+}

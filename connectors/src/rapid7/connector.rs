@@ -1,0 +1,122 @@
+//! The connector: the tenants of one account, and a reader for each of their partitions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use pipeline::{Batch, BudgetUse, Connector, Dataset, Error, ErrorKind, Partition, Region, Result, Tenant};
+use reqwest::header::HeaderName;
+
+use super::config::Config;
+use super::datasets::{self, Endpoint};
+use super::reader::Reader;
+use super::tenants;
+use crate::http::{Http, HttpConfig, KeySource, Limit};
+
+const HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("r7-organization-id"),
+    HeaderName::from_static("r7-correlation-id"),
+];
+
+/// The platform, asked with one key.
+#[derive(Debug)]
+pub struct Rapid7 {
+    config: Config,
+    http: Arc<Http>,
+    datasets: Vec<Arc<Dataset>>,
+    endpoints: HashMap<&'static str, Arc<Endpoint>>,
+}
+
+impl Rapid7 {
+    /// Prepares to ask; nothing is asked yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where the endpoint cannot be used.
+    pub fn new(config: Config, key: Arc<dyn KeySource>) -> Result<Self> {
+        let mut http = HttpConfig::new(&config.endpoint, HEADERS, "/validate");
+        http.attempt_timeout = config.timeout;
+        http.retry_time = config.retry_for;
+        http.in_flight_per_region = config.in_flight_per_region;
+        http.in_flight_per_tenant = config.in_flight_per_tenant;
+        let limit = |(family, limit): (&String, &super::Limit)| {
+            (family.clone(), Limit { requests: limit.requests, per: limit.per })
+        };
+        http.budgets = config.budget.iter().map(limit).collect();
+        let endpoints = datasets::endpoints();
+        Ok(Self {
+            http: Http::new(http, key)?,
+            datasets: endpoints.iter().flat_map(|endpoint| endpoint.datasets.clone()).collect(),
+            endpoints: endpoints
+                .into_iter()
+                .map(|endpoint| (endpoint.datasets[0].pull, Arc::new(endpoint)))
+                .collect(),
+            config,
+        })
+    }
+
+    /// Asks the platform whether the key is alive.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Auth`] where it is not.
+    pub async fn check_key(&self) -> Result<()> {
+        self.http.check_key(&self.config.home_region).await
+    }
+
+    /// Returns the path that lists the tenants: all of the account's, or those of one user.
+    fn list_path(&self) -> String {
+        match &self.config.list_by_user {
+            Some(user) => self.config.user_list_path.replace("{user_id}", user),
+            None => self.endpoints["organizations"].request.path.to_owned(),
+        }
+    }
+
+    fn reader(&self, partition: &Partition) -> Result<Reader> {
+        let endpoint = self.endpoints.get(partition.pull()).ok_or_else(|| {
+            Error::new(ErrorKind::Bug, format!("read {}: no endpoint fills it", partition.pull()))
+        })?;
+        let path = if partition.pull() == "organizations" {
+            self.list_path()
+        } else {
+            endpoint.request.path.to_owned()
+        };
+        let client = self.http.tenant(partition.tenant.id.clone(), partition.region.clone())?;
+        Ok(Reader::new(endpoint.clone(), &path, client, partition))
+    }
+}
+
+#[async_trait]
+impl Connector for Rapid7 {
+    fn datasets(&self) -> &[Arc<Dataset>] {
+        &self.datasets
+    }
+
+    fn account(&self) -> Tenant {
+        let id = self.config.parent_organization.clone();
+        let region: Region = self.config.home_region.clone();
+        Tenant { name: id.to_string(), id, region: Some(region), external_id: None }
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>> {
+        let account = self.config.parent_organization.clone();
+        let client = self.http.tenant(account, self.config.home_region.clone())?;
+        tenants::list(&client, &self.list_path()).await
+    }
+
+    fn read(&self, partition: &Partition) -> BoxStream<'static, Result<Batch>> {
+        match self.reader(partition) {
+            Ok(reader) => reader.batches(),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    fn key_fingerprint(&self) -> String {
+        self.http.key_fingerprint().unwrap_or_default()
+    }
+
+    fn budgets(&self) -> Vec<BudgetUse> {
+        self.http.budgets()
+    }
+}

@@ -1,0 +1,179 @@
+//! What can be pulled of the platform: one file for each dataset, and what they declare.
+
+mod accounts;
+mod alerts;
+mod assets;
+mod investigations;
+mod organizations;
+mod users;
+mod vm_assets;
+mod vm_findings;
+mod vm_scans;
+mod vm_vulnerabilities;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeline::{Dataset, ReadMode, Scope, Window};
+
+use crate::normalize::{Child, Fact, Field, Kind, PageShape, RecordShape};
+
+/// One endpoint: the datasets it fills, how it is asked and how it answers.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The dataset of the listing, and the one inside its records where there is one.
+    pub datasets: Vec<Arc<Dataset>>,
+    /// What a record of the listing looks like.
+    pub shape: RecordShape,
+    /// Records inside a record.
+    pub child: Option<Child>,
+    /// What a page looks like.
+    pub page: PageShape,
+    /// How it is asked.
+    pub request: Request,
+}
+
+/// How an endpoint is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// The path below the region's host.
+    pub path: &'static str,
+    /// Query parameters beside those of the page, for a window where the dataset has one.
+    pub query: fn(Option<Window>) -> Vec<(&'static str, String)>,
+    /// The JSON body of a search; without one it is a GET.
+    pub body: Option<fn(Option<Window>) -> String>,
+    /// The value of `Accept-version`, which opts into the version this code knows.
+    pub accept_version: Option<&'static str>,
+    /// How the next page is asked for.
+    pub paging: Paging,
+    /// The longest window that is answered.
+    pub longest_window: Option<Duration>,
+}
+
+/// How the next page is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paging {
+    /// By its number, counted from zero, in a parameter of this name.
+    Index(&'static str),
+    /// By the cursor that the page before it gave.
+    Cursor,
+}
+
+/// Returns every dataset.
+#[must_use]
+pub fn all() -> Vec<Arc<Dataset>> {
+    endpoints().into_iter().flat_map(|endpoint| endpoint.datasets).collect()
+}
+
+/// Returns every endpoint, in the order that people read them.
+#[must_use]
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        organizations::endpoint(),
+        investigations::endpoint(),
+        alerts::endpoint(),
+        users::endpoint(),
+        accounts::endpoint(),
+        assets::endpoint(),
+        vm_assets::endpoint(),
+        vm_vulnerabilities::endpoint(),
+        vm_scans::endpoint(),
+    ]
+}
+
+/// The page of the SIEM's lists.
+const SIEM_PAGE: PageShape = PageShape {
+    rows: "data",
+    facts: &[("total_data", Fact::Total), ("total_pages", Fact::Pages), ("size", Fact::Size)],
+    failures: None,
+};
+
+/// The page of vulnerability management's lists.
+const VM_PAGE: PageShape = PageShape {
+    rows: "data",
+    facts: &[
+        ("totalResources", Fact::Total),
+        ("totalPages", Fact::Pages),
+        ("size", Fact::Size),
+        ("cursor", Fact::Cursor),
+    ],
+    failures: None,
+};
+
+/// The search of the SIEM's entities: all of them, by name, so that pages repeat.
+const ENTITY_SEARCH: Request = Request {
+    path: "",
+    query: |_| Vec::new(),
+    body: Some(|_| r#"{"search":[],"sort":[{"field":"name","order":"ASC"}]}"#.to_owned()),
+    accept_version: None,
+    paging: Paging::Index("index"),
+    longest_window: None,
+};
+
+fn text(name: &'static str) -> Field {
+    Field::new(name, Kind::Utf8)
+}
+
+fn time(name: &'static str) -> Field {
+    Field::new(name, Kind::Timestamp)
+}
+
+fn int(name: &'static str) -> Field {
+    Field::new(name, Kind::Int64)
+}
+
+fn float(name: &'static str) -> Field {
+    Field::new(name, Kind::Float64)
+}
+
+fn truth(name: &'static str) -> Field {
+    Field::new(name, Kind::Bool)
+}
+
+fn nested(name: &'static str, fields: Vec<Field>) -> Field {
+    Field::new(name, Kind::Struct(fields))
+}
+
+fn list(name: &'static str, item: Kind) -> Field {
+    Field::new(name, Kind::List(Box::new(item)))
+}
+
+/// What a dataset declares beside its shape; the defaults are those of most.
+struct About {
+    summary: &'static str,
+    pull: &'static str,
+    endpoint: &'static str,
+    family: &'static str,
+    scope: Scope,
+    cursor: Option<&'static str>,
+    mode: ReadMode,
+    page_size: u32,
+}
+
+impl About {
+    fn snapshot(
+        pull: &'static str,
+        family: &'static str,
+        endpoint: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        let (scope, mode) = (Scope::Tenant, ReadMode::Snapshot);
+        Self { summary, pull, endpoint, family, scope, cursor: None, mode, page_size: 100 }
+    }
+
+    fn dataset(self, shape: &RecordShape) -> Arc<Dataset> {
+        Arc::new(Dataset {
+            name: shape.dataset,
+            summary: self.summary,
+            scope: self.scope,
+            pull: self.pull,
+            endpoint: self.endpoint,
+            family: self.family,
+            schema: shape.schema(),
+            key: shape.key,
+            cursor: self.cursor,
+            mode: self.mode,
+            page_size: self.page_size,
+        })
+    }
+}

@@ -1,0 +1,31 @@
+//! `organizations`: the managed organizations themselves, as the account lists them.
+
+use pipeline::Scope;
+
+use super::{About, Endpoint, Paging, Request, SIEM_PAGE, text};
+use crate::normalize::RecordShape;
+
+pub(super) fn endpoint() -> Endpoint {
+    // The region keeps the platform's spelling; the column `region` of every dataset is where the record was read.
+    let fields =
+        vec![text("id"), text("name"), text("listed_region").from_key("region"), text("external_id")];
+    let shape = RecordShape { dataset: "organizations", fields, key: &["id"] };
+    let about = About {
+        scope: Scope::Account,
+        ..About::snapshot(
+            "organizations",
+            "account",
+            "GET /account/api/1/managed-organizations",
+            "the managed organizations: id, name, region, the operator's own number",
+        )
+    };
+    let request = Request {
+        path: "/account/api/1/managed-organizations",
+        query: |_| Vec::new(),
+        body: None,
+        accept_version: None,
+        paging: Paging::Index("index"),
+        longest_window: None,
+    };
+    Endpoint { datasets: vec![about.dataset(&shape)], shape, child: None, page: SIEM_PAGE, request }
+}

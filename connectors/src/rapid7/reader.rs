@@ -1,0 +1,342 @@
+//! Reads a partition: every page of its listing, each record once.
+//!
+//! Pages by index are asked for several at a time and yielded in order; pages by cursor one after the other. A
+//! page that takes too long is asked for again in smaller parts. When a walk over the listing is over, [`judge`]
+//! says whether it showed everything; if not, the listing is walked again and only new records are added.
+
+use std::sync::{Arc, Mutex};
+
+use async_stream::try_stream;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, FuturesOrdered};
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use pipeline::batch::{Batch, Records};
+use pipeline::{Error, ErrorKind, Partition, Result, Tally, Window};
+use reqwest::StatusCode;
+use reqwest::header::{HeaderName, HeaderValue};
+use tracing::warn;
+
+use super::datasets::{Endpoint, Paging};
+use super::walk::{Judgement, Walk, judge};
+use crate::http::{Answer, BadBody, Call, PageSize, SendError, TenantClient};
+use crate::normalize::{Decoded, Decoder, PageError, PageFacts, Seen};
+
+/// Pages of one listing that are asked for at once; what the tenant may have in flight bounds them further.
+const AHEAD: usize = 4;
+
+const ACCEPT_VERSION: HeaderName = HeaderName::from_static("accept-version");
+
+/// Reads one partition.
+#[derive(Clone)]
+pub(super) struct Reader {
+    endpoint: Arc<Endpoint>,
+    path: Arc<str>,
+    client: TenantClient,
+    size: Arc<PageSize>,
+    partition: Arc<Partition>,
+    decode: Arc<dyn Fn(Bytes) -> Result<Page, BadBody> + Send + Sync>,
+}
+
+/// A decoded page.
+struct Page {
+    facts: PageFacts,
+    decoded: Decoded,
+}
+
+/// A page and what it took.
+struct Got {
+    page: Page,
+    requests: u64,
+    bytes: u64,
+    last: bool,
+}
+
+/// Several pages in a row, and whether the listing ended with them.
+type Row = Vec<Got>;
+
+impl Reader {
+    pub(super) fn new(
+        endpoint: Arc<Endpoint>,
+        path: &str,
+        client: TenantClient,
+        partition: &Partition,
+    ) -> Self {
+        let listing = &endpoint.datasets[0];
+        let size = client.page_size(listing.pull, listing.page_size);
+        let decoder = Decoder::new(endpoint.page, &endpoint.shape, endpoint.child.as_ref(), client.tenant());
+        let state = Mutex::new((decoder, Seen::default()));
+        let decode = Arc::new(move |body: Bytes| {
+            let mut state = state.lock().expect("a decoder that panicked ends its run");
+            let (decoder, seen) = &mut *state;
+            decode(decoder, seen, &body)
+        });
+        Self { endpoint, path: path.into(), client, size, partition: Arc::new(partition.clone()), decode }
+    }
+
+    /// Returns the partition's batches, and at the end what was claimed of all of it.
+    pub(super) fn batches(self) -> BoxStream<'static, Result<Batch>> {
+        try_stream! {
+            let mut sum = Tally { claimed_first: Some(0), claimed_last: Some(0), ..Tally::default() };
+            for window in self.windows() {
+                let mut walks = Vec::new();
+                loop {
+                    let mut walk = Walk::default();
+                    let mut pages = self.clone().walk(window);
+                    while let Some(got) = pages.next().await {
+                        match got? {
+                            Some(got) => {
+                                let facts = &got.page.facts;
+                                walk.page(facts.total, facts.rows, facts.fresh);
+                                yield self.batch(got);
+                            }
+                            None => walk.break_off(),
+                        }
+                    }
+                    walks.push(walk);
+                    match judge(&walks) {
+                        Judgement::Whole => break,
+                        Judgement::Drifted => {
+                            sum.drifted = true;
+                            break;
+                        }
+                        Judgement::Again => {
+                            warn!(tenant = %self.client.tenant(), path = &*self.path, walks = walks.len(), "the listing shifted; reading again");
+                        }
+                    }
+                }
+                let add = |sum: Option<u64>, claim: Option<u64>| sum.and_then(|sum| Some(sum + claim?));
+                sum.claimed_first = add(sum.claimed_first, walks.first().and_then(|walk| walk.first));
+                sum.claimed_last = add(sum.claimed_last, walks.last().and_then(|walk| walk.last));
+                sum.passes = sum.passes.max(walks.len() as u64);
+            }
+            yield Batch { tally: sum, ..Batch::default() };
+        }
+        .boxed()
+    }
+
+    /// Cuts the partition's window into windows that are answered.
+    fn windows(&self) -> Vec<Option<Window>> {
+        let (Some(whole), Some(longest)) = (self.partition.window, self.endpoint.request.longest_window)
+        else {
+            return vec![self.partition.window];
+        };
+        let mut windows = Vec::new();
+        let mut since = whole.since;
+        while since < whole.until {
+            let until = whole.until.min(since + longest);
+            windows.push(Some(Window { since, until }));
+            since = until;
+        }
+        windows
+    }
+
+    /// Walks the listing once; `None` says that the walk had to be given up.
+    fn walk(self, window: Option<Window>) -> BoxStream<'static, Result<Option<Got>>> {
+        match self.endpoint.request.paging {
+            Paging::Index(_) => self.by_index(window).map_ok(Some).boxed(),
+            Paging::Cursor => self.by_cursor(window),
+        }
+    }
+
+    fn by_index(self, window: Option<Window>) -> BoxStream<'static, Result<Got>> {
+        try_stream! {
+            let mut size = u64::from(self.endpoint.datasets[0].page_size);
+            let mut open: FuturesOrdered<BoxFuture<'static, Result<Row>>> = FuturesOrdered::new();
+            let (mut next, mut known_pages, mut ended) = (0_u64, 1_u64, false);
+            loop {
+                while !ended && next < known_pages && open.len() < AHEAD {
+                    open.push_back(self.clone().row(window, next, size));
+                    next += 1;
+                }
+                let Some(row) = open.next().await else { break };
+                let row = row?;
+                let last = row.last().is_none_or(|got| got.last);
+                let facts = row.last().map(|got| got.page.facts.clone()).unwrap_or_default();
+                if next == 1 && let Some(granted) = fewer_granted(&row, size) {
+                    size = granted;
+                }
+                for got in row {
+                    yield got;
+                }
+                ended |= last;
+                known_pages = known_pages.max(facts.total.map_or(0, |total| total.div_ceil(size)));
+                if !last && open.is_empty() {
+                    known_pages = known_pages.max(next + 1);
+                }
+            }
+        }
+        .boxed()
+    }
+
+    /// Asks for the records of one full page, in smaller parts where full pages are too slow.
+    fn row(self, window: Option<Window>, index: u64, size: u64) -> BoxFuture<'static, Result<Row>> {
+        async move {
+            let wanted = u64::from(self.size.current());
+            if wanted < size && size.is_multiple_of(wanted) {
+                return self.parts(window, index, size, wanted).await;
+            }
+            let Paging::Index(parameter) = self.endpoint.request.paging else {
+                return Err(Error::new(ErrorKind::Bug, "page by index what has cursors"));
+            };
+            let call = self.call(window, size).query(parameter, index);
+            match self.client.send(&call, &self.decode).await {
+                Ok(answer) => {
+                    self.fine(size, &answer);
+                    let facts = &answer.value.facts;
+                    let last = facts.rows == 0 || is_last(facts, index, size);
+                    Ok(vec![got(answer, last)])
+                }
+                Err(SendError::TooSlow(error)) => match self.smaller(size) {
+                    Some(smaller) => self.parts(window, index, size, smaller).await,
+                    None => Err(error),
+                },
+                Err(error) => Err(error.into()),
+            }
+        }
+        .boxed()
+    }
+
+    async fn parts(self, window: Option<Window>, index: u64, size: u64, part: u64) -> Result<Row> {
+        let mut row = Row::new();
+        for at in 0..size / part {
+            let first = index * (size / part) + at;
+            row.extend(self.clone().row(window, first, part).await?);
+            if row.last().is_none_or(|got| got.last) {
+                break;
+            }
+        }
+        Ok(row)
+    }
+
+    fn by_cursor(self, window: Option<Window>) -> BoxStream<'static, Result<Option<Got>>> {
+        try_stream! {
+            let mut cursor: Option<String> = None;
+            let mut size = u64::from(self.size.current());
+            loop {
+                let mut call = self.call(window, size);
+                if let Some(cursor) = &cursor {
+                    call = call.query("cursor", cursor);
+                }
+                match self.client.send(&call, &self.decode).await {
+                    Ok(answer) => {
+                        self.fine(size, &answer);
+                        let facts = &answer.value.facts;
+                        let following = facts.cursor.clone().filter(|_| facts.rows > 0);
+                        if following.is_some() && following == cursor {
+                            Err(Error::new(ErrorKind::Contract, "page on: the platform gave the same cursor twice"))?;
+                        }
+                        let last = following.is_none();
+                        cursor = following;
+                        yield Some(got(answer, last));
+                        if last {
+                            break;
+                        }
+                        // Going down is urgent; going up waits for the next walk, because a cursor is promised
+                        // to work for the size it was given for.
+                        size = size.min(u64::from(self.size.current()));
+                    }
+                    Err(SendError::TooSlow(error)) => match self.smaller(size) {
+                        Some(smaller) => size = smaller,
+                        None => Err(error)?,
+                    },
+                    Err(SendError::Answered(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE, error)) if cursor.is_some() => {
+                        warn!(tenant = %self.client.tenant(), error = %error, "the cursor is no longer good; reading from the beginning");
+                        yield None;
+                        break;
+                    }
+                    Err(error) => Err(Error::from(error))?,
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn call(&self, window: Option<Window>, size: u64) -> Call {
+        let request = &self.endpoint.request;
+        let listing = &self.endpoint.datasets[0];
+        let what = format!("read {}", listing.name);
+        let mut call = match request.body {
+            Some(body) => Call::search(listing.family, what, self.path.to_string(), body(window)),
+            None => Call::get(listing.family, what, self.path.to_string()),
+        };
+        if let Some(version) = request.accept_version {
+            call = call.header(ACCEPT_VERSION, HeaderValue::from_static(version));
+        }
+        for (name, value) in (request.query)(window) {
+            call = call.query(name, value);
+        }
+        let can_shrink = u32::try_from(size).ok().and_then(|size| self.size.smaller(size)).is_some();
+        call.query("size", size).can_shrink(can_shrink)
+    }
+
+    fn fine(&self, size: u64, answer: &Answer<Page>) {
+        // A page that is not full says nothing of what a full one takes.
+        if answer.value.facts.rows == size {
+            self.size.fine(u32::try_from(size).unwrap_or(u32::MAX), answer.elapsed, answer.bytes);
+        }
+    }
+
+    fn smaller(&self, size: u64) -> Option<u64> {
+        let size = u32::try_from(size).ok()?;
+        self.size.too_slow(size);
+        self.size.smaller(size).map(u64::from)
+    }
+
+    /// Makes a batch of a page, of the datasets that were chosen.
+    fn batch(&self, got: Got) -> Batch {
+        let Got { page: Page { facts, decoded }, requests, bytes, last: _ } = got;
+        let mut tally = Tally { pages: 1, bytes, requests, claimed_last: facts.total, ..Tally::default() };
+        let chosen = |name: &str| self.partition.datasets.iter().any(|dataset| dataset.name == name);
+        tally.datasets = decoded
+            .counts
+            .iter()
+            .filter(|(name, _)| chosen(name))
+            .map(|(name, counts)| ((*name).to_owned(), *counts))
+            .collect();
+        let records = self.endpoint.datasets.iter().zip(decoded.records);
+        let records = records.filter(|(dataset, _)| chosen(dataset.name));
+        let records =
+            records.map(|(dataset, columns)| Records { dataset: dataset.clone(), columns }).collect();
+        let rejects = decoded.rejects.into_iter().filter(|reject| chosen(reject.dataset)).collect();
+        Batch { records, rejects, tally }
+    }
+}
+
+fn got(answer: Answer<Page>, last: bool) -> Got {
+    Got { page: answer.value, requests: answer.requests, bytes: answer.bytes, last }
+}
+
+/// Returns the size that the first page was cut to: such a platform counts its pages in its own size.
+fn fewer_granted(row: &[Got], size: u64) -> Option<u64> {
+    let [got] = row else { return None };
+    let facts = &got.page.facts;
+    facts.size.filter(|granted| (1..size).contains(granted) && facts.rows == *granted)
+}
+
+fn is_last(facts: &PageFacts, index: u64, size: u64) -> bool {
+    match (facts.last, facts.pages) {
+        (Some(last), _) => last,
+        (None, Some(pages)) => index + 1 >= pages,
+        (None, None) => facts.rows < size,
+    }
+}
+
+fn decode(decoder: &mut Decoder, seen: &mut Seen, body: &[u8]) -> Result<Page, BadBody> {
+    let facts = match decoder.decode(body, seen) {
+        Ok(facts) => facts,
+        Err(PageError::Foreign(organization)) => {
+            let text =
+                format!("keep the tenants apart: an answer held records of organization {organization}");
+            let error = Error::new(ErrorKind::Isolation, text).with_hint(
+                "nothing of this tenant was committed; tell the vendor's support which request it was",
+            );
+            return Err(BadBody::Final(error));
+        }
+        Err(error) => return Err(BadBody::malformed(error)),
+    };
+    let decoded = decoder
+        .take()
+        .map_err(|error| Error::new(ErrorKind::Bug, "lay out a page's columns").with_source(error))?;
+    Ok(Page { facts, decoded })
+}

@@ -1,0 +1,154 @@
+//! Whether a listing that changes while it is read was read whole.
+//!
+//! A listing is walked from its first page to its last. Where the totals on its pages changed, or do not
+//! agree with what the pages held, it is walked again, and only records not seen before are added.
+
+/// How often a listing is walked before it is called drifted.
+pub(super) const MOST_WALKS: usize = 4;
+
+/// What one walk over a listing showed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Walk {
+    /// The total that its first page claimed.
+    pub(super) first: Option<u64>,
+    /// The total that its last page claimed.
+    pub(super) last: Option<u64>,
+    /// Whether a page claimed another total than the one before it.
+    changed: bool,
+    /// Whether a page claimed a smaller total than the one before it.
+    shrank: bool,
+    /// Records in its pages.
+    rows: u64,
+    /// Records in its pages that no earlier page had.
+    fresh: u64,
+    /// Whether it had to be given up before its last page.
+    broke: bool,
+}
+
+/// What to do after a walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// Everything the listing holds is known.
+    Whole,
+    /// Something may have been missed.
+    Again,
+    /// Something may have been missed, and walking again did not help.
+    Drifted,
+}
+
+impl Walk {
+    /// Counts a page.
+    pub(super) fn page(&mut self, claimed: Option<u64>, rows: u64, fresh: u64) {
+        if let (Some(before), Some(now)) = (self.last, claimed) {
+            self.changed |= now != before;
+            self.shrank |= now < before;
+        }
+        self.first = self.first.or(claimed);
+        self.last = claimed.or(self.last);
+        self.rows += rows;
+        self.fresh += fresh;
+    }
+
+    /// Says that it ended before its last page.
+    pub(super) fn break_off(&mut self) {
+        self.broke = true;
+    }
+
+    fn is_steady(&self, total: u64) -> bool {
+        !self.broke && !self.changed && self.last == Some(total)
+    }
+}
+
+/// Judges a listing by the walks over it.
+pub(super) fn judge(walks: &[Walk]) -> Judgement {
+    let Some((walk, earlier)) = walks.split_last() else { return Judgement::Again };
+    let known: u64 = walks.iter().map(|walk| walk.fresh).sum();
+    let whole = match walk.last {
+        None => !walk.broke,
+        Some(total) if !walk.is_steady(total) => false,
+        // Every record the listing claims was on a page, and that many different ones are known.
+        Some(total) if walk.rows == total && known >= total => true,
+        // The listing itself repeats records: a second walk shows the same.
+        Some(total) => {
+            let before = earlier.last().is_some_and(|before| before.is_steady(total));
+            before && walk.fresh == 0 && walk.rows >= total
+        }
+    };
+    if whole {
+        return Judgement::Whole;
+    }
+    if walks.len() < MOST_WALKS {
+        return Judgement::Again;
+    }
+    // Records are only skipped where others before them went away: a listing that never shrank is whole as
+    // of its beginning.
+    let only_grew = walks.iter().all(|walk| !walk.broke && !walk.shrank)
+        && walks.windows(2).all(|pair| pair[1].first >= pair[0].last)
+        && walks[0].first.is_some_and(|total| known >= total);
+    if only_grew && walk.changed { Judgement::Whole } else { Judgement::Drifted }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Page = (u64, u64, u64);
+
+    fn walk(pages: &[Page]) -> Walk {
+        let mut walk = Walk::default();
+        for (claimed, rows, fresh) in pages {
+            walk.page(Some(*claimed), *rows, *fresh);
+        }
+        walk
+    }
+
+    fn check(walks: &[&[Page]], expected: Judgement) {
+        let walks: Vec<Walk> = walks.iter().map(|pages| walk(pages)).collect();
+        assert_eq!(judge(&walks), expected, "{walks:?}");
+    }
+
+    #[test]
+    fn a_steady_listing_is_whole_after_one_walk() {
+        check(&[&[(5, 3, 3), (5, 2, 2)]], Judgement::Whole);
+        check(&[&[(0, 0, 0)]], Judgement::Whole);
+    }
+
+    #[test]
+    fn completeness_a_listing_that_shifted_is_walked_again() {
+        // A record was inserted before the second page: one came twice.
+        check(&[&[(5, 3, 3), (6, 3, 2)]], Judgement::Again);
+        check(&[&[(5, 3, 3), (6, 3, 2)], &[(6, 3, 1), (6, 3, 0)]], Judgement::Whole);
+        // One was removed: one was skipped.
+        check(&[&[(6, 3, 3), (5, 2, 2)]], Judgement::Again);
+        check(&[&[(6, 3, 3), (5, 2, 2)], &[(5, 3, 1), (5, 2, 0)]], Judgement::Whole);
+        // One was removed and another inserted: the totals agree, the records do not.
+        check(&[&[(6, 3, 3), (6, 3, 2)]], Judgement::Again);
+        // The claim is larger than what the pages hold.
+        check(&[&[(9, 3, 3)]], Judgement::Again);
+    }
+
+    #[test]
+    fn a_listing_that_repeats_records_by_itself_is_whole_when_a_second_walk_shows_the_same() {
+        check(&[&[(4, 4, 3)]], Judgement::Again);
+        check(&[&[(4, 4, 3)], &[(4, 4, 0)]], Judgement::Whole);
+    }
+
+    #[test]
+    fn what_does_not_settle_is_drifted_unless_it_only_grew() {
+        let short: &[Page] = &[(9, 3, 3)];
+        check(&[short, &[(9, 3, 0)], &[(9, 3, 0)], &[(9, 3, 0)]], Judgement::Drifted);
+        let grew = |from: u64| [(from, 3, 3), (from + 1, 3, from - 3)];
+        check(&[&grew(5), &grew(6), &grew(7), &grew(8)], Judgement::Whole);
+        let shrank: &[Page] = &[(9, 5, 5), (8, 3, 3)];
+        check(&[shrank, shrank, shrank, shrank], Judgement::Drifted);
+    }
+
+    #[test]
+    fn a_listing_without_totals_is_whole_where_its_last_page_was_reached() {
+        let mut walk = Walk::default();
+        walk.page(None, 3, 3);
+        assert_eq!(judge(&[walk]), Judgement::Whole);
+        walk.break_off();
+        assert_eq!(judge(&[walk]), Judgement::Again);
+    }
+}
