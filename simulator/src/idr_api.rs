@@ -1,4 +1,4 @@
-//! The SIEM's API: investigations, alert search and entity search.
+//! The SIEM's API: investigations and alert search.
 
 use serde::Deserialize;
 
@@ -7,7 +7,7 @@ use crate::clock;
 use crate::data::investigations::{PRIORITIES, SOURCES, STATUSES};
 use crate::data::json::{put, put_int, put_str};
 use crate::data::world::Row;
-use crate::data::{Dataset, alerts, entities, investigations};
+use crate::data::{Dataset, alerts, investigations};
 use crate::listing::{Keep, Listing, Order, Start, put_index_metadata, put_row, put_rows};
 use crate::query::time_ms;
 use crate::request::Request;
@@ -17,7 +17,8 @@ const DAY_MS: i64 = 86_400_000;
 const INVESTIGATIONS_DAYS: i64 = 28;
 /// The longest window of an alert search: six months at their longest.
 const ALERTS_DAYS: i64 = 184;
-const PAGES: std::ops::RangeInclusive<u64> = 0..=i32::MAX as u64;
+/// The page numbers that fit.
+pub(crate) const PAGES: std::ops::RangeInclusive<u64> = 0..=i32::MAX as u64;
 
 /// Lists investigations by created time.
 pub(crate) fn investigations(request: &Request) -> Result<Answer, Refusal> {
@@ -47,7 +48,8 @@ fn last_of(end: i64, given: bool, request: &Request) -> i64 {
     if given && !request.config.inclusive_end { end - 1 } else { end }
 }
 
-fn index_page(listing: &Listing, index: u64, size: u64, row_bytes: usize) -> Answer {
+/// Returns a page in the envelope of the listings that page by index.
+pub(crate) fn index_page(listing: &Listing, index: u64, size: u64, row_bytes: usize) -> Answer {
     let page = listing.page(Start::At(index * size), size);
     let mut body = Vec::with_capacity(128 + page.rows.len() * row_bytes);
     put(&mut body, r#"{"data":"#);
@@ -273,111 +275,4 @@ fn alert_page(listing: &Listing, index: u64, size: u64, rrns_only: bool, request
     }
     put(&mut body, "]}");
     Answer::page(body, page.rows.len())
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EntitySearch {
-    #[serde(default)]
-    search: Vec<EntityTerm>,
-    #[serde(default)]
-    sort: Vec<EntitySort>,
-}
-
-#[derive(Debug, Deserialize)]
-struct EntityTerm {
-    field: String,
-    operator: String,
-    value: serde_json::Value,
-}
-
-#[derive(Debug, Deserialize)]
-struct EntitySort {
-    field: String,
-    #[serde(default)]
-    order: String,
-}
-
-/// Searches users, accounts, assets or local accounts.
-pub(crate) fn entities(request: &Request, dataset: Dataset) -> Result<Answer, Refusal> {
-    let query = &request.query;
-    let (index, size) = (query.number("index", 0, PAGES)?, query.number("size", 20, 1..=1000)?);
-    if request.body.is_empty() {
-        return Err(Refusal::bad("a request body is required"));
-    }
-    let body: EntitySearch = request.json()?;
-    let listing = Listing {
-        keep: entity_filter(body.search, dataset)?,
-        order: entity_order(body.sort, dataset)?,
-        twist: request.twist,
-        ..Listing::all(request.world, request.tenant, dataset)
-    };
-    Ok(index_page(&listing, index, size, 320))
-}
-
-/// The fields that may be searched and those that may be sorted by.
-fn entity_fields(dataset: Dataset) -> (&'static [&'static str], &'static [&'static str]) {
-    match dataset {
-        Dataset::Users => {
-            (&["first_name", "last_name", "name", "domain"], &["first_name", "last_name", "name"])
-        }
-        Dataset::Accounts => (
-            &["authentication_service", "disabled", "domain", "name", "user.rrn", "user.name"],
-            &["authentication_service", "domain", "name", "user.rrn", "user.name"],
-        ),
-        Dataset::LocalAccounts => {
-            let both = &["name", "asset.rrn", "asset.name", "user.rrn", "user.name"];
-            (both, both)
-        }
-        _ => (&["name"], &["name"]),
-    }
-}
-
-fn entity_filter<'a>(terms: Vec<EntityTerm>, dataset: Dataset) -> Result<Option<Keep<'a>>, Refusal> {
-    if terms.is_empty() {
-        return Ok(None);
-    }
-    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut tests: Vec<(String, String, Vec<String>)> = Vec::new();
-    for term in terms {
-        if !entity_fields(dataset).0.contains(&term.field.as_str()) {
-            return Err(Refusal::bad(format!("{:?} is not a searchable field", term.field)));
-        }
-        if !matches!(term.operator.as_str(), "EQUALS" | "CONTAINS" | "IN") {
-            return Err(Refusal::bad(format!("{:?} is not an operator", term.operator)));
-        }
-        let values = term
-            .value
-            .as_array()
-            .map_or_else(|| vec![text(&term.value)], |all| all.iter().map(text).collect());
-        tests.push((term.field, term.operator, values));
-    }
-    Ok(Some(Box::new(move |row| {
-        tests.iter().all(|(field, operator, values)| {
-            let found = entities::field(row, field).unwrap_or_default();
-            values
-                .iter()
-                .any(|value| if operator == "CONTAINS" { found.contains(value) } else { found == *value })
-        })
-    })))
-}
-
-fn entity_order<'a>(sorts: Vec<EntitySort>, dataset: Dataset) -> Result<Order<'a>, Refusal> {
-    let Some(sort) = sorts.into_iter().next() else { return Ok(Order::Ascending) };
-    if !entity_fields(dataset).1.contains(&sort.field.as_str()) {
-        return Err(Refusal::bad(format!("{:?} is not a sortable field", sort.field)));
-    }
-    let descending = match sort.order.as_str() {
-        "" | "ASC" => false,
-        "DESC" => true,
-        other => return Err(Refusal::bad(format!("{other:?} is not a sort order"))),
-    };
-    Ok(match (sort.field.as_str(), descending) {
-        ("name", false) => Order::Ascending,
-        ("name", true) => Order::Descending,
-        _ => Order::By(Box::new(move |a, b| {
-            let order = entities::field(a, &sort.field).cmp(&entities::field(b, &sort.field));
-            if descending { order.reverse() } else { order }
-        })),
-    })
 }

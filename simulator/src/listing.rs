@@ -6,7 +6,7 @@ use crate::data::Dataset;
 use crate::data::collection::{Collection, RowId};
 use crate::data::json::{put, put_int};
 use crate::data::world::{Row, World};
-use crate::faults::Twist;
+use crate::strike::Twist;
 use crate::tenants::Tenant;
 
 /// Which rows are listed.

@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use crate::answer::Refusal;
 use crate::config::SimulatorConfig;
 use crate::data::world::World;
-use crate::faults::Twist;
 use crate::keys::{Key, KeyRing};
 use crate::query::Query;
+use crate::strike::Twist;
 use crate::tenants::Tenant;
 
 /// Everything an endpoint needs to answer.

@@ -23,12 +23,13 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::body::{Line, Outgoing};
+use crate::call::{Call, Outcome};
 use crate::clock;
 use crate::config::SimulatorConfig;
 use crate::control;
 use crate::faults::Fault;
 use crate::handle::Handle;
-use crate::platform::{Call, Outcome, Platform};
+use crate::platform::Platform;
 
 /// The longest request body read.
 const LARGEST_REQUEST: usize = 1 << 20;

@@ -168,3 +168,16 @@ async fn alert_searches_fail_in_part() {
     assert_eq!((page.status, &page.json()["region_failures"][0]["region"]), (200, &Value::from("us1")));
     bench.handle.stop().await;
 }
+
+#[tokio::test]
+async fn the_tenant_list_may_fail_alone() {
+    let bench = Bench::new(plain(2)).await;
+    let parent = bench.handle.parent_organization().to_owned();
+    let rule = FaultRule { tenant: Some(parent), ..FaultRule::always(Fault::Status { status: 503 }) };
+    bench.handle.set_faults(vec![rule]).expect("the fault can happen");
+    assert_eq!(bench.list("").await.status, 503);
+    assert_eq!(bench.read(0, "GET", INVESTIGATIONS, Ask::default()).await.status, 200);
+    let stranger = FaultRule { tenant: Some("nobody".into()), ..FaultRule::always(Fault::Reset) };
+    assert!(bench.handle.set_faults(vec![stranger]).is_err(), "nobody is called that");
+    bench.handle.stop().await;
+}
