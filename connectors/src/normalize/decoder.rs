@@ -8,7 +8,7 @@ use arrow::error::ArrowError;
 use pipeline::TenantId;
 use pipeline::batch::{Counts, Reject};
 
-use super::columns::Column;
+use super::columns::{Column, MOST_FIELDS};
 use super::json::{Begins, Json, Syntax};
 use super::page::{PageFacts, PageShape};
 use super::record::{Childless, Children, Reader, Refusal};
@@ -95,6 +95,8 @@ impl Decoder {
     /// # Errors
     /// Where the page is not whole, not what it should be, or not this tenant's: then nothing of it is kept.
     pub fn decode(&mut self, body: &[u8], seen: &mut Seen) -> Result<PageFacts, PageError> {
+        let begun = self.table.mark(&self.rejects);
+        let begun_inside = self.child.as_ref().map(ChildTable::mark);
         match self.page(body, seen) {
             Ok(facts) => {
                 seen.keep();
@@ -102,11 +104,10 @@ impl Decoder {
             }
             Err(error) => {
                 seen.undo();
-                self.table.clear();
-                self.rejects.clear();
-                if let Some(child) = &mut self.child {
-                    child.table.clear();
-                    child.rejects.clear();
+                self.table.go_back(&begun);
+                self.rejects.truncate(begun.rejects);
+                if let (Some(child), Some(begun)) = (&mut self.child, &begun_inside) {
+                    child.forget(begun);
                 }
                 Err(error)
             }
@@ -145,11 +146,14 @@ impl Decoder {
                 json.expect(b'{').map_err(syntax)?;
                 let mut first = true;
                 while json.another(&mut first, b'}').map_err(syntax)? {
-                    let name = json.name().map_err(syntax)?.raw;
-                    if name == self.page.rows.as_bytes()
-                        && json.begins().map_err(syntax)? == Begins::Array
-                        && !found
-                    {
+                    let text = json.name().map_err(syntax)?;
+                    json.check_escapes(text).map_err(syntax)?;
+                    let name = text.raw;
+                    if name == self.page.rows.as_bytes() && json.begins().map_err(syntax)? == Begins::Array {
+                        // Which of two lists is meant, nobody knows.
+                        if found {
+                            return Err(PageError::Syntax { offset: json.offset(), length: body.len() });
+                        }
                         found = true;
                         self.rows(&mut json, seen, &mut facts).map_err(|error| error.located(body.len()))?;
                     } else if name == b"metadata" {
@@ -287,7 +291,7 @@ impl Stop {
 
 impl Table {
     fn new(shape: &RecordShape) -> Self {
-        assert!(shape.fields.len() < 127, "the members of a record are counted in the bits of one number");
+        assert!(shape.fields.len() < MOST_FIELDS, "a record has fewer fields than bits");
         let place = |name: &&str| shape.fields.iter().position(|field| field.name == *name);
         Self {
             schema: shape.schema(),
@@ -317,7 +321,7 @@ impl Table {
             return Err(Refusal::misfit("a record was expected"));
         }
         reader.object(&self.shape.fields, &mut self.columns, &mut self.follow, inner)?;
-        self.push_extra(&reader.extra);
+        self.push_extra(reader.extra());
         scratch.clear();
         for at in &self.key {
             if !self.columns[*at].key_bytes(self.rows, scratch) {
@@ -328,30 +332,27 @@ impl Table {
         Ok(())
     }
 
-    fn push_extra(&mut self, members: &[u8]) {
-        if members.is_empty() {
-            self.extra.push_null();
-        } else {
-            let mut object = Vec::with_capacity(members.len() + 2);
-            object.push(b'{');
-            object.extend_from_slice(members);
-            object.push(b'}');
-            self.extra.push_text(&object);
+    fn push_extra(&mut self, members: Option<&[u8]>) {
+        match members {
+            None => self.extra.push_null(),
+            Some(members) => self.extra.push_text(members),
         }
     }
 
-    /// Cuts back to the records that are kept.
+    /// Cuts back to the records that are kept, and drops what was begun inside a nested value.
     fn truncate(&mut self) {
         for column in self.columns.iter_mut().chain([&mut self.extra]) {
-            if column.len() > self.rows {
-                column.truncate(self.rows);
-            }
+            column.truncate(self.rows);
         }
     }
 
-    fn clear(&mut self) {
-        self.rows = 0;
-        self.counts = Counts::default();
+    fn mark(&self, rejects: &[Reject]) -> Mark {
+        Mark { rows: self.rows, rejects: rejects.len(), counts: self.counts }
+    }
+
+    fn go_back(&mut self, mark: &Mark) {
+        self.rows = mark.rows;
+        self.counts = mark.counts;
         self.truncate();
     }
 
@@ -373,7 +374,7 @@ impl Table {
     }
 }
 
-/// Where the child table stood before a record.
+/// Where a table stood before a page or a record.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     rows: usize,
@@ -399,7 +400,7 @@ impl ChildTable {
     }
 
     fn mark(&self) -> Mark {
-        Mark { rows: self.table.rows, rejects: self.rejects.len(), counts: self.table.counts }
+        self.table.mark(&self.rejects)
     }
 
     /// Gives the records read since `begun` their parent's key.
@@ -422,9 +423,7 @@ impl ChildTable {
 
     /// Takes back everything since `begun`.
     fn forget(&mut self, begun: &Mark) {
-        self.table.rows = begun.rows;
-        self.table.counts = begun.counts;
-        self.table.truncate();
+        self.table.go_back(begun);
         self.rejects.truncate(begun.rejects);
     }
 
@@ -465,7 +464,7 @@ impl ChildTable {
         }
         let table = &mut self.table;
         reader.object(&table.shape.fields, &mut table.columns, &mut table.follow, &mut Childless)?;
-        table.push_extra(&reader.extra);
+        table.push_extra(reader.extra());
         let column = &mut table.columns[self.change];
         column.truncate(table.rows);
         column.push_text(change.as_bytes());

@@ -40,11 +40,24 @@ pub(super) struct Text<'a> {
 pub(super) struct Json<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Whether no control character stands anywhere: then none has to be looked for in each text.
+    plain: bool,
+    /// Whether a value that was skipped holds half a character.
+    half: bool,
+}
+
+/// Why an escape is no character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escape {
+    /// JSON knows no such escape.
+    Unknown,
+    /// It is one half of a surrogate pair: JSON by its grammar, and no text.
+    Half,
 }
 
 impl<'a> Json<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, plain: !bytes.iter().fold(false, |any, byte| any | (*byte < b' ')), half: false }
     }
 
     pub(super) fn offset(&self) -> usize {
@@ -145,6 +158,9 @@ impl<'a> Json<'a> {
             self.at += found;
             if self.bytes[self.at] == b'"' {
                 let raw = &self.bytes[start..self.at];
+                if !self.plain && raw.iter().any(|byte| *byte < b' ') {
+                    return self.error();
+                }
                 self.at += 1;
                 return Ok(Text { raw, escaped });
             }
@@ -178,6 +194,11 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Returns whether a value skipped since the last time holds half a character, which most readers of JSON refuse.
+    pub(super) fn skipped_half(&mut self) -> bool {
+        std::mem::take(&mut self.half)
+    }
+
     /// Consumes any value and returns its text.
     pub(super) fn skip(&mut self) -> Result<&'a [u8], Syntax> {
         self.peek();
@@ -193,7 +214,7 @@ impl<'a> Json<'a> {
         match self.begins()? {
             Begins::String => {
                 let text = self.string()?;
-                if text.escaped && unescape(text.raw).is_none() { self.error() } else { Ok(()) }
+                self.check_escapes(text)
             }
             Begins::Number => self.number().map(drop),
             Begins::True => self.word(b"true"),
@@ -203,7 +224,8 @@ impl<'a> Json<'a> {
                 self.at += 1;
                 let mut first = true;
                 while self.another(&mut first, b'}')? {
-                    self.name()?;
+                    let name = self.name()?;
+                    self.check_escapes(name)?;
                     self.skip_nested(depth + 1)?;
                 }
                 Ok(())
@@ -219,6 +241,22 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Returns an error where a text that was just consumed has an escape that JSON doesn't know.
+    #[inline]
+    pub(super) fn check_escapes(&mut self, text: Text<'_>) -> Result<(), Syntax> {
+        if !text.escaped {
+            return Ok(());
+        }
+        match unescape(text.raw, |_| {}) {
+            Ok(()) => Ok(()),
+            Err(Escape::Unknown) => self.error(),
+            Err(Escape::Half) => {
+                self.half = true;
+                Ok(())
+            }
+        }
+    }
+
     /// Returns an error unless nothing but white space is left.
     pub(super) fn end(&mut self) -> Result<(), Syntax> {
         if self.peek().is_none() { Ok(()) } else { self.error() }
@@ -226,10 +264,26 @@ impl<'a> Json<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// Returns the text without its escapes; `None` where an escape is no escape or half a character.
+    /// Returns the text without its escapes.
     #[inline]
-    pub(super) fn decoded(&self) -> Option<Cow<'a, [u8]>> {
-        if self.escaped { unescape(self.raw).map(Cow::Owned) } else { Some(Cow::Borrowed(self.raw)) }
+    pub(super) fn decoded(&self) -> Result<Cow<'a, [u8]>, Escape> {
+        if !self.escaped {
+            return Ok(Cow::Borrowed(self.raw));
+        }
+        let mut text = Vec::with_capacity(self.raw.len());
+        self.decode_into(&mut text)?;
+        Ok(Cow::Owned(text))
+    }
+
+    /// Appends the text without its escapes; on an error a part of it was appended.
+    #[inline]
+    pub(super) fn decode_into(&self, into: &mut Vec<u8>) -> Result<(), Escape> {
+        if self.escaped {
+            unescape(self.raw, |part| into.extend_from_slice(part))
+        } else {
+            into.extend_from_slice(self.raw);
+            Ok(())
+        }
     }
 }
 
@@ -256,43 +310,51 @@ fn is_number(text: &[u8]) -> bool {
     rest.is_empty()
 }
 
-/// Resolves a string's escapes; `None` where one is unknown, or is one half of a surrogate pair.
-fn unescape(raw: &[u8]) -> Option<Vec<u8>> {
-    let mut text = Vec::with_capacity(raw.len());
+/// Resolves a string's escapes, and hands over the text part by part.
+///
+/// A half of a surrogate pair is told only where every escape is one that JSON knows.
+fn unescape(raw: &[u8], mut part: impl FnMut(&[u8])) -> Result<(), Escape> {
     let mut rest = raw;
+    let mut whole = Ok(());
     while let Some(at) = memchr::memchr(b'\\', rest) {
-        text.extend_from_slice(&rest[..at]);
-        let (escape, after) = rest[at + 1..].split_first()?;
+        part(&rest[..at]);
+        let (escape, after) = rest[at + 1..].split_first().ok_or(Escape::Unknown)?;
         rest = after;
         match escape {
-            b'"' | b'\\' | b'/' => text.push(*escape),
-            b'b' => text.push(8),
-            b'f' => text.push(12),
-            b'n' => text.push(b'\n'),
-            b'r' => text.push(b'\r'),
-            b't' => text.push(b'\t'),
+            b'"' | b'\\' | b'/' => part(&[*escape]),
+            b'b' => part(&[8]),
+            b'f' => part(&[12]),
+            b'n' => part(b"\n"),
+            b'r' => part(b"\r"),
+            b't' => part(b"\t"),
             b'u' => {
-                let (character, after) = unicode(rest)?;
+                let (character, after) = unicode(rest).ok_or(Escape::Unknown)?;
                 rest = after;
-                text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                match character {
+                    Some(character) => part(character.encode_utf8(&mut [0; 4]).as_bytes()),
+                    None => whole = Err(Escape::Half),
+                }
             }
-            _ => return None,
+            _ => return Err(Escape::Unknown),
         }
     }
-    text.extend_from_slice(rest);
-    Some(text)
+    part(rest);
+    whole
 }
 
-fn unicode(rest: &[u8]) -> Option<(char, &[u8])> {
+/// Reads what follows `\u`: no character where it is half of one, nothing at all where it is no number.
+fn unicode(rest: &[u8]) -> Option<(Option<char>, &[u8])> {
     let (high, rest) = hex4(rest)?;
     if !(0xD800..0xDC00).contains(&high) {
-        return Some((char::from_u32(high)?, rest));
+        return Some((char::from_u32(high), rest));
     }
-    let (low, rest) = hex4(rest.strip_prefix(b"\\u")?)?;
-    if !(0xDC00..0xE000).contains(&low) {
-        return None;
+    match rest.strip_prefix(b"\\u").and_then(hex4) {
+        Some((low, rest)) if (0xDC00..0xE000).contains(&low) => {
+            Some((char::from_u32(0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00)), rest))
+        }
+        // What follows is an escape of its own, and looked at as such.
+        _ => Some((None, rest)),
     }
-    Some((char::from_u32(0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00))?, rest))
 }
 
 fn hex4(rest: &[u8]) -> Option<(u32, &[u8])> {
@@ -338,7 +400,9 @@ mod tests {
             "\"\\x\"",
             "{a:1}",
             "[1 2]",
-            "\"\\ud800\"",
+            "\"\\u12g4\"",
+            "{\"\\x\":1}",
+            "\"a\nb\"",
             "1e",
             "[,1]",
         ] {
@@ -350,14 +414,30 @@ mod tests {
     }
 
     #[test]
+    fn half_a_character_is_json_and_told() {
+        for text in [r#""\ud83d""#, r#"["\ude00"]"#, r#"{"\ud83dx":1}"#, r#"{"a":"\ud83d\u0041"}"#] {
+            let mut json = Json::new(text.as_bytes());
+            json.skip().expect("JSON by its grammar");
+            assert!(json.skipped_half() && !json.skipped_half(), "{text}");
+        }
+        let mut json = Json::new(br#""\ud83d\ude00""#);
+        json.skip().expect("a value");
+        assert!(!json.skipped_half());
+    }
+
+    #[test]
     fn resolves_escapes() {
+        let resolved = |raw: &'static str| Text { raw: raw.as_bytes(), escaped: true }.decoded();
         for (raw, text) in
             [(r"a\nb", "a\nb"), (r"\u00e4\/", "ä/"), (r"\ud83d\ude00!", "😀!"), (r"\\u", "\\u")]
         {
-            assert_eq!(unescape(raw.as_bytes()).as_deref(), Some(text.as_bytes()), "{raw}");
+            assert_eq!(resolved(raw).as_deref(), Ok(text.as_bytes()), "{raw}");
         }
-        for raw in [r"\ud83d", r"\ude00", r"\u12", r"\x", r"\ud83dx"] {
-            assert_eq!(unescape(raw.as_bytes()), None, "{raw}");
+        for raw in [r"\ud83d", r"\ude00", r"\ud83dx", r"\ud83d\ud83d\ude00"] {
+            assert_eq!(resolved(raw), Err(Escape::Half), "{raw}");
+        }
+        for raw in [r"\u12", r"\x", r"\ud83d\u12", r"\ud83d\x"] {
+            assert_eq!(resolved(raw), Err(Escape::Unknown), "{raw}");
         }
     }
 }

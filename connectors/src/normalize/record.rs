@@ -1,9 +1,10 @@
 //! One record: the members of a JSON object into the columns they belong to.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
+use std::io::Write as _;
 
 use super::columns::{Column, Values};
-use super::json::{Begins, Json, Syntax, Text};
+use super::json::{Begins, Escape, Json, Syntax, Text};
 use super::shape::{Field, Kind, Owner};
 use super::timestamp::{self, Instant};
 
@@ -59,8 +60,8 @@ pub(super) struct Reader<'a, 't> {
     pub(super) json: Json<'a>,
     tenant: &'t str,
     path: Vec<Step>,
-    /// The members that the shape does not know, as the inside of a JSON object.
-    pub(super) extra: Vec<u8>,
+    /// The members that the shape does not know, as a JSON object that is not closed yet.
+    extra: Vec<u8>,
 }
 
 /// Receives the records inside a record.
@@ -159,7 +160,7 @@ impl<'a, 't> Reader<'a, 't> {
             Kind::Float64 => self.float(begins, column),
             Kind::Bool => self.truth(begins, column),
             Kind::Json => {
-                column.push_text(self.json.skip()?);
+                column.push_text(self.raw()?);
                 Ok(())
             }
             Kind::List(item) => self.list(begins, item, column),
@@ -171,7 +172,10 @@ impl<'a, 't> Reader<'a, 't> {
     #[inline]
     fn text(&mut self, begins: Begins, column: &mut Column) -> Taken {
         match begins {
-            Begins::String => column.push_text(&decoded(self.json.string()?)?),
+            Begins::String => {
+                self.json.string()?.decode_into(column.text_values()).map_err(no_text)?;
+                column.end_text();
+            }
             Begins::Number => column.push_text(self.json.number()?),
             Begins::True | Begins::False => column.push_text(self.json.skip()?),
             _ => return Err(unfit("text", begins)),
@@ -183,7 +187,7 @@ impl<'a, 't> Reader<'a, 't> {
         match begins {
             Begins::String => {
                 let text = self.json.string()?;
-                match timestamp::parse(&decoded(text)?) {
+                match timestamp::parse(&text.decoded().map_err(no_text)?) {
                     Instant::Micros(micros) => column.push_int(micros),
                     Instant::NoSuch => {
                         self.keep_here(text);
@@ -278,11 +282,13 @@ impl<'a, 't> Reader<'a, 't> {
 
     /// Compares the value that begins here with the tenant, and consumes nothing.
     fn check_owner(&mut self, owner: Owner) -> Taken {
-        if self.json.begins()? != Begins::String {
-            return Ok(());
-        }
+        let begins = self.json.begins()?;
         let start = self.json.offset();
-        let text = decoded(self.json.string()?)?;
+        let text = match begins {
+            Begins::Null => return Ok(()),
+            Begins::String => self.json.string()?.decoded().map_err(no_text)?,
+            _ => Cow::Borrowed(self.json.skip()?),
+        };
         self.json.go_back(start);
         let named = match owner {
             Owner::Id | Owner::IdAlone => Some(text.as_ref()),
@@ -298,9 +304,17 @@ impl<'a, 't> Reader<'a, 't> {
         }
     }
 
-    /// Keeps a member that the shape does not know.
-    fn unknown(&mut self, name: Text<'a>) -> Taken {
+    /// Consumes any value and returns its text, which stands in a column as JSON.
+    fn raw(&mut self) -> Result<&'a [u8], Refusal> {
         let value = self.json.skip()?;
+        if self.json.skipped_half() { Err(no_text(Escape::Half)) } else { Ok(value) }
+    }
+
+    /// Keeps a member that the shape does not know.
+    #[cold]
+    fn unknown(&mut self, name: Text<'a>) -> Taken {
+        self.json.check_escapes(name)?;
+        let value = self.raw().map_err(|refusal| refusal.within(&String::from_utf8_lossy(name.raw)))?;
         self.open_extra();
         if !self.path.is_empty() {
             self.extra.push(b'.');
@@ -320,19 +334,24 @@ impl<'a, 't> Reader<'a, 't> {
     }
 
     fn open_extra(&mut self) {
-        if !self.extra.is_empty() {
-            self.extra.push(b',');
+        self.extra.extend_from_slice(if self.extra.is_empty() { b"{\"" } else { b",\"" });
+        for (at, step) in self.path.iter().enumerate() {
+            let written = match step {
+                Step::Member(name) if at == 0 => write!(self.extra, "{name}"),
+                Step::Member(name) => write!(self.extra, ".{name}"),
+                Step::Item(at) => write!(self.extra, "[{at}]"),
+            };
+            written.expect("a vector takes every text");
         }
-        self.extra.push(b'"');
-        let mut path = String::new();
-        for step in &self.path {
-            match step {
-                Step::Member(name) if path.is_empty() => path.push_str(name),
-                Step::Member(name) => _ = write!(path, ".{name}"),
-                Step::Item(at) => _ = write!(path, "[{at}]"),
-            }
+    }
+
+    /// Ends a record and returns its unknown members as an object; nothing where there are none.
+    pub(super) fn extra(&mut self) -> Option<&[u8]> {
+        if self.extra.is_empty() {
+            return None;
         }
-        self.extra.extend_from_slice(path.as_bytes());
+        self.extra.push(b'}');
+        Some(&self.extra)
     }
 }
 
@@ -343,14 +362,18 @@ fn find(fields: &[Field], name: Text<'_>, expected: usize) -> Option<usize> {
         return Some(expected);
     }
     if name.escaped {
-        let name = name.decoded()?;
+        let name = name.decoded().ok()?;
         return fields.iter().position(|field| field.key.as_bytes() == name.as_ref());
     }
     fields.iter().position(|field| field.key.as_bytes() == name.raw)
 }
 
-fn decoded(text: Text<'_>) -> Result<std::borrow::Cow<'_, [u8]>, Refusal> {
-    text.decoded().ok_or_else(|| Refusal::misfit("the text has an escape that is no character"))
+#[cold]
+fn no_text(escape: Escape) -> Refusal {
+    Refusal::misfit(match escape {
+        Escape::Half => "the text holds half a character",
+        Escape::Unknown => "the text has an escape that is no character",
+    })
 }
 
 #[cold]
