@@ -46,8 +46,8 @@ fn check_pulls(more: &str, chosen: &[&str], expected: Result<&[&[&str]], &str>) 
 
 #[test]
 fn datasets_of_one_pull_are_read_together() {
-    let both = "[[dataset]]\nname = \"vm_asset_vulnerabilities\"\n[[dataset]]\nname = \"vm_assets\"\n";
-    check_pulls(both, &[], Ok(&[&["investigations"], &["vm_asset_vulnerabilities", "vm_assets"]]));
+    let both = "[[dataset]]\nname = \"vm_findings\"\n[[dataset]]\nname = \"vm_assets\"\n";
+    check_pulls(both, &[], Ok(&[&["investigations"], &["vm_findings", "vm_assets"]]));
     check_pulls(both, &["vm_assets"], Ok(&[&["vm_assets"]]));
     check_pulls(both, &["vm_asset"], Err("did you mean `vm_assets`?"));
     check_pulls("", &["vm_assets"], Err("known datasets in the run file: `investigations`"));
