@@ -36,6 +36,8 @@ pub(super) fn properties(
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(64))
         .set_column_index_truncate_length(Some(64))
+        // A column that outgrows this has mostly values of its own: giving its dictionary up early is as small.
+        .set_dictionary_page_size_limit(256 << 10)
         // Row groups are closed by the memory they hold, never by a number of rows.
         .set_max_row_group_row_count(None);
     for field in schema.fields() {

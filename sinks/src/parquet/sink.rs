@@ -22,7 +22,7 @@ use super::writer::{ParquetWriter, Permits, closing, panicked};
 use super::{commit, history};
 
 /// Commits that wait for the disk at once: they share its work, and each holds a thread.
-const DISK_TASKS: usize = 64;
+const DISK_TASKS: usize = 16;
 
 /// A lake of Parquet files on a local file system.
 pub struct ParquetSink {
