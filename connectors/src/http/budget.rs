@@ -13,8 +13,10 @@ use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
 use super::Limit;
-use super::learner::{Closure, Learner, Meter};
+use super::learner::{Closure, Learner};
+use super::meter::Meter;
 use super::pacer::{Pace, Pacer};
+use super::quota::Quota;
 use super::told::Told;
 
 /// The first pause after a refusal without a hint; each refused probe doubles it.
@@ -27,6 +29,8 @@ const PAUSE_PART: f64 = 0.06;
 const PROBE_LEASE: Duration = Duration::from_secs(1);
 /// The part of a limit in the headers that is used: the rest is for clocks that disagree.
 const PART_OF_TOLD: f64 = 0.97;
+/// Windows shorter than this are not counted down: their resets, in whole seconds, are too coarse for it.
+const COUNTED_DOWN: Duration = Duration::from_secs(5);
 /// Over how long the requests sent are counted for people.
 const USED_OVER: Duration = Duration::from_secs(5);
 
@@ -49,7 +53,7 @@ pub(super) enum Outcome {
 /// One budget.
 #[derive(Debug)]
 pub(super) struct Budget {
-    configured: Option<Pace>,
+    quota: Option<Quota>,
     window: Option<Window>,
     learner: Learner,
     pacer: Pacer,
@@ -91,7 +95,7 @@ impl Budget {
             learner.unbound();
         }
         Self {
-            configured: configured.map(Pace::within),
+            quota: configured.map(|limit| Quota::new(limit, now)),
             window: None,
             learner,
             pacer: Pacer::default(),
@@ -102,7 +106,7 @@ impl Budget {
             unanswered: 0,
             sent: 0,
             refused: 0,
-            used: Meter::new(now),
+            used: Meter::new(now, USED_OVER),
             random: SmallRng::seed_from_u64(seed),
         }
     }
@@ -120,19 +124,30 @@ impl Budget {
         if !probe {
             self.ready(now, pace)?;
         }
+        if let Some(quota) = &mut self.quota {
+            quota.take(now).inspect_err(|_| {
+                if let (true, Some(closed)) = (probe, &mut self.closed) {
+                    closed.probe_until = None;
+                }
+            })?;
+        }
         self.pacer.sent(now, pace);
         if let Some(window) = &mut self.window {
             window.left = window.left.saturating_sub(1);
         }
         self.unanswered += 1;
         self.sent += 1;
-        self.used.add(now, USED_OVER);
+        self.used.add(now);
         Ok(Ticket { granted_at: now, probe })
     }
 
     fn ready(&self, now: Instant, pace: Option<Pace>) -> Result<(), Instant> {
         let paced = pace.and_then(|pace| self.pacer.ready_at(pace));
-        let spent = self.window.as_ref().filter(|window| window.left == 0).map(|window| window.until);
+        let spent = self
+            .window
+            .as_ref()
+            .filter(|window| window.left == 0 && window.length >= COUNTED_DOWN)
+            .map(|window| window.until);
         match paced.max(spent) {
             Some(ready) if now < ready => Err(ready),
             _ => Ok(()),
@@ -143,7 +158,7 @@ impl Budget {
     fn pace(&self, now: Instant) -> Option<Pace> {
         let told = self.window.as_ref().and_then(|window| window.rate(now));
         let learned = self.learner.rate();
-        [self.configured, told.and_then(Pace::of_rate), learned.and_then(Pace::of_rate)]
+        [told.and_then(Pace::of_rate), learned.and_then(Pace::of_rate)]
             .into_iter()
             .flatten()
             .max_by_key(|pace| pace.spacing)
@@ -151,7 +166,7 @@ impl Budget {
 
     /// Hears what became of a request, and what its answer says.
     pub(super) fn answered(&mut self, ticket: Ticket, outcome: Outcome, told: &Told, now: Instant) {
-        self.unanswered = self.unanswered.saturating_sub(1);
+        self.settled(now);
         self.hear(ticket, told, now);
         match outcome {
             Outcome::Accepted => {
@@ -168,10 +183,17 @@ impl Budget {
     }
 
     /// Hears that a request ended without an answer: nothing is known of it.
-    pub(super) fn lost(&mut self, ticket: Ticket) {
-        self.unanswered = self.unanswered.saturating_sub(1);
+    pub(super) fn lost(&mut self, ticket: Ticket, now: Instant) {
+        self.settled(now);
         if let (true, Some(closed)) = (ticket.probe, &mut self.closed) {
             closed.probe_until = None;
+        }
+    }
+
+    fn settled(&mut self, now: Instant) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if let Some(quota) = &mut self.quota {
+            quota.settled(now);
         }
     }
 
@@ -203,6 +225,9 @@ impl Budget {
         });
         window.limit = told.limit.or(window.limit);
         window.length = window.length.max(reset);
+        if window.length < COUNTED_DOWN {
+            return;
+        }
         let until = ticket.granted_at + reset.max(Duration::from_secs(1));
         if until <= now {
             return;
@@ -233,15 +258,22 @@ impl Budget {
         }
         let (since, tries) =
             self.closed.as_ref().map_or((now, 0), |closed| (closed.closure.since, closed.tries + 1));
-        let pause = wait.unwrap_or_else(|| self.pause(now - since, tries));
+        // A wait that proved too short is not believed to the letter a second time.
+        let pause = match wait {
+            Some(wait) if tries == 0 => wait,
+            wait => self.pause(now, since, tries).max(wait.unwrap_or_default()),
+        };
         let closure = Closure { since, last_refused: now, announced: wait.is_some() };
         self.closed = Some(Closed { closure, until: now + pause, tries, probe_until: None });
     }
 
-    /// Returns a pause that doubles, then grows with the closure, with jitter.
-    fn pause(&mut self, closed_for: Duration, tries: u32) -> Duration {
-        let doubled = FIRST_PAUSE.saturating_mul(1 << tries.min(10)).min(LONG_PAUSE);
-        doubled.max(closed_for.mul_f64(PAUSE_PART)).mul_f64(self.random.random_range(0.85..1.15))
+    /// Returns a pause that doubles, then grows with the closure, with jitter; it begins with the time in
+    /// which one more request would have been due.
+    fn pause(&mut self, now: Instant, since: Instant, tries: u32) -> Duration {
+        let spacing = self.pace(now).map_or(Duration::ZERO, |pace| pace.spacing.mul_f64(1.5));
+        let doubled =
+            FIRST_PAUSE.max(spacing).saturating_mul(1 << tries.min(10)).min(LONG_PAUSE.max(spacing));
+        doubled.max((now - since).mul_f64(PAUSE_PART)).mul_f64(self.random.random_range(0.85..1.15))
     }
 
     fn open(&mut self, now: Instant) {
@@ -258,7 +290,10 @@ impl Budget {
     /// Returns what it grants and what of it is used.
     pub(super) fn usage(&self, region: &Region, family: &str, now: Instant) -> BudgetUse {
         let (count, over) = self.used.total(now, USED_OVER);
-        let granted = if self.closed.is_some() { Some(0.0) } else { self.pace(now).map(|pace| pace.rate()) };
+        let paced = self.pace(now).map(|pace| pace.rate());
+        let quota = self.quota.as_ref().map(Quota::rate);
+        let open = [paced, quota].into_iter().flatten().min_by(f64::total_cmp);
+        let granted = if self.closed.is_some() { Some(0.0) } else { open };
         BudgetUse {
             region: region.clone(),
             family: family.to_owned(),
@@ -288,7 +323,7 @@ impl Window {
     /// Returns the requests a second that the window bears: its limit evenly, or what is left of it evenly.
     fn rate(&self, now: Instant) -> Option<f64> {
         let even = self.limit.map(|limit| PART_OF_TOLD * limit as f64 / self.length.as_secs_f64());
-        if now >= self.until {
+        if now >= self.until || self.length < COUNTED_DOWN {
             return even;
         }
         let left = self.left.max(1) as f64 / (self.until - now).as_secs_f64();

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::meter::Meter;
+
 /// Requests a second to begin with: a server of this kind takes that many at least for a moment.
 const START: f64 = 200.0;
 /// How often the rate doubles while it is used and nothing is refused: from 200 to 100,000 a second in half a second.
@@ -18,18 +20,20 @@ const UNBOUNDED: f64 = 100_000.0;
 /// The part of a refused rate that is returned to without a long wait.
 const BELOW: f64 = 0.97;
 /// The first step beyond what is known; each that holds doubles the next.
-const STEP: f64 = 0.03;
+const STEP: f64 = 0.05;
 const LARGEST_STEP: f64 = 0.5;
 /// A first measure of fewer requests says more about who came before than about the limit.
-const FEW: f64 = 8.0;
+const FEW: u64 = 8;
 /// The shortest span over which the accepted are counted: probes come late, and over many windows that evens out.
 const SPAN: Duration = Duration::from_secs(10);
+/// Less than this part of a refused rate was never reached by a step too far.
+const CHANGED: f64 = 0.7;
 /// The quiet times before a step into the unknown.
 const QUIET: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(120));
 /// A step that fails costs a few refusals: they stay below a percent if that many requests lie between.
 const REQUESTS_BETWEEN: f64 = 400.0;
 /// Where that would take too long to notice a limit that was raised.
-const LONGEST_QUIET: Duration = Duration::from_secs(480);
+const LONGEST_QUIET: Duration = Duration::from_secs(300);
 
 /// How the budget was closed and opened again.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +74,7 @@ struct Known {
 impl Learner {
     /// Begins to learn.
     pub(super) fn new(now: Instant) -> Self {
-        Self { rate: START, accepted: Meter::new(now), since: now, used: 0, known: None }
+        Self { rate: START, accepted: Meter::new(now, SPAN), since: now, used: 0, known: None }
     }
 
     /// Returns the rate, or `None` where nothing holds it back.
@@ -86,17 +90,12 @@ impl Learner {
 
     /// Hears that a request was accepted.
     pub(super) fn accepted(&mut self, now: Instant) {
-        let span = self.span();
-        self.accepted.add(now, span);
+        self.accepted.add(now);
         self.used += 1;
         match &self.known {
             None => self.double(now),
             Some(_) => self.climb(now),
         }
-    }
-
-    fn span(&self) -> Duration {
-        self.known.as_ref().map_or(Duration::from_secs(3600), |known| known.window.max(SPAN))
     }
 
     fn set(&mut self, rate: f64, now: Instant) {
@@ -137,69 +136,96 @@ impl Learner {
 
     /// Hears that a probe was accepted after the budget had been closed.
     pub(super) fn opened(&mut self, now: Instant, closure: Closure) {
-        let measured = self.measure(now, closure);
-        let cycle = now - self.accepted.since;
-        let paused = now - closure.since;
-        self.accepted = Meter::new(now);
-        let Some((accepted, measured)) = measured else {
-            self.set(START.min(self.rate), now);
-            return;
+        let cycle = Cycle { length: now - self.accepted.since(), paused: now - closure.since };
+        let measured = self.measure(now, closure, cycle);
+        let accepted = self.accepted.all();
+        let known = self.known.take();
+        let rate = match (known, measured) {
+            (None, Some(measured)) if accepted >= FEW => self.begin(measured, cycle),
+            (None, _) | (_, None) => START.min(self.rate),
+            (Some(known), Some(measured)) => self.correct(known, measured, cycle, now),
         };
-        let rate = match self.known.take() {
-            None if accepted < FEW => START,
-            None => self.begin(measured, cycle),
-            Some(known) => self.correct(known, measured, cycle, paused, now),
-        };
+        let span = self.known.as_ref().map_or(SPAN, |known| known.window.max(SPAN));
+        self.accepted = Meter::new(now, span);
         self.set(rate, now);
     }
 
-    /// Returns the accepted requests and how many a second that is, by the cycle that ends now.
-    fn measure(&self, now: Instant, closure: Closure) -> Option<(f64, f64)> {
-        let (accepted, over) = self.accepted.total(now, self.span());
-        // A probe finds the opening late: on average by half the time since the probe before it.
-        let late = if closure.announced { Duration::ZERO } else { (now - closure.last_refused) / 2 };
-        let over = over.saturating_sub(late).as_secs_f64();
-        (over > 0.0 && accepted >= 1.0).then(|| (accepted, accepted / over))
+    /// Returns how many requests a second were truly accepted up to now, the pause included.
+    fn measure(&self, now: Instant, closure: Closure, cycle: Cycle) -> Option<f64> {
+        let (count, over) = match &self.known {
+            // What was accepted long ago says little of a limit that may just have changed.
+            Some(known) if !cycle.shows_window() => {
+                self.accepted.total(now, known.window.max(SPAN).max(cycle.paused * 2))
+            }
+            _ => (self.accepted.all() as f64, cycle.length),
+        };
+        let over = over.saturating_sub(closure.late(now)).as_secs_f64();
+        (over > 0.0 && count >= 1.0).then(|| count / over)
     }
 
-    fn begin(&mut self, measured: f64, cycle: Duration) -> f64 {
+    fn begin(&mut self, measured: f64, cycle: Cycle) -> f64 {
         self.known = Some(Known {
             ceiling: measured,
-            window: cycle,
+            window: cycle.length,
             step: STEP,
-            quiet: (cycle * 2).clamp(QUIET.0, QUIET.1),
+            quiet: first_quiet(cycle.length),
             tried_from: None,
         });
         measured * BELOW
     }
 
-    fn correct(
-        &mut self,
-        mut known: Known,
-        measured: f64,
-        cycle: Duration,
-        paused: Duration,
-        now: Instant,
-    ) -> f64 {
+    fn correct(&mut self, mut known: Known, measured: f64, cycle: Cycle, now: Instant) -> f64 {
         let refused = self.rate;
-        let stood = (now - self.since).saturating_sub(paused);
+        let stood = (now - self.since).saturating_sub(cycle.paused);
+        if cycle.shows_window() {
+            known.window = cycle.length;
+        }
         let good = match known.tried_from.take() {
+            // The step itself was refused: what held before it still holds.
             Some(good) if stood <= known.holding() * 2 => good.max(measured),
             _ => measured,
         };
+        known.quiet = if good < refused * CHANGED {
+            // Nothing here went so far beyond: the limit has changed, and is to be learned anew.
+            first_quiet(known.window)
+        } else {
+            let between = Duration::from_secs_f64((REQUESTS_BETWEEN / good).min(LONGEST_QUIET.as_secs_f64()));
+            (known.quiet * 4).clamp(QUIET.0, QUIET.1).max(between)
+        };
         let good = good.min(refused);
-        // A pause that made much of a cycle ended with the server's window.
-        if paused * 4 >= cycle {
-            known.window = cycle;
-        }
         known.ceiling = refused.min(good * 1.05);
         known.step = STEP;
-        let between = Duration::from_secs_f64((REQUESTS_BETWEEN / good).min(LONGEST_QUIET.as_secs_f64()));
-        known.quiet = (known.quiet * 4).clamp(QUIET.0, QUIET.1).max(between);
-        let cap = known.ceiling * BELOW;
+        let rate = (good * 0.98).min(known.ceiling * BELOW);
         self.known = Some(known);
-        (good * 0.98).min(cap)
+        rate
     }
+}
+
+/// From one opening of a budget to the next.
+#[derive(Debug, Clone, Copy)]
+struct Cycle {
+    length: Duration,
+    paused: Duration,
+}
+
+impl Cycle {
+    /// Returns whether the pause made so much of it that it began and ended with the server's window.
+    fn shows_window(self) -> bool {
+        self.paused * 4 >= self.length
+    }
+}
+
+impl Closure {
+    /// Returns how late the opening was found, on average: half of the time since the last probe, or half
+    /// of the second that a wait in whole seconds is rounded up by.
+    fn late(&self, now: Instant) -> Duration {
+        let tried = (now - self.last_refused) / 2;
+        if self.announced { tried.min(Duration::from_millis(500)) } else { tried }
+    }
+}
+
+fn first_quiet(window: Duration) -> Duration {
+    (window * 2).clamp(QUIET.0, QUIET.1)
 }
 
 impl Known {
@@ -215,48 +241,5 @@ impl Known {
         self.step = (self.step * 2.0).min(LARGEST_STEP);
         self.ceiling = next / BELOW;
         next
-    }
-}
-
-/// Counts over a span that slides, in two buckets: the present one and the one before.
-#[derive(Debug)]
-pub(super) struct Meter {
-    /// When counting began.
-    since: Instant,
-    begun: Instant,
-    present: u64,
-    before: u64,
-}
-
-impl Meter {
-    /// Begins to count.
-    pub(super) fn new(now: Instant) -> Self {
-        Self { since: now, begun: now, present: 0, before: 0 }
-    }
-
-    /// Counts one.
-    pub(super) fn add(&mut self, now: Instant, span: Duration) {
-        self.turn(now, span);
-        self.present += 1;
-    }
-
-    /// Returns the count over the last span, or since the beginning where that is shorter, and how long that is.
-    pub(super) fn total(&self, now: Instant, span: Duration) -> (f64, Duration) {
-        let age = (now - self.begun).as_secs_f64() / span.as_secs_f64();
-        let count = if age < 1.0 {
-            self.present as f64 + self.before as f64 * (1.0 - age)
-        } else {
-            self.present as f64 * (2.0 - age).max(0.0)
-        };
-        (count, span.min(now - self.since))
-    }
-
-    fn turn(&mut self, now: Instant, span: Duration) {
-        let age = now - self.begun;
-        if age >= span * 2 {
-            (self.before, self.present, self.begun) = (0, 0, now);
-        } else if age >= span {
-            (self.before, self.present, self.begun) = (self.present, 0, self.begun + span);
-        }
     }
 }

@@ -382,7 +382,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.turns.lock();
         if !self.answered {
-            state.lanes[self.lane].budget.lost(self.ticket);
+            state.lanes[self.lane].budget.lost(self.ticket, Instant::now());
         }
         state.finish(self.lane, &self.tenant);
         state.pump_all(self.turns.bounds, Instant::now());

@@ -1,2 +1,6 @@
-//! The client against small servers that misbehave on purpose.
+//! The parts together: budgets and turns in paused time, the client against servers that misbehave.
+
+mod client;
+mod fairness;
 mod learning;
+mod server;

@@ -1,0 +1,260 @@
+//! The client against servers that cut, reset, redirect and refuse.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pipeline::{Error, ErrorKind, Result, Secret};
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
+
+use super::server::{Reply, Server, good, reply};
+use crate::http::{Answer, BadBody, Call, FixedKey, Http, HttpConfig, KeySource, SendError, TenantClient};
+
+const KEY: &str = "hunter2-secret-key";
+const BODY: &str = r#"{"ok":true}"#;
+
+/// 2000 zeros, compressed.
+const ZEROS: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x33\x30\x18\x05\xa3\x60\x14\x8c\x82\x51\x30\x0a\x46\xc1\x50\x07\x00\x1d\x55\xf9\x7e\xd0\x07\x00\x00";
+
+fn config(server: &Server) -> HttpConfig {
+    let name = HeaderName::from_static;
+    let endpoint = format!("http://{}/{{region}}", server.address);
+    let mut config = HttpConfig::new(&endpoint, [name("x-key"), name("x-org"), name("x-id")], "/validate");
+    config.attempt_timeout = Duration::from_millis(400);
+    config.max_attempts = const { NonZeroU32::new(3).expect("not zero") };
+    config
+}
+
+fn fixed_key() -> Arc<dyn KeySource> {
+    Arc::new(FixedKey::new(&Secret::new(KEY)).expect("it is a key"))
+}
+
+fn client_of(http: &Arc<Http>, tenant: &str) -> TenantClient {
+    http.tenant(tenant.parse().expect("an id"), "eu".parse().expect("a region")).expect("a URL")
+}
+
+fn client(server: &Server) -> TenantClient {
+    client_of(&Http::new(config(server), fixed_key()).expect("it is usable"), "tenant-1")
+}
+
+fn call() -> Call {
+    Call::get("vm", "read vm_assets", "/vm/assets").query("cursor", "private")
+}
+
+async fn send(client: &TenantClient, call: &Call) -> Result<Answer<usize>, SendError> {
+    let decode = |body: Bytes| -> Result<usize, BadBody> {
+        serde_json::from_slice::<serde_json::Value>(&body).map_err(BadBody::malformed)?;
+        Ok(body.len())
+    };
+    client.send(call, &Arc::new(decode)).await
+}
+
+/// Expects a first answer like this, and a good one after it, to be taken in so many requests.
+async fn check(first: fn() -> Reply, call: &Call, expected: Result<u64, ErrorKind>) {
+    let server = Server::start(move |_, number| if number == 1 { first() } else { good(BODY) }).await;
+    let answer = send(&client(&server), call).await;
+    let seen = server.seen().len() as u64;
+    let got = answer.map(|answer| answer.requests).map_err(|error| error.error().kind());
+    assert_eq!(got, expected);
+    assert_eq!(seen, expected.unwrap_or(1), "every request is counted");
+}
+
+fn cut() -> Reply {
+    Reply::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"ok\":".to_vec())
+}
+
+fn cut_unseen() -> Reply {
+    Reply::Raw(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"ok\":".to_vec())
+}
+
+#[tokio::test]
+async fn what_may_pass_is_asked_for_again() {
+    check(|| good(BODY), &call(), Ok(1)).await;
+    check(cut, &call(), Ok(2)).await;
+    check(cut_unseen, &call(), Ok(2)).await;
+    check(|| Reply::Nothing, &call(), Ok(2)).await;
+    check(|| Reply::Silence, &call(), Ok(2)).await;
+    check(|| reply(200, "content-type: text/html\r\n", "123"), &call(), Ok(2)).await;
+    check(|| reply(503, "", "busy"), &call(), Ok(2)).await;
+    check(|| reply(429, "", ""), &call(), Ok(2)).await;
+    check(|| reply(302, "location: /elsewhere\r\n", ""), &call(), Ok(2)).await;
+}
+
+#[tokio::test]
+async fn what_will_not_pass_is_not() {
+    check(|| reply(404, "", BODY), &call(), Err(ErrorKind::Contract)).await;
+    check(|| reply(403, "", BODY), &call(), Err(ErrorKind::Forbidden)).await;
+    check(|| reply(503, "retry-after: 4000\r\n", ""), &call(), Err(ErrorKind::Unavailable)).await;
+}
+
+#[tokio::test]
+async fn a_change_is_repeated_only_where_it_had_no_effect() {
+    let change = Call::change(Method::POST, "account", "create a key", "/keys", Some(Bytes::from("{}")));
+    check(|| reply(429, "", ""), &change, Ok(2)).await;
+    check(|| reply(503, "", ""), &change, Err(ErrorKind::Unavailable)).await;
+    check(|| Reply::Nothing, &change, Err(ErrorKind::Unavailable)).await;
+    check(cut_unseen, &change, Err(ErrorKind::Contract)).await;
+}
+
+#[tokio::test]
+async fn a_request_carries_its_own_tenant_whatever_the_call_says() {
+    let server = Server::start(|_, _| good(BODY)).await;
+    let forged = HeaderValue::from_static("forged");
+    let call = Call::search("vm", "search", "/vm/search", r#"{"q":1}"#)
+        .header(HeaderName::from_static("x-org"), forged.clone())
+        .header(HeaderName::from_static("x-key"), forged.clone())
+        .header(HeaderName::from_static("host"), forged);
+    send(&client(&server), &call).await.expect("it is answered");
+    let request = &server.seen()[0];
+    assert!(request.starts_with("POST /eu/vm/search HTTP/1.1"), "{request}");
+    for line in [&format!("x-key: {KEY}"), "x-org: tenant-1", &format!("host: {}", server.address)] {
+        assert!(request.lines().any(|found| found == line), "{line}: {request}");
+    }
+    assert!(!request.contains("forged") && request.ends_with(r#"{"q":1}"#), "{request}");
+}
+
+#[tokio::test]
+async fn a_redirect_gets_no_request_and_its_error_no_query() {
+    let recorder = Server::start(|_, _| good(BODY)).await;
+    let to = format!("location: http://{}/x?signature=private\r\n", recorder.address);
+    let server = Server::start(move |_, _| reply(307, &to, "")).await;
+    let error = send(&client(&server), &call()).await.expect_err("it is a redirect");
+    assert_eq!((server.seen().len(), recorder.seen().len()), (3, 0));
+    assert_eq!(error.error().kind(), ErrorKind::Unavailable);
+    let told = format!("{error:?}");
+    assert!(told.contains("127.0.0.1") && !told.contains("private"), "{told}");
+}
+
+#[tokio::test]
+async fn an_error_says_where_it_happened_and_never_the_key() {
+    let server = Server::start(|_, _| reply(403, "", &format!(r#"{{"message":"no: {KEY}"}}"#))).await;
+    let http = Http::new(config(&server), fixed_key()).expect("it is usable");
+    let client = client_of(&http, "tenant-1");
+    let Err(SendError::Answered(StatusCode::FORBIDDEN, error)) = send(&client, &call()).await else {
+        panic!("it is refused");
+    };
+    assert_eq!(error.to_string(), "read vm_assets: the platform answered 403 (no: ****)");
+    let context: Vec<_> = error.context().iter().map(|(name, _)| *name).collect();
+    assert_eq!(context, ["tenant", "region", "request", "attempts", "elapsed", "correlation id"]);
+    assert_eq!(error.context()[2].1, format!("GET http://{}/eu/vm/assets", server.address));
+    let told = format!("{error:?} {http:?} {client:?}");
+    assert!(!told.contains(KEY) && !told.contains("private"), "{told}");
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_much_is_told_apart() {
+    for first in [|| reply(504, "", ""), || Reply::Silence, || reply(413, "", "")] {
+        let server = Server::start(move |_, _| first()).await;
+        let error = send(&client(&server), &call().can_shrink(true)).await.expect_err("it is too much");
+        assert!(matches!(error, SendError::TooSlow(_)), "{error:?}");
+        assert!(server.seen().len() <= 2);
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_bounded_by_what_it_unfolds_to() {
+    let server = Server::start(|_, _| {
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", ZEROS.len());
+        Reply::Raw([head.as_bytes(), ZEROS].concat())
+    })
+    .await;
+    let length = Arc::new(|body: Bytes| -> Result<usize, BadBody> { Ok(body.len()) });
+    for (max_body_bytes, expected) in [(2000, Ok(2000)), (1999, Err(ErrorKind::Contract))] {
+        let config = HttpConfig { max_body_bytes, ..config(&server) };
+        let client = client_of(&Http::new(config, fixed_key()).expect("it is usable"), "tenant-1");
+        let got = client.send(&call(), &length).await;
+        assert_eq!(got.map(|answer| answer.value).map_err(|error| error.error().kind()), expected);
+    }
+}
+
+#[tokio::test]
+async fn what_the_decoder_refuses_for_good_is_not_asked_again() {
+    let server = Server::start(|_, _| good(BODY)).await;
+    let decode = |_: Bytes| -> Result<(), BadBody> { Err(Error::new(ErrorKind::Isolation, "mixed").into()) };
+    let error = client(&server).send(&call(), &Arc::new(decode)).await.expect_err("it is refused");
+    assert_eq!((error.error().kind(), server.seen().len()), (ErrorKind::Isolation, 1));
+}
+
+#[tokio::test]
+async fn a_platform_that_cannot_be_reached_is_tried_and_told() {
+    let server = Server::start(|_, _| good(BODY)).await;
+    let config = HttpConfig { endpoint: "http://127.0.0.1:1/{region}".to_owned(), ..config(&server) };
+    let client = client_of(&Http::new(config, fixed_key()).expect("it is usable"), "tenant-1");
+    let error = send(&client, &call()).await.expect_err("nobody listens");
+    assert_eq!(error.error().kind(), ErrorKind::Unavailable);
+    assert_eq!(error.error().context()[3], ("attempts", "3".to_owned()));
+}
+
+/// Answers calls with 401, and the question whether the key is alive with a status.
+async fn refusing(validate: u16) -> Server {
+    Server::start(move |request, _| match request.starts_with("GET /eu/validate") {
+        true => reply(validate, "", ""),
+        false => reply(401, "", r#"{"message":"Unauthorized"}"#),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_tenant_s_refusal_is_told_from_a_dead_key() {
+    for (validate, kind, asked) in
+        [(200, ErrorKind::Unauthorized, 1), (401, ErrorKind::Auth, 1), (500, ErrorKind::Unavailable, 3)]
+    {
+        let server = refusing(validate).await;
+        let error = send(&client(&server), &call()).await.expect_err("it is refused");
+        assert_eq!(error.error().kind(), kind);
+        assert_eq!(server.count("GET /eu/validate"), asked, "{validate}");
+    }
+}
+
+#[tokio::test]
+async fn many_refusals_of_a_dead_key_are_one_question() {
+    let server = refusing(401).await;
+    let http = Http::new(config(&server), fixed_key()).expect("it is usable");
+    let asked = (0..24).map(|number| {
+        let client = client_of(&http, &format!("tenant-{number}"));
+        async move { send(&client, &call()).await.expect_err("it is refused").error().kind() }
+    });
+    let kinds = futures::future::join_all(asked).await;
+    assert!(kinds.iter().all(|kind| *kind == ErrorKind::Auth), "{kinds:?}");
+    assert_eq!(server.count("GET /eu/validate"), 1);
+}
+
+/// A key that can be exchanged, as a file can be.
+#[derive(Debug)]
+struct Exchanged(Arc<Mutex<String>>);
+
+#[async_trait]
+impl KeySource for Exchanged {
+    async fn current(&self) -> Result<Secret> {
+        Ok(Secret::new(self.0.lock().expect("no holder panics").clone()))
+    }
+}
+
+#[tokio::test]
+async fn a_key_exchanged_in_the_middle_costs_no_call() {
+    let place = Arc::new(Mutex::new("old".to_owned()));
+    let good_key = place.clone();
+    let server = Server::start(move |request, _| {
+        let expected = format!("x-key: {}\r\n", good_key.lock().expect("no holder panics"));
+        if request.contains(&expected) { good(BODY) } else { reply(401, "", "") }
+    })
+    .await;
+    let http = Http::new(config(&server), Arc::new(Exchanged(place.clone()))).expect("it is usable");
+    send(&client_of(&http, "tenant-0"), &call()).await.expect("the old key is good");
+    let before = http.key_fingerprint();
+    "new".clone_into(&mut place.lock().expect("no holder panics"));
+    let asked = (0..16).map(|number| {
+        let client = client_of(&http, &format!("tenant-{number}"));
+        async move { send(&client, &call()).await.map(|answer| answer.value) }
+    });
+    for answer in futures::future::join_all(asked).await {
+        assert_eq!(answer.expect("the new key is taken up"), BODY.len());
+    }
+    assert_eq!(server.count("GET /eu/validate"), 1);
+    assert_ne!(http.key_fingerprint(), before);
+    http.check_key(&"eu".parse().expect("a region")).await.expect("the new key is alive");
+}

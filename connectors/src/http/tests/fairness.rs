@@ -1,0 +1,219 @@
+//! Turns under contention: the order, the bounds, cancelled waiters and closed budgets.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeline::TenantId;
+use proptest::prelude::*;
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::http::Limit;
+use crate::http::budget::{Budget, Outcome};
+use crate::http::told::Told;
+use crate::http::turns::{ComeLater, InFlight, Turns};
+
+const PAUSE: Duration = Duration::from_secs(60);
+
+fn paused<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    LocalSet::new().block_on(&runtime.expect("a runtime"), work)
+}
+
+fn turns(per_region: u32, per_tenant: u32) -> Arc<Turns> {
+    Arc::new(Turns::new("eu".parse().expect("a region"), InFlight { per_region, per_tenant }))
+}
+
+fn tenant(number: u32) -> Arc<TenantId> {
+    Arc::new(format!("tenant-{number}").parse().expect("an id"))
+}
+
+fn budget(requests: u32) -> Budget {
+    let limit = Limit { requests: NonZeroU32::new(requests).expect("not zero"), per: Duration::from_secs(1) };
+    Budget::new(Some(&limit), PAUSE, 1, Instant::now())
+}
+
+/// Who was granted a request, and how many were in flight then.
+#[derive(Debug, Default)]
+struct Journal {
+    granted: Vec<u32>,
+    in_flight: BTreeMap<u32, u32>,
+    most_per_tenant: u32,
+    most_per_region: u32,
+}
+
+impl Journal {
+    fn start(&mut self, tenant: u32) {
+        self.granted.push(tenant);
+        *self.in_flight.entry(tenant).or_default() += 1;
+        self.most_per_tenant = self.most_per_tenant.max(self.in_flight[&tenant]);
+        self.most_per_region = self.most_per_region.max(self.in_flight.values().sum());
+    }
+}
+
+/// Asks once for a tenant, and holds what it got for a while.
+fn ask(turns: &Arc<Turns>, journal: &Rc<RefCell<Journal>>, number: u32, millis: u64) -> JoinHandle<()> {
+    let (turns, journal) = (turns.clone(), journal.clone());
+    spawn_local(async move {
+        let mut permit = turns.take("vm", &tenant(number), || budget(100)).await.expect("it is open");
+        journal.borrow_mut().start(number);
+        sleep(Duration::from_millis(millis)).await;
+        permit.answered(Outcome::Accepted, &Told::default());
+        *journal.borrow_mut().in_flight.get_mut(&number).expect("it was started") -= 1;
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// While others wait, nobody is served twice before each of them was served once more.
+    #[test]
+    fn tenants_are_served_in_turn(wanted in prop::collection::vec(1_usize..30, 2..6), bounds in (1_u32..9, 1_u32..5)) {
+        let journal = paused(async {
+            let (turns, journal) = (turns(bounds.0, 9), Rc::default());
+            let tasks: Vec<_> = (0..).zip(&wanted)
+                .flat_map(|(number, count)| std::iter::repeat_n(number, *count))
+                .map(|number| ask(&turns, &journal, number, u64::from(bounds.1)))
+                .collect();
+            futures::future::join_all(tasks).await;
+            journal
+        });
+        let journal = journal.borrow();
+        prop_assert_eq!(journal.granted.len(), wanted.iter().sum::<usize>());
+        // The first requests came before the others waited.
+        let free = bounds.0 as usize + 1;
+        for (tenant, wanted) in (0..).zip(&wanted) {
+            let times: Vec<_> =
+                (0..journal.granted.len()).filter(|at| journal.granted[*at] == tenant).collect();
+            prop_assert_eq!(times.len(), *wanted);
+            for pair in times.windows(2).filter(|pair| pair[0] >= free) {
+                let between = &journal.granted[pair[0] + 1..pair[1]];
+                for other in (0..6).filter(|other| *other != tenant) {
+                    prop_assert!(between.iter().filter(|who| **who == other).count() <= 2, "{:?}", journal.granted);
+                }
+            }
+        }
+    }
+
+    /// Whatever is cancelled, at whatever moment, the others are served and the bounds hold.
+    #[test]
+    fn a_cancelled_waiter_never_wedges_the_others(
+        requests in prop::collection::vec((0_u32..5, 1_u64..30, prop::option::of(0_u64..400)), 1..60),
+        per_region in 1_u32..6,
+        per_tenant in 1_u32..4,
+    ) {
+        let (journal, all_ended) = paused(async {
+            let (turns, journal) = (turns(per_region, per_tenant), Rc::<RefCell<Journal>>::default());
+            let asked: Vec<_> = requests
+                .iter()
+                .map(|(number, millis, cancel)| (ask(&turns, &journal, *number, *millis), *cancel))
+                .collect();
+            let ended = asked.into_iter().map(|(task, cancel)| async move {
+                match cancel {
+                    // A request that is cancelled in flight is no longer counted by the journal, so only
+                    // those still waiting are.
+                    Some(after) => drop(timeout(Duration::from_millis(after), cancelled(task)).await),
+                    None => task.await.expect("it does not panic"),
+                }
+            });
+            let all = timeout(Duration::from_secs(600), futures::future::join_all(ended)).await;
+            (journal, all.is_ok())
+        });
+        prop_assert!(all_ended, "somebody waits forever");
+        let kept = requests.iter().filter(|request| request.2.is_none()).count();
+        prop_assert!(journal.borrow().granted.len() >= kept);
+        if kept == requests.len() {
+            prop_assert!(journal.borrow().most_per_tenant <= per_tenant);
+            prop_assert!(journal.borrow().most_per_region <= per_region);
+        }
+    }
+}
+
+/// Waits for a task, and ends it when nobody waits any longer.
+async fn cancelled(task: JoinHandle<()>) {
+    struct Ends(JoinHandle<()>);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+    let mut task = Ends(task);
+    drop((&mut task.0).await);
+}
+
+#[test]
+fn a_closed_budget_holds_up_nobody_else() {
+    paused(async {
+        let turns = turns(4, 1);
+        let mut refused = turns.take("vm", &tenant(1), || budget(100)).await.expect("it is open");
+        let told = Told { retry_after: Some(Duration::from_secs(30)), ..Told::default() };
+        refused.answered(Outcome::Refused, &told);
+        drop(refused);
+        let waits = turns.clone();
+        let waiting = spawn_local(async move {
+            let began = Instant::now();
+            drop(waits.take("vm", &tenant(1), || budget(100)).await.expect("it opens"));
+            began.elapsed()
+        });
+        sleep(Duration::from_millis(1)).await;
+        let other = timeout(Duration::from_secs(1), turns.take("idr", &tenant(1), || budget(100))).await;
+        assert!(other.is_ok_and(|permit| permit.is_ok()), "another family of the same tenant is free");
+        let waited = waiting.await.expect("it does not panic");
+        assert!((29..=31).contains(&waited.as_secs()), "{waited:?}");
+    });
+}
+
+#[test]
+fn only_one_probe_finds_out_whether_a_budget_is_open_again() {
+    paused(async {
+        let turns = turns(32, 4);
+        let mut first = turns.take("vm", &tenant(1), || budget(1000)).await.expect("it is open");
+        first.answered(Outcome::Refused, &Told::default());
+        drop(first);
+        let asked: Vec<_> = (0..20)
+            .map(|number| {
+                let turns = turns.clone();
+                spawn_local(async move { turns.take("vm", &tenant(number), || budget(1000)).await })
+            })
+            .collect();
+        sleep(Duration::from_millis(900)).await;
+        let in_flight = turns.usage()[0].in_flight;
+        assert_eq!((in_flight, turns.usage()[0].waiting), (1, 19));
+        for task in asked {
+            let mut permit = task.await.expect("it does not panic").expect("it opens");
+            permit.answered(Outcome::Accepted, &Told::default());
+        }
+        assert_eq!((turns.usage()[0].sent, turns.usage()[0].refused), (21, 1));
+    });
+}
+
+#[test]
+fn a_budget_closed_for_too_long_sends_everybody_away() {
+    paused(async {
+        for (says, longest) in [(Some(PAUSE * 2), 1), (None, 120)] {
+            let turns = turns(32, 4);
+            let began = Instant::now();
+            let told = Told { retry_after: says, ..Told::default() };
+            let tasks: Vec<_> = (0..3)
+                .map(|number| {
+                    let turns = turns.clone();
+                    spawn_local(async move {
+                        loop {
+                            match turns.take("vm", &tenant(number), || budget(1000)).await {
+                                Ok(mut permit) => permit.answered(Outcome::Refused, &told),
+                                Err(ComeLater(_)) => return,
+                            }
+                        }
+                    })
+                })
+                .collect();
+            futures::future::join_all(tasks).await;
+            assert!(began.elapsed().as_secs() <= longest, "{:?}", began.elapsed());
+        }
+    });
+}
