@@ -75,19 +75,21 @@ impl Lines<'_> {
             Ok(connector) => connector,
             Err(error) => return self.line("key", Err(error)).map(|()| None),
         };
-        let fingerprint = connector.key_fingerprint();
         let listed = match platform::tenants(settings, connector.as_ref()).await {
             Ok(listed) => listed,
             Err(error) if error.kind() == ErrorKind::Auth => {
                 return self.line("key", Err(error)).map(|()| None);
             }
             Err(error) => {
-                self.good("key", format!("was found (fingerprint {fingerprint}), but not proven"))?;
+                self.good("key", "was found, but is not proven".to_owned())?;
                 return self.line("tenants", Err(error)).map(|()| None);
             }
         };
         let proven = if settings.written_down.is_empty() { "is accepted" } else { "was found" };
-        self.good("key", format!("{proven} (fingerprint {fingerprint})"))?;
+        // A key is fingerprinted when it is first used, so only now is it known.
+        let fingerprint = Some(connector.key_fingerprint()).filter(|text| !text.is_empty());
+        let known = fingerprint.map_or_else(String::new, |text| format!(" (fingerprint {text})"));
+        self.good("key", format!("{proven}{known}"))?;
         match Work::new(settings, listed, connector.account()) {
             Err(error) => self.line("tenants", Err(error)).map(|()| None),
             Ok(work) => {

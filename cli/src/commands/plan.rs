@@ -178,11 +178,10 @@ impl Plan {
 
     fn words(&self) -> String {
         let least = if self.at_least { "at least " } else { "about " };
-        let mut text = format!(
-            "a run would spend {least}{} and read {least}{}",
-            several(self.requests, "request"),
-            bytes(self.bytes)
-        );
+        let mut text = format!("a run would spend {least}{}", several(self.requests, "request"));
+        if self.bytes > 0 {
+            text.push_str(&format!(" and read {least}{}", bytes(self.bytes)));
+        }
         match self.minutes {
             Some(minutes) if minutes < 1.0 => text.push_str(", in under a minute at the last run's speed"),
             Some(minutes) => text.push_str(&format!(

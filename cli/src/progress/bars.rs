@@ -29,8 +29,8 @@ impl Bars {
 
     /// Draws how far the run is.
     pub(super) fn draw(&mut self, state: &State, budgets: &[BudgetUse], now: Instant) {
-        for (region, told) in &state.regions {
-            let bar = self.regions.entry(region.clone()).or_insert_with(|| bar(&self.all, region));
+        for (index, (region, told)) in state.regions.iter().enumerate() {
+            let bar = self.regions.entry(region.clone()).or_insert_with(|| bar(&self.all, index, region));
             bar.set_length(told.jobs);
             bar.set_position(told.ended);
             bar.set_message(format!("{} records", count(told.records)));
@@ -50,11 +50,11 @@ impl Bars {
     }
 }
 
-/// Adds a region's bar above the lines.
-fn bar(all: &MultiProgress, region: &Region) -> ProgressBar {
+/// Adds a region's bar at its place above the lines.
+fn bar(all: &MultiProgress, index: usize, region: &Region) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix:<8} {bar:30} {pos:>6}/{len:<6} {msg}")
         .expect("a fixed template");
-    all.insert(0, ProgressBar::new(0).with_style(style).with_prefix(region.to_string()))
+    all.insert(index, ProgressBar::new(0).with_style(style).with_prefix(region.to_string()))
 }
 
 fn told(active: &Active, now: Instant) -> String {

@@ -103,12 +103,25 @@ impl State {
     }
 
     /// Returns how long the rest takes if it goes on like this; nothing while too little is known.
+    ///
+    /// The jobs as a whole may be nearly done while a giant is not: the longer of the two is told.
     fn time_left(&self, now: Instant) -> Option<Duration> {
         let (ended, jobs) = self.jobs();
         let elapsed = now.duration_since(self.began);
         let enough = ended > 0 && ended < jobs && elapsed > Duration::from_secs(3);
-        let seconds = elapsed.as_secs_f64() * jobs.saturating_sub(ended) as f64 / ended.max(1) as f64;
+        let of_jobs = elapsed.as_secs_f64() * jobs.saturating_sub(ended) as f64 / ended.max(1) as f64;
+        let seconds =
+            self.active.values().filter_map(|active| active.seconds_left(now)).fold(of_jobs, f64::max);
         enough.then(|| Duration::from_secs(seconds.ceil() as u64))
+    }
+}
+
+impl Active {
+    /// Returns how long the job takes at its own speed, where the platform said how much there is.
+    fn seconds_left(&self, now: Instant) -> Option<f64> {
+        let left = self.claimed?.checked_sub(self.records)? as f64;
+        let speed = self.records as f64 / now.duration_since(self.began).as_secs_f64();
+        (speed > 0.0).then_some(left / speed)
     }
 }
 
@@ -191,6 +204,17 @@ mod tests {
             line,
             "1 of 4 jobs, 1,500 records, 2.0 KiB, 6 requests/s (fullest budget 25 % used), 1 not good, about 30 s left"
         );
+    }
+
+    #[test]
+    fn a_giant_decides_how_long_the_rest_takes() {
+        let began = Instant::now();
+        let mut state = halfway(began);
+        for active in state.active.values_mut() {
+            active.claimed = Some(15_000);
+        }
+        let line = state.line(&[], began + Duration::from_secs(10));
+        assert!(line.ends_with("about 1 min 30 s left"), "{line}");
     }
 
     #[test]
