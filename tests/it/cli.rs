@@ -1,0 +1,197 @@
+//! The command line: what it refuses and how it says so, and the way from nothing to a lake.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use simulator::{Dataset, SimulatorConfig};
+use tests::{Context, Output};
+
+use crate::{small, start};
+
+/// Checks that a run file is refused with the exit code of the operator, in words.
+fn check_file(context: &Context, change: impl FnOnce(String) -> String, said: &[&str]) {
+    context.put("tenantry.toml", &change(context.run_file().text()));
+    check_flags(context, &["run"], 2, said);
+}
+
+fn check_flags(context: &Context, flags: &[&str], code: i32, said: &[&str]) -> Output {
+    let output = context.run(flags);
+    assert_eq!(output.code, Some(code), "{flags:?} {said:?}: {}{}", output.stdout, output.stderr);
+    for part in said {
+        assert!(output.stderr.contains(part), "{flags:?}: {part:?} is missing in {}", output.stderr);
+    }
+    assert!(!output.stderr.contains("panicked"), "{flags:?}: {}", output.stderr);
+    output
+}
+
+#[test]
+fn a_wrong_run_file_is_refused_with_its_line_and_a_suggestion() {
+    let context = start(small(1));
+    let with = |from: &'static str, to: &'static str| move |text: String| text.replacen(from, to, 1);
+    check_file(
+        &context,
+        with("home_region", "home_regoin"),
+        &["home_regoin", "did you mean `home_region`", "line 3"],
+    );
+    check_file(&context, with("[sink.parquet]", "[sink.parket]"), &["parket", "did you mean `parquet`"]);
+    check_file(
+        &context,
+        with("name = \"users\"", "name = \"usres\""),
+        &["unknown dataset `usres`", "did you mean `users`"],
+    );
+    check_file(&context, with("name = \"users\"", "name = 7"), &["wrong type", "line ", "column 8"]);
+    check_file(&context, with("timeout = \"2s\"", "timeout = \"soon\""), &["soon", "line 6"]);
+    check_file(&context, with("timeout = \"2s\"", "timeout = \"0s\""), &["longer than nothing"]);
+    check_file(&context, with("\"TENANTRY_KEY\"", "\"\""), &["name of a variable"]);
+    check_file(&context, with("env = \"TENANTRY_KEY\"", "file = \"\""), &["`file` names no file"]);
+    check_file(&context, with("env = \"TENANTRY_KEY\"", "command = []"), &["`command` names no program"]);
+    check_file(
+        &context,
+        with("name = \"investigations\"", "name = \"investigations\"\nsince = \"2026-02-30\""),
+        &["no day of the calendar", "2026-02-30"],
+    );
+    check_file(
+        &context,
+        with("name = \"investigations\"", "name = \"investigations\"\nsince = \"2999-01-01\""),
+        &["lies in the future"],
+    );
+    check_file(
+        &context,
+        with("name = \"users\"", "name = \"users\"\nsince = \"3d\""),
+        &["`since` has no effect"],
+    );
+    check_file(&context, with("name = \"users\"", "name = \"alerts\""), &["named twice"]);
+    check_file(&context, with("\"./lake\"", "\"s3://bucket/lake\""), &["not supported yet"]);
+    check_file(&context, with("[connector.rapid7]", "[connector.rapid7"), &["line 1"]);
+    check_file(&context, |_| String::new(), &["`connector` is missing"]);
+    check_file(&context, |text| text + "[tenants]\ninclude = [\"Nobody at all\"]\n", &["no such tenant"]);
+    assert!(!context.lake().root().join("users").exists());
+}
+
+#[test]
+fn a_wrong_flag_or_variable_is_refused_in_words() {
+    let context = start(small(2));
+    check_flags(
+        &context,
+        &["run", "--dataset", "usres"],
+        2,
+        &["does not name `usres`", "did you mean `users`"],
+    );
+    check_flags(&context, &["run", "--tenant", "Nobody"], 2, &["`Nobody`", "no such tenant"]);
+    check_flags(
+        &context,
+        &["run", "--region", "ap"],
+        2,
+        &["none of them is in `ap`", "their regions: us, us2"],
+    );
+    check_flags(&context, &["run", "--config", "absent.toml"], 2, &["absent.toml", "tenantry init"]);
+    check_flags(&context, &["run", "--config", "."], 2, &["read the run file"]);
+    check_flags(&context, &["run", "--log-level", "=x="], 2, &["understand the log level"]);
+    check_flags(&context, &["rnu"], 2, &["unrecognized subcommand"]);
+    check_flags(&context, &[], 2, &["Usage"]);
+    let mut command = context.command(&["run"]);
+    let output = Output::of(command.env_remove("TENANTRY_KEY").spawn().expect("the program under test"));
+    assert_eq!(output.code, Some(2), "{}", output.stderr);
+    assert!(output.stderr.contains("TENANTRY_KEY is not set"), "{}", output.stderr);
+    assert_eq!(context.lake().data_files(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn from_nothing_to_a_checked_run_file() {
+    let context = start(small(2));
+    fs_err::remove_file(context.folder().join("tenantry.toml")).expect("the context's own");
+    check_flags(&context, &["check", "--offline"], 2, &["tenantry init"]);
+    check_flags(&context, &["init"], 0, &["wrote tenantry.toml", "next:"]);
+    check_flags(&context, &["init"], 2, &["--force"]);
+    check_flags(&context, &["init", "--force"], 0, &[]);
+    let output = check_flags(&context, &["check", "--offline"], 0, &[]);
+    assert!(output.stdout.contains("ok    run file"), "{}", output.stdout);
+    let output = check_flags(&context, &["check"], 2, &["hint: fill in the organization id"]);
+    assert!(output.stdout.contains("parent_organization is still the example's"), "{}", output.stdout);
+    context.write(&context.run_file());
+    let output = check_flags(&context, &["check"], 0, &[]);
+    assert!(
+        output.stdout.contains("ok    key") && output.stdout.contains("ok    vm_scans"),
+        "{}",
+        output.stdout
+    );
+    let told: serde_json::Value =
+        serde_json::from_str(&check_flags(&context, &["check", "--json"], 0, &[]).stdout).expect("JSON");
+    assert!(told.as_array().is_some_and(|lines| lines.iter().all(|line| line["ok"] == true)), "{told}");
+    assert_eq!(context.lake().data_files(), Vec::<std::path::PathBuf>::new(), "a check pulls nothing");
+}
+
+#[test]
+fn what_can_be_asked_without_a_platform() {
+    let context = start(small(1));
+    for (args, part) in [
+        (&["--help"][..], "tenantry demo"),
+        (&["run", "--help"], "--tenant"),
+        (&["--version"], "tenantry"),
+        (&["completions", "bash"], "_tenantry"),
+        (&["completions", "zsh"], "#compdef tenantry"),
+        (&["datasets"], "vm_findings"),
+        (&["datasets", "investigations"], "created_time"),
+    ] {
+        let output = check_flags(&context, args, 0, &[]);
+        assert!(output.stdout.contains(part), "{args:?}: {}", output.stdout);
+        assert_eq!(output.stderr, "", "{args:?}");
+    }
+    let schema: serde_json::Value =
+        serde_json::from_str(&check_flags(&context, &["schema"], 0, &[]).stdout).expect("JSON");
+    assert_eq!(schema["title"], "tenantry run file");
+    assert_eq!(context.platform().journal().total.requests, 0);
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_defect() {
+    let context = start(SimulatorConfig { row_counts: [].into(), rows: 0.0, ..small(130) });
+    context.write(&context.run_file().of(&[Dataset::Users]));
+    for args in [&["run", "--json"][..], &["completions", "bash"], &["schema"], &["tenants", "--json"]] {
+        let mut child = context.command(args).stdout(Stdio::piped()).spawn().expect("the program under test");
+        let mut pipe = child.stdout.take().expect("it was asked for");
+        let mut first = [0; 1];
+        pipe.read_exact(&mut first).expect("it writes something");
+        drop(pipe);
+        let output = Output::of(child);
+        assert_eq!(output.code, Some(0), "{args:?}: {}", output.stderr);
+        assert!(!output.stderr.contains("panicked"), "{args:?}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn a_plan_the_tenants_and_the_status_are_told() {
+    let context = start(small(3));
+    context.write(&context.run_file().of(&[Dataset::Users, Dataset::VmScans]));
+    check_flags(&context, &["status"], 0, &["nothing was pulled yet"]);
+    let plan = check_flags(&context, &["plan"], 0, &[]);
+    assert!(plan.stdout.contains("users") && plan.stdout.contains("vm_scans"), "{}", plan.stdout);
+    let tenants = check_flags(&context, &["tenants"], 0, &["nothing is known of an earlier run"]);
+    for tenant in context.tenants() {
+        assert!(tenants.stdout.contains(&tenant.id), "{}", tenants.stdout);
+    }
+    assert_eq!(context.platform().journal().by_family.keys().collect::<Vec<_>>(), ["account"]);
+    check_flags(&context, &["run"], 0, &["complete: "]);
+    check_flags(&context, &["tenants"], 0, &["nothing changed since the last run"]);
+    let status = check_flags(&context, &["status", "--json"], 0, &[]).stdout;
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    let standings = status.as_array().expect("a list");
+    assert_eq!(standings.len(), 6);
+    assert!(standings.iter().all(|it| it["committed"]["verdict"] == "complete"), "{status}");
+    check_flags(&context, &["status", "--problems"], 0, &["nothing to look at"]);
+}
+
+#[test]
+fn the_demo_fills_a_lake_and_knows_what_it_has() {
+    let context = start(small(1));
+    let output = check_flags(&context, &["demo"], 0, &["a simulated platform with 12 tenants", "complete: "]);
+    assert!(output.stdout.contains("vm_findings"), "{}", output.stdout);
+    assert!(context.lake().rows("investigations") > 1000);
+    let snapshots = context.lake().rows("vm_assets");
+    check_flags(&context, &["demo"], 0, &["complete: 0 rows committed"]);
+    assert_eq!(context.lake().rows("vm_assets"), snapshots, "what is up to date is not read again");
+    context.check_verified();
+    fs_err::create_dir(context.folder().join("mine")).expect("a folder of this test");
+    context.put("mine/thesis.txt", "three years of work");
+    check_flags(&context, &["demo", "--into", "mine"], 2, &["holds something else", "--into"]);
+}
