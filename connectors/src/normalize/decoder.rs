@@ -9,7 +9,7 @@ use pipeline::TenantId;
 use pipeline::batch::{Counts, Reject};
 
 use super::columns::{Column, MOST_FIELDS};
-use super::json::{Begins, Json, Syntax};
+use super::json::{Begins, Json, Syntax, Text};
 use super::page::{PageFacts, PageShape};
 use super::record::{Childless, Children, Reader, Refusal};
 use super::seen::Seen;
@@ -146,17 +146,16 @@ impl Decoder {
                 json.expect(b'{').map_err(syntax)?;
                 let mut first = true;
                 while json.another(&mut first, b'}').map_err(syntax)? {
-                    let text = json.name().map_err(syntax)?;
-                    json.check_escapes(text).map_err(syntax)?;
-                    let name = text.raw;
-                    if name == self.page.rows.as_bytes() && json.begins().map_err(syntax)? == Begins::Array {
+                    let name = json.name().map_err(syntax)?;
+                    json.check_escapes(name).map_err(syntax)?;
+                    if name.is(self.page.rows) && json.begins().map_err(syntax)? == Begins::Array {
                         // Which of two lists is meant, nobody knows.
                         if found {
                             return Err(PageError::Syntax { offset: json.offset(), length: body.len() });
                         }
                         found = true;
                         self.rows(&mut json, seen, &mut facts).map_err(|error| error.located(body.len()))?;
-                    } else if name == b"metadata" {
+                    } else if name.is("metadata") {
                         facts.read(&mut json, self.page.facts).map_err(syntax)?;
                     } else {
                         let value = json.skip().map_err(syntax)?;
@@ -164,15 +163,15 @@ impl Decoder {
                     }
                 }
             }
-            _ => {}
+            _ => _ = json.skip().map_err(syntax)?,
         }
         json.end().map_err(syntax)?;
         if found { Ok(facts) } else { Err(PageError::NoRows(self.page.rows)) }
     }
 
-    fn check_failures(&self, name: &[u8], value: &[u8]) -> Result<(), PageError> {
+    fn check_failures(&self, name: Text<'_>, value: &[u8]) -> Result<(), PageError> {
         match self.page.failures {
-            Some(failures) if failures.as_bytes() == name && value != b"null" => {
+            Some(failures) if name.is(failures) && value != b"null" => {
                 let is_empty = value.iter().filter(|byte| !byte.is_ascii_whitespace()).eq(b"[]");
                 if is_empty { Ok(()) } else { Err(PageError::Partial(failures)) }
             }

@@ -264,6 +264,16 @@ impl<'a> Json<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// Returns whether this is what the text says.
+    #[inline]
+    pub(super) fn is(&self, text: &str) -> bool {
+        if self.escaped {
+            self.decoded().is_ok_and(|own| *own == *text.as_bytes())
+        } else {
+            self.raw == text.as_bytes()
+        }
+    }
+
     /// Returns the text without its escapes.
     #[inline]
     pub(super) fn decoded(&self) -> Result<Cow<'a, [u8]>, Escape> {

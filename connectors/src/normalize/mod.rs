@@ -12,6 +12,8 @@ mod page;
 mod record;
 mod seen;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod timestamp;
 
 pub use decoder::{Decoded, Decoder, PageError};

@@ -57,7 +57,8 @@ impl PageFacts {
         let mut first = true;
         while json.another(&mut first, b'}')? {
             let name = json.name()?;
-            let known = facts.iter().find(|(key, _)| key.as_bytes() == name.raw);
+            json.check_escapes(name)?;
+            let known = facts.iter().find(|(key, _)| name.is(key));
             match known {
                 Some((_, fact)) => self.set(*fact, json)?,
                 None => json.skip().map(drop)?,

@@ -361,11 +361,7 @@ fn find(fields: &[Field], name: Text<'_>, expected: usize) -> Option<usize> {
     if fields.get(expected).is_some_and(|field| field.key.as_bytes() == name.raw) {
         return Some(expected);
     }
-    if name.escaped {
-        let name = name.decoded().ok()?;
-        return fields.iter().position(|field| field.key.as_bytes() == name.as_ref());
-    }
-    fields.iter().position(|field| field.key.as_bytes() == name.raw)
+    fields.iter().position(|field| name.is(field.key))
 }
 
 #[cold]

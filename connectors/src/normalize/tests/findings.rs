@@ -1,0 +1,99 @@
+//! Records inside records: each takes its parent's key, shares its parent's fate, and is counted.
+
+use pipeline::batch::Counts;
+use serde_json::json;
+
+use super::{Reading, rows};
+
+/// Reads pages of assets; the last has to yield these findings and counts.
+fn check(pages: &[&str], findings: &[[&str; 3]], counts: [u64; 3]) {
+    let mut reading = Reading::of_assets();
+    let mut last = None;
+    for page in pages {
+        last = Some(reading.page(page));
+    }
+    let last = last.expect("a page");
+    let found = rows(&last.records[1]);
+    let found: Vec<_> = found.iter().map(|row| json!([row["asset"], row["change"], row["check"]])).collect();
+    let expected: Vec<_> = findings.iter().map(|finding| json!(finding)).collect();
+    assert_eq!(found, expected, "{pages:?}");
+    let [read, duplicates, rejects] = counts;
+    assert_eq!(last.counts[1].1, Counts { read, duplicates, rejects }, "{pages:?}");
+}
+
+#[test]
+fn a_finding_takes_its_assets_key_and_its_lists_name() {
+    let one = r#"{"new":[{"check":"x"}],"same":[{"check":"y"},{"check":"x"}],"id":"a"}"#;
+    check(&[one], &[["a", "new", "x"], ["a", "same", "y"], ["a", "same", "x"]], [3, 0, 0]);
+    let escaped = r#"{"n\u0065w":[{"check":"x"}],"id":"\u0061"}"#;
+    check(&[escaped], &[["a", "new", "x"]], [1, 0, 0]);
+    check(&[r#"{"id":"a","new":null,"same":[]}"#], &[], [0, 0, 0]);
+    // What calls itself the asset's key is not it.
+    check(
+        &[r#"{"id":"a","new":[{"check":"x","$asset":"b","$change":"old"}]}"#],
+        &[["a", "new", "x"]],
+        [1, 0, 0],
+    );
+}
+
+#[test]
+fn a_finding_is_kept_once_for_its_asset() {
+    let twice = r#"{"id":"a","new":[{"check":"x","port":1},{"check":"x","port":1},{"check":"x"}]}"#;
+    check(&[twice], &[["a", "new", "x"], ["a", "new", "x"]], [3, 1, 0]);
+    let other = r#"{"id":"a","new":[{"check":"x"}]},{"id":"b","new":[{"check":"x"}]}"#;
+    check(&[other], &[["a", "new", "x"], ["b", "new", "x"]], [2, 0, 0]);
+}
+
+#[test]
+fn completeness_a_repeated_assets_findings_are_duplicates() {
+    let asset = r#"{"id":"a","new":[{"check":"x"},{"check":"y","port":"?"}]}"#;
+    let grown = r#"{"id":"a","new":[{"check":"x"},{"check":"z"},7]}"#;
+    let next = r#"{"id":"b","new":[{"check":"x"}]}"#;
+    check(&[asset], &[["a", "new", "x"]], [2, 0, 1]);
+    check(&[asset, &format!("{grown},{next}")], &[["b", "new", "x"]], [4, 3, 0]);
+}
+
+#[test]
+fn completeness_a_rejected_asset_takes_its_findings_along() {
+    let bad = r#"{"id":"a","new":[{"check":"x"}],"same":[{"check":"x","port":"?"}],"size":"large"}"#;
+    let next = r#"{"id":"b","new":[{"check":"x"}]}"#;
+    check(&[&format!("{bad},{next}")], &[["b", "new", "x"]], [1, 0, 0]);
+    let mut reading = Reading::of_assets();
+    let decoded = reading.page(bad);
+    let rejects: Vec<_> =
+        decoded.rejects.iter().map(|reject| (reject.dataset, reject.raw.as_str())).collect();
+    assert_eq!(rejects, [("assets", bad)], "its findings are in its raw text");
+}
+
+#[test]
+fn a_misfit_finding_is_set_aside_alone() {
+    for (finding, column) in [
+        (r#"{"check":"y","port":"?"}"#, "port"),
+        (r#"{"check":["y"]}"#, "check"),
+        (r#"{"check":"\ud83d"}"#, "check"),
+        ("7", ""),
+    ] {
+        let page = format!(r#"{{"id":"a","new":[{{"check":"x"}},{finding},{{"check":"z"}}]}}"#);
+        check(&[&page], &[["a", "new", "x"], ["a", "new", "z"]], [3, 0, 1]);
+        let decoded = Reading::of_assets().page(&page);
+        assert_eq!(decoded.counts[0].1, Counts { read: 1, duplicates: 0, rejects: 0 });
+        let reject = &decoded.rejects[0];
+        assert_eq!(
+            (reject.dataset, reject.column.as_str(), reject.raw.as_str()),
+            ("findings", column, finding)
+        );
+    }
+    let decoded = Reading::of_assets().page(r#"{"id":"a","new":{"check":"x"}}"#);
+    assert_eq!((decoded.rejects[0].column.as_str(), decoded.counts[1].1.read), ("new", 0));
+}
+
+#[test]
+fn a_list_may_be_a_single_object() {
+    let decoded = Reading::of_assets().page(
+        r#"{"id":"a","ids":{"id":"1","source":"s"}},{"id":"b","ids":[{"id":"2","more":0},{"source":"t"}]}"#,
+    );
+    let rows = rows(&decoded.records[0]);
+    assert_eq!(rows[0]["ids"], json!([{"id": "1", "source": "s"}]));
+    assert_eq!(rows[1]["ids"], json!([{"id": "2", "source": null}, {"id": null, "source": "t"}]));
+    assert_eq!(rows[1]["extra"], json!({"ids[0].more": 0}));
+}

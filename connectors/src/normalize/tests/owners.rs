@@ -1,0 +1,59 @@
+//! Isolation: a record that names another organization stops the page, whatever way it is named.
+
+use super::{FOREIGN, PageError, Reading, TENANT, rows};
+
+/// Reads a record that names an organization in one way.
+fn check(member: &str, named: &str, foreign: bool) {
+    let member = member.replace("{}", named);
+    let mut reading = Reading::of_records();
+    let page = format!(r#"{{"data":[{{"id":"mine"}},{{"id":"it",{member}}}]}}"#);
+    let result = reading.decode(page.as_bytes());
+    if foreign {
+        assert_eq!(result, Err(PageError::Foreign(named.to_owned())), "{member}");
+        assert_eq!(reading.take().records[0].num_rows(), 0, "{member}");
+        assert_eq!(reading.page(r#"{"id":"mine"}"#).records[0].num_rows(), 1, "{member}");
+    } else {
+        result.unwrap_or_else(|error| panic!("{member}: {error}"));
+        assert_eq!(reading.take().records[0].num_rows(), 2, "{member}");
+    }
+}
+
+#[test]
+fn isolation_every_way_to_name_the_owner_is_compared() {
+    for member in [
+        r#""rrn":"rrn:case:us:{}:case:1""#,
+        r#""rrn":"\u0072rn:case:us:{}:case:1""#,
+        r#""organization_id":"{}""#,
+        r#""organization\u005fid":"{}""#,
+        r#""asset":"{}-default-asset-7""#,
+        r#""who":{"name":"Ann","id":"{}"}"#,
+    ] {
+        check(member, TENANT, false);
+        check(member, FOREIGN, true);
+    }
+    check(r#""organization_id":{}"#, "4711", true);
+    check(r#""organization_id":"{}""#, &TENANT.to_uppercase(), false);
+}
+
+#[test]
+fn isolation_an_owner_that_is_not_named_is_nobody() {
+    for member in [
+        r#""rrn":"case 7:of:the:week""#,
+        r#""rrn":null"#,
+        r#""organization_id":null"#,
+        r#""organization_id":"""#,
+        r#""asset":"just an asset""#,
+        r#""who":{"id":null}"#,
+    ] {
+        check(member, "", false);
+    }
+}
+
+#[test]
+fn isolation_an_owner_that_is_no_text_is_no_owner() {
+    let mut reading = Reading::of_records();
+    let page = r#"{"data":[{"id":"a","organization_id":{"id":1}}]}"#;
+    assert!(matches!(reading.decode(page.as_bytes()), Err(PageError::Foreign(_))));
+    let kept = reading.page(&format!(r#"{{"id":"b","organization_id":"{TENANT}"}}"#));
+    assert!(!rows(&kept.records[0])[0].contains_key("organization_id"), "it is that of the provenance");
+}

@@ -1,0 +1,64 @@
+//! Pages: their envelope, what they say of the listing, and when they are not taken.
+
+use super::{PageError, PageFacts, Reading};
+
+#[test]
+fn completeness_what_is_no_whole_page_is_not_taken() {
+    let deep = format!(r#"{{"data":[{{"id":"a","x":{}1{}}}]}}"#, "[".repeat(100), "]".repeat(100));
+    for (page, error) in [
+        ("", "no whole JSON document"),
+        ("<html>Bad gateway</html>", "no whole JSON document"),
+        ("7", "no list `data`"),
+        ("{}", "no list `data`"),
+        (r#"{"data":null}"#, "no list `data`"),
+        (r#"{"data":{"id":"a"}}"#, "no list `data`"),
+        (r#"{"message":"Unauthorized"}"#, "no list `data`"),
+        (r#"{"data":[]} x"#, "no whole JSON document"),
+        (r#"{"data":[],"data":[]}"#, "no whole JSON document"),
+        (r#"{"data":[{"id":"a"},]}"#, "no whole JSON document"),
+        (r#"{"data":[{"id":"a"}],"metadata":{"total":01}}"#, "no whole JSON document"),
+        ("{\"data\":[{\"id\":\"a\nb\"}]}", "no whole JSON document"),
+        (r#"{"data":[{"id":"\x"}]}"#, "no whole JSON document"),
+        (r#"{"data":[{"\x":1,"id":"a"}]}"#, "no whole JSON document"),
+        (r#"{"data":[{"id":"a","count":1.}]}"#, "no whole JSON document"),
+        (r#"{"data":[{"id":"a"}],"failures":["eu"]}"#, "a part of it is missing (`failures`)"),
+        (r#"{"failures":{},"data":[{"id":"a"}]}"#, "a part of it is missing (`failures`)"),
+        (&deep, "no whole JSON document"),
+    ] {
+        let mut reading = Reading::of_records();
+        let result = reading.decode(page.as_bytes()).expect_err(page);
+        assert!(result.to_string().contains(error), "{page}: {result}");
+        assert_eq!(reading.page(r#"{"id":"a"}"#).records[0].num_rows(), 1, "nothing of it was kept: {page}");
+    }
+    let error = Reading::of_records().decode(b"{\"data\":[{\"id\":\"\xff\"}]}").expect_err("no UTF-8");
+    assert_eq!(error, PageError::Syntax { offset: 16, length: 21 });
+}
+
+#[test]
+fn a_page_says_what_it_knows_of_the_listing() {
+    let facts = |rows, fresh| PageFacts { rows, fresh, ..PageFacts::default() };
+    for (page, expected) in [
+        (r#"[{"id":"a"},{"id":"a"}]"#, facts(2, 1)),
+        (
+            r#"{"metadata":{"total":3,"last":false,"cursor":"a\/b"},"data":[{"id":"a"}]}"#,
+            PageFacts { total: Some(3), last: Some(false), cursor: Some("a/b".to_owned()), ..facts(1, 1) },
+        ),
+        (r#"{"data":[],"metadata":{"total":"3","last":1,"cursor":null,"new":{"total":9}}}"#, facts(0, 0)),
+        (r#"{"data":[],"metadata":null,"failures":[ ],"links":[{"href":"x"}]}"#, facts(0, 0)),
+        (r#" { "failures" : null , "data" : [ ] } "#, facts(0, 0)),
+    ] {
+        assert_eq!(Reading::of_records().decode(page.as_bytes()), Ok(expected), "{page}");
+    }
+}
+
+#[test]
+fn completeness_a_bad_page_takes_nothing_from_the_one_before() {
+    let mut reading = Reading::of_assets();
+    let good =
+        br#"{"data":[{"id":"a","new":[{"check":"x"}],"size":"wrong"},{"id":"b","new":[{"check":"y"}]}]}"#;
+    reading.decode(good).expect("a good page");
+    reading.decode(&good[..good.len() - 1]).expect_err("half a page");
+    let decoded = reading.take();
+    let lengths: Vec<_> = decoded.records.iter().map(arrow::array::RecordBatch::num_rows).collect();
+    assert_eq!((lengths, decoded.rejects.len()), (vec![1, 1], 1));
+}
