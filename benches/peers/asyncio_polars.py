@@ -95,7 +95,9 @@ class Client:
             frames = [frame async for frame in pages if frame is not None]
             if frames:
                 path = self.out / dataset / f"region={tenant['region'].lower()}" / f"organization_id={tenant['id']}"
-                self.rows += await asyncio.to_thread(write, frames, path)
+                # Added after the wait: others count meanwhile.
+                height = await asyncio.to_thread(write, frames, path)
+                self.rows += height
 
 
 def stamp(seconds):
