@@ -15,6 +15,9 @@ use super::record::{Childless, Children, Reader, Refusal};
 use super::seen::Seen;
 use super::shape::{Child, Kind, RecordShape};
 
+/// The longest key, in bytes: each record inside a record holds its parent's once more.
+const LONGEST_KEY: usize = 4096;
+
 /// Why a page was not taken; nothing of it is kept.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PageError {
@@ -240,7 +243,10 @@ impl Decoder {
             }
             Err(Refusal::Misfit { column, reason }) => {
                 reader.json.go_back(start);
-                let raw = reader.json.skip()?;
+                reader.check_owners(&self.table.shape.fields)?;
+                let raw = reader.json.since(start);
+                // Half a character in it is this record's alone.
+                reader.json.skipped_half();
                 self.table.truncate();
                 let mut key = b"reject".to_vec();
                 key.extend_from_slice(raw);
@@ -253,8 +259,7 @@ impl Decoder {
                 }
                 fresh
             }
-            Err(Refusal::Syntax(syntax)) => return Err(Stop::Syntax(syntax)),
-            Err(Refusal::Foreign(organization)) => return Err(Stop::Foreign(organization)),
+            Err(other) => return Err(other.into()),
         };
         if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
             child.forget(begun);
@@ -276,6 +281,16 @@ enum Stop {
 impl From<Syntax> for Stop {
     fn from(syntax: Syntax) -> Self {
         Self::Syntax(syntax)
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Syntax(syntax) => Self::Syntax(syntax),
+            Refusal::Foreign(organization) => Self::Foreign(organization),
+            Refusal::Misfit { .. } => unreachable!("a misfit costs its record alone"),
+        }
     }
 }
 
@@ -320,13 +335,16 @@ impl Table {
             return Err(Refusal::misfit("a record was expected"));
         }
         reader.object(&self.shape.fields, &mut self.columns, &mut self.follow, inner)?;
-        self.push_extra(reader.extra());
+        self.push_extra(reader.extra()?);
         scratch.clear();
         for at in &self.key {
             if !self.columns[*at].key_bytes(self.rows, scratch) {
                 let column = self.shape.fields[*at].name.to_owned();
                 return Err(Refusal::Misfit { column, reason: "the key is missing".to_owned() });
             }
+        }
+        if scratch.len() > LONGEST_KEY {
+            return Err(Refusal::misfit("the key is too long"));
         }
         Ok(())
     }
@@ -441,6 +459,8 @@ impl ChildTable {
             Err(Refusal::Misfit { column, reason }) => {
                 reader.json.go_back(start);
                 let raw = reader.json.skip()?;
+                // Half a character in it is the reject's, not the asset's.
+                reader.json.skipped_half();
                 self.table.truncate();
                 self.table.counts.rejects += 1;
                 self.rejects.push(reject(self.table.shape.dataset, column, reason, raw));
@@ -463,7 +483,7 @@ impl ChildTable {
         }
         let table = &mut self.table;
         reader.object(&table.shape.fields, &mut table.columns, &mut table.follow, &mut Childless)?;
-        table.push_extra(reader.extra());
+        table.push_extra(reader.extra()?);
         let column = &mut table.columns[self.change];
         column.truncate(table.rows);
         column.push_text(change.as_bytes());

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
-
 /// Deeper nesting than any answer has; a guard against answers made to exhaust the stack.
 const MOST_NESTED: usize = 64;
 
@@ -40,8 +38,6 @@ pub(super) struct Text<'a> {
 pub(super) struct Json<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Whether no control character stands anywhere: then none has to be looked for in each text.
-    plain: bool,
     /// Whether a value that was skipped holds half a character.
     half: bool,
 }
@@ -57,7 +53,7 @@ pub(super) enum Escape {
 
 impl<'a> Json<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, plain: !bytes.iter().fold(false, |any, byte| any | (*byte < b' ')), half: false }
+        Self { bytes, at: 0, half: false }
     }
 
     pub(super) fn offset(&self) -> usize {
@@ -68,8 +64,10 @@ impl<'a> Json<'a> {
         &self.bytes[start..self.at]
     }
 
+    /// Goes back, and forgets what was met from there on.
     pub(super) fn go_back(&mut self, offset: usize) {
         self.at = offset;
+        self.half = false;
     }
 
     pub(super) fn error<T>(&self) -> Result<T, Syntax> {
@@ -145,30 +143,38 @@ impl<'a> Json<'a> {
         Ok(name)
     }
 
+    /// Consumes a member's name and its colon where they are spelled exactly so; nothing otherwise.
+    #[inline]
+    pub(super) fn is_named(&mut self, name: &str) -> bool {
+        let rest = self.bytes[self.at..].strip_prefix(b"\"");
+        let rest = rest.and_then(|rest| rest.strip_prefix(name.as_bytes()));
+        match rest.and_then(|rest| rest.strip_prefix(b"\":")) {
+            Some(rest) => {
+                self.at = self.bytes.len() - rest.len();
+                true
+            }
+            None => false,
+        }
+    }
+
     #[inline]
     pub(super) fn string(&mut self) -> Result<Text<'a>, Syntax> {
         self.expect(b'"')?;
         let start = self.at;
         let mut escaped = false;
         loop {
-            let Some(found) = memchr2(b'"', b'\\', &self.bytes[self.at..]) else {
-                self.at = self.bytes.len();
-                return self.error();
-            };
-            self.at += found;
-            if self.bytes[self.at] == b'"' {
-                let raw = &self.bytes[start..self.at];
-                if !self.plain && raw.iter().any(|byte| *byte < b' ') {
-                    return self.error();
+            self.at += plain_length(&self.bytes[self.at..]);
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    let raw = &self.bytes[start..self.at];
+                    self.at += 1;
+                    return Ok(Text { raw, escaped });
                 }
-                self.at += 1;
-                return Ok(Text { raw, escaped });
-            }
-            escaped = true;
-            self.at += 2;
-            if self.at > self.bytes.len() {
-                self.at = self.bytes.len();
-                return self.error();
+                Some(b'\\') if self.at + 1 < self.bytes.len() => {
+                    escaped = true;
+                    self.at += 2;
+                }
+                _ => return self.error(),
             }
         }
     }
@@ -285,6 +291,16 @@ impl<'a> Text<'a> {
         Ok(Cow::Owned(text))
     }
 
+    /// Returns the text with no more escapes than it needs: one text, one spelling.
+    pub(super) fn spelled(&self) -> Result<Cow<'a, [u8]>, Escape> {
+        if !self.escaped {
+            return Ok(Cow::Borrowed(self.raw));
+        }
+        let text = String::from_utf8_lossy(&self.decoded()?).into_owned();
+        let quoted = serde_json::to_string(&text).expect("every text is JSON");
+        Ok(Cow::Owned(quoted.as_bytes()[1..quoted.len() - 1].to_vec()))
+    }
+
     /// Appends the text without its escapes; on an error a part of it was appended.
     #[inline]
     pub(super) fn decode_into(&self, into: &mut Vec<u8>) -> Result<(), Escape> {
@@ -295,6 +311,31 @@ impl<'a> Text<'a> {
             Ok(())
         }
     }
+}
+
+/// Counts the bytes before the first one that ends or breaks a text: a quote, a backslash, a control character.
+#[inline]
+fn plain_length(bytes: &[u8]) -> usize {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let marks = marks(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return at * 8 + marks.trailing_zeros() as usize / 8;
+        }
+    }
+    let ends = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    words.len() * 8 + rest.iter().position(ends).unwrap_or(rest.len())
+}
+
+/// Sets the high bit of every byte that ends or breaks a text; above the lowest one set, others may be set as well.
+#[inline]
+fn marks(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+    let quotes = zeros(word ^ (ONES * b'"' as u64));
+    let backslashes = zeros(word ^ (ONES * b'\\' as u64));
+    let controls = word.wrapping_sub(ONES * b' ' as u64) & !word;
+    (quotes | backslashes | controls) & (ONES << 7)
 }
 
 fn is_number(text: &[u8]) -> bool {
@@ -433,6 +474,23 @@ mod tests {
         let mut json = Json::new(br#""\ud83d\ude00""#);
         json.skip().expect("a value");
         assert!(!json.skipped_half());
+    }
+
+    #[test]
+    fn a_text_ends_at_its_first_mark_wherever_that_stands() {
+        for mark in [b'"', b'\\', 0, 9, 0x1F] {
+            for at in 0..40 {
+                for behind in 0..20 {
+                    // The neighbours are those that a sloppy comparison takes for a mark.
+                    let mut bytes =
+                        [0x20, 0x21, 0x23, 0x5B, 0x5D, 0x80, 0xA2, 0xDC, 0xFF].repeat(5)[..at].to_vec();
+                    bytes.push(mark);
+                    bytes.extend(std::iter::repeat_n(b'"', behind));
+                    assert_eq!(plain_length(&bytes), at, "{bytes:?}");
+                }
+            }
+        }
+        assert_eq!(plain_length(&[b'x'; 37]), 37);
     }
 
     #[test]

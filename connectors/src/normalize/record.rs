@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::Write as _;
+use std::ops::Range;
 
 use super::columns::{Column, Values};
 use super::json::{Begins, Escape, Json, Syntax, Text};
@@ -62,6 +63,8 @@ pub(super) struct Reader<'a, 't> {
     path: Vec<Step>,
     /// The members that the shape does not know, as a JSON object that is not closed yet.
     extra: Vec<u8>,
+    /// Where in `extra` the members' names stand.
+    names: Vec<Range<usize>>,
 }
 
 /// Receives the records inside a record.
@@ -81,13 +84,14 @@ impl Children for Childless {
 
 impl<'a, 't> Reader<'a, 't> {
     pub(super) fn new(json: Json<'a>, tenant: &'t str) -> Self {
-        Self { json, tenant, path: Vec::new(), extra: Vec::new() }
+        Self { json, tenant, path: Vec::new(), extra: Vec::new(), names: Vec::new() }
     }
 
     /// Forgets what an earlier record left.
     pub(super) fn begin(&mut self) {
         self.path.clear();
         self.extra.clear();
+        self.names.clear();
     }
 
     /// Reads an object's members; each column gets exactly one value more.
@@ -104,10 +108,15 @@ impl<'a, 't> Reader<'a, 't> {
         let mut before = fields.len();
         let mut expected = usize::from(follow[before]);
         while self.json.another(&mut first, b'}')? {
-            let name = self.json.name()?;
-            let Some(at) = find(fields, name, expected) else {
-                self.unknown(name)?;
-                continue;
+            let at = if fields.get(expected).is_some_and(|field| self.json.is_named(field.key)) {
+                expected
+            } else {
+                let name = self.json.name()?;
+                let Some(at) = find(fields, name) else {
+                    self.unknown(name)?;
+                    continue;
+                };
+                at
             };
             // Records of one listing spell their members in one order: what followed the last time comes first.
             follow[before] = at as u8;
@@ -134,7 +143,7 @@ impl<'a, 't> Reader<'a, 't> {
             return match self.json.begins()? {
                 Begins::Array => inner.children(&mut self.json, change),
                 Begins::Null => Ok(self.json.word(b"null")?),
-                _ => Err(Refusal::misfit("a list was expected")),
+                other => Err(unfit("a list", other)),
             };
         }
         if field.owner != Owner::Unsaid {
@@ -189,13 +198,12 @@ impl<'a, 't> Reader<'a, 't> {
                 let text = self.json.string()?;
                 match timestamp::parse(&text.decoded().map_err(no_text)?) {
                     Instant::Micros(micros) => column.push_int(micros),
-                    Instant::NoSuch => {
+                    Instant::NotTime if !text.raw.is_empty() => {
+                        return Err(Refusal::misfit("an instant was expected, and the text names none"));
+                    }
+                    Instant::NoSuch | Instant::NotTime => {
                         self.keep_here(text);
                         column.push_null();
-                    }
-                    Instant::NotTime if text.raw.is_empty() => column.push_null(),
-                    Instant::NotTime => {
-                        return Err(Refusal::misfit("an instant was expected, and the text names none"));
                     }
                 }
             }
@@ -286,10 +294,11 @@ impl<'a, 't> Reader<'a, 't> {
         let start = self.json.offset();
         let text = match begins {
             Begins::Null => return Ok(()),
-            Begins::String => self.json.string()?.decoded().map_err(no_text)?,
-            _ => Cow::Borrowed(self.json.skip()?),
+            Begins::String => self.json.string()?.decoded(),
+            _ => Ok(Cow::Borrowed(self.json.skip()?)),
         };
         self.json.go_back(start);
+        let text = text.map_err(no_text)?;
         let named = match owner {
             Owner::Id | Owner::IdAlone => Some(text.as_ref()),
             Owner::Rrn => text.split(|byte| *byte == b':').nth(3).filter(|_| text.starts_with(b"rrn:")),
@@ -304,6 +313,30 @@ impl<'a, 't> Reader<'a, 't> {
         }
     }
 
+    /// Consumes a record whose values did not fit, and compares wherever it names its organization: the misfit may
+    /// stand before that.
+    pub(super) fn check_owners(&mut self, fields: &[Field]) -> Taken {
+        if self.json.begins()? != Begins::Object {
+            self.json.skip()?;
+            return Ok(());
+        }
+        self.json.expect(b'{')?;
+        let mut first = true;
+        while self.json.another(&mut first, b'}')? {
+            let name = self.json.name()?;
+            let field = find(fields, name).map(|at| &fields[at]);
+            if let Some(Field { kind: Kind::Struct(inner), .. }) = field {
+                self.check_owners(inner)?;
+                continue;
+            }
+            match self.check_owner(field.map_or(Owner::Unsaid, |field| field.owner)) {
+                Ok(()) | Err(Refusal::Misfit { .. }) => _ = self.json.skip()?,
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
+    }
+
     /// Consumes any value and returns its text, which stands in a column as JSON.
     fn raw(&mut self) -> Result<&'a [u8], Refusal> {
         let value = self.json.skip()?;
@@ -315,26 +348,20 @@ impl<'a, 't> Reader<'a, 't> {
     fn unknown(&mut self, name: Text<'a>) -> Taken {
         self.json.check_escapes(name)?;
         let value = self.raw().map_err(|refusal| refusal.within(&String::from_utf8_lossy(name.raw)))?;
-        self.open_extra();
-        if !self.path.is_empty() {
-            self.extra.push(b'.');
-        }
-        self.extra.extend_from_slice(name.raw);
-        self.extra.extend_from_slice(b"\":");
-        self.extra.extend_from_slice(value);
+        let spelled = name.spelled().map_err(no_text)?;
+        self.keep(Some(&spelled), &[value]);
         Ok(())
     }
 
     /// Keeps the text of a known member whose column can't hold it.
     fn keep_here(&mut self, text: Text<'a>) {
-        self.open_extra();
-        self.extra.extend_from_slice(b"\":\"");
-        self.extra.extend_from_slice(text.raw);
-        self.extra.push(b'"');
+        self.keep(None, &[b"\"", text.raw, b"\""]);
     }
 
-    fn open_extra(&mut self) {
+    /// Keeps a value under the path to here, and the name of a member below it.
+    fn keep(&mut self, name: Option<&[u8]>, value: &[&[u8]]) {
         self.extra.extend_from_slice(if self.extra.is_empty() { b"{\"" } else { b",\"" });
+        let start = self.extra.len();
         for (at, step) in self.path.iter().enumerate() {
             let written = match step {
                 Step::Member(name) if at == 0 => write!(self.extra, "{name}"),
@@ -343,24 +370,34 @@ impl<'a, 't> Reader<'a, 't> {
             };
             written.expect("a vector takes every text");
         }
+        if let Some(name) = name {
+            self.extra.extend_from_slice(if self.path.is_empty() { b"" } else { b"." });
+            self.extra.extend_from_slice(name);
+        }
+        self.names.push(start..self.extra.len());
+        self.extra.extend_from_slice(b"\":");
+        value.iter().for_each(|part| self.extra.extend_from_slice(part));
     }
 
     /// Ends a record and returns its unknown members as an object; nothing where there are none.
-    pub(super) fn extra(&mut self) -> Option<&[u8]> {
+    pub(super) fn extra(&mut self) -> Result<Option<&[u8]>, Refusal> {
         if self.extra.is_empty() {
-            return None;
+            return Ok(None);
+        }
+        let extra = &self.extra;
+        self.names.sort_unstable_by(|one, other| extra[one.clone()].cmp(&extra[other.clone()]));
+        let twice = self.names.windows(2).find(|pair| extra[pair[0].clone()] == extra[pair[1].clone()]);
+        if let Some(pair) = twice {
+            let name = String::from_utf8_lossy(&extra[pair[0].clone()]);
+            return Err(Refusal::misfit("the member stands twice").within(&name));
         }
         self.extra.push(b'}');
-        Some(&self.extra)
+        Ok(Some(&self.extra))
     }
 }
 
-/// Returns the place of a member's field; the one expected is looked at first.
-#[inline]
-fn find(fields: &[Field], name: Text<'_>, expected: usize) -> Option<usize> {
-    if fields.get(expected).is_some_and(|field| field.key.as_bytes() == name.raw) {
-        return Some(expected);
-    }
+/// Returns the place of a member's field.
+fn find(fields: &[Field], name: Text<'_>) -> Option<usize> {
     fields.iter().position(|field| name.is(field.key))
 }
 
@@ -385,15 +422,37 @@ fn unfit(expected: &str, begins: Begins) -> Refusal {
     Refusal::misfit(format!("{expected} was expected, and {found} came"))
 }
 
-/// Reads a whole number; `1.0` and `1e3` are whole as well.
+/// Reads a whole number, exactly; `1.0` and `1e3` are whole as well.
+#[inline]
 fn whole(text: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(text).ok()?;
-    if let Ok(number) = text.parse::<i64>() {
-        return Some(number);
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
+        return decimal(digits, digits.len() < text.len());
     }
-    let number = text.parse::<f64>().ok()?;
-    // Up to 2^53 every whole number is exact; beyond, the text may have said another one.
-    (number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0).then_some(number as i64)
+    let number = digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+    Some(if digits.len() < text.len() { -number } else { number })
+}
+
+/// Reads a whole number that is long, or spelled with a point or an exponent.
+#[cold]
+fn decimal(text: &[u8], is_negative: bool) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{before}{after}");
+    let digits = digits.trim_start_matches('0');
+    let significant = digits.trim_end_matches('0');
+    if significant.is_empty() {
+        return Some(0);
+    }
+    // Between 10^-19 and 10^19 there is room for every number of 64 bits; an exponent that fits no integer is beyond.
+    let zeros = (digits.len() - significant.len()) as i64;
+    let exponent = exponent.parse::<i64>().ok()?.checked_add(zeros)?.checked_sub(after.len() as i64)?;
+    if significant.len() > 19 || !(0..=18).contains(&exponent) {
+        return None;
+    }
+    let number = significant.parse::<i128>().ok()? * 10_i128.pow(exponent as u32);
+    i64::try_from(if is_negative { -number } else { number }).ok()
 }
 
 /// Reads a number as seconds, or as milliseconds where seconds would lie beyond the year 5000.
@@ -402,5 +461,39 @@ fn epoch_micros(number: i64) -> Option<i64> {
         number.checked_mul(1_000_000)
     } else {
         number.checked_mul(1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_exact_however_they_are_spelled() {
+        for (text, number) in [
+            ("0", Some(0)),
+            ("-0", Some(0)),
+            ("-0.0", Some(0)),
+            ("0e999999999999999999999", Some(0)),
+            ("1.0", Some(1)),
+            ("-12.50e1", Some(-125)),
+            ("1e3", Some(1000)),
+            ("1E+18", Some(1_000_000_000_000_000_000)),
+            ("100e-2", Some(1)),
+            ("9007199254740993", Some(9_007_199_254_740_993)),
+            ("9007199254740993.0", Some(9_007_199_254_740_993)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("-9.223372036854775808e18", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("9007199254740992.5", None),
+            ("0.99999999999999999999", None),
+            ("1e-1", None),
+            ("1e19", None),
+            ("1e400", None),
+            ("1e-99999999999999999999", None),
+        ] {
+            assert_eq!(whole(text.as_bytes()), number, "{text}");
+        }
     }
 }

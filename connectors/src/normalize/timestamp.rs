@@ -67,10 +67,14 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
 
 /// Reads the zone and returns its offset from UTC in seconds.
 fn zone(text: &[u8]) -> Option<i64> {
-    let text = match (text.last(), memchr::memchr(b'[', text)) {
-        (Some(b']'), Some(name)) => &text[..name],
-        _ => text,
+    let (text, name) = match (text.last(), memchr::memchr(b'[', text)) {
+        (Some(b']'), Some(at)) => text.split_at(at),
+        _ => (text, &[][..]),
     };
+    // A place without an offset beside it would have to be looked up.
+    if text.is_empty() && !matches!(name, b"" | b"[UTC]" | b"[GMT]" | b"[Z]" | b"[Etc/UTC]") {
+        return None;
+    }
     match text {
         [] | [b'Z' | b'z'] => Some(0),
         [sign @ (b'+' | b'-'), rest @ ..] => {
@@ -140,6 +144,7 @@ mod tests {
             "2025-03-01T05:30:00.0-04:30",
             "2025-03-01T19:00:00+09:00[Asia/Tokyo]",
             "2025-03-01T10:00:00Z[UTC]",
+            "2025-03-01T10:00:00[Etc/UTC]",
         ] {
             assert_eq!(parse(text.as_bytes()), expected, "{text}");
         }
@@ -172,6 +177,7 @@ mod tests {
             "2025-03-01T10:00:00.Z",
             "2025-03-01T10:00:00Zulu",
             "20250301",
+            "2025-03-01T10:00:00[Asia/Tokyo]",
         ] {
             assert_eq!(parse(text.as_bytes()), Instant::NotTime, "{text}");
         }

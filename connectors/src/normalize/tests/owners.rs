@@ -57,3 +57,26 @@ fn isolation_an_owner_that_is_no_text_is_no_owner() {
     let kept = reading.page(&format!(r#"{{"id":"b","organization_id":"{TENANT}"}}"#));
     assert!(!rows(&kept.records[0])[0].contains_key("organization_id"), "it is that of the provenance");
 }
+
+#[test]
+fn isolation_a_foreign_record_is_not_set_aside_as_a_misfit() {
+    for member in [
+        r#""count":"?","organization_id":"{}""#,
+        r#""rrn":"rrn:case:us:{}:case:1","count":"?""#,
+        r#""count":"?","who":{"name":"Ann","id":"{}"}"#,
+        r#""who":{"name":["Ann"],"id":"{}"}"#,
+        r#""other":"\ud83d","asset":"{}-default-asset-7""#,
+        r#""rrn":"\ud83d","organization\u005fid":"{}""#,
+    ] {
+        let page = |named: &str| format!(r#"{{"data":[{{"id":"a",{}}}]}}"#, member.replace("{}", named));
+        let mut reading = Reading::of_records();
+        assert_eq!(
+            reading.decode(page(FOREIGN).as_bytes()),
+            Err(PageError::Foreign(FOREIGN.to_owned())),
+            "{member}"
+        );
+        assert!(reading.take().rejects.is_empty(), "{member}");
+        reading.decode(page(TENANT).as_bytes()).expect("a good page");
+        assert_eq!(reading.take().rejects.len(), 1, "{member}");
+    }
+}

@@ -47,6 +47,14 @@ fn a_misfit_is_set_aside_and_leaves_nothing() {
         (r#""links":[{"href":"x"},7]"#, "links[1]", "an object was expected"),
         (r#""count":1,"count":1"#, "count", "stands twice"),
         (r#""who":{"name":"a","n\u0061me":"b"}"#, "who.name", "stands twice"),
+        (r#""count":0.99999999999999999999"#, "count", "64 bits"),
+        (r#""count":9007199254740992.5"#, "count", "64 bits"),
+        (r#""at":"2025-03-01T19:00:00[Asia/Tokyo]""#, "at", "names none"),
+        (r#""other":1,"other":2"#, "other", "stands twice"),
+        (r#""other":1,"oth\u0065r":2"#, "other", "stands twice"),
+        (r#""who":{"other":1,"other":2}"#, "who.other", "stands twice"),
+        // Both would have one name in the flat object.
+        (r#""who.other":1,"who":{"other":2}"#, "who.other", "stands twice"),
         (r#""rrn":"\ud83d""#, "rrn", "half a character"),
         (r#""tags":["fine","\ude00"]"#, "tags[1]", "half a character"),
         (r#""at":"\ud83d""#, "at", "half a character"),
@@ -94,6 +102,7 @@ fn what_can_be_understood_is() {
         (r#""count":1.0"#, "count", json!(1)),
         (r#""count":-2e3"#, "count", json!(-2000)),
         (r#""count":-9223372036854775808"#, "count", json!(i64::MIN)),
+        (r#""count":9007199254740993.0"#, "count", json!(9_007_199_254_740_993_i64)),
         (r#""count":9223372036854775807"#, "count", json!(i64::MAX)),
         (r#""score":3"#, "score", json!(3.0)),
         (r#""score":1e-400"#, "score", json!(0.0)),
@@ -132,11 +141,32 @@ fn completeness_what_no_column_holds_is_in_extra() {
         (r#""who":{"a\"b":1}"#, json!({"who.a\"b": 1})),
         (r#""at":"2000-01-00T00:00:00.000Z""#, json!({"at": "2000-01-00T00:00:00.000Z"})),
         (r#""who":{"since":"0000-00-00"}"#, json!({"who.since": "0000-00-00"})),
+        (r#""at":"""#, json!({"at": ""})),
         (r#""ID":"other letters","open":true"#, json!({"ID": "other letters", "open": true})),
         (r#""count":1"#, Value::Null),
     ] {
         check_fit(members, "extra", &extra);
     }
+}
+
+#[test]
+fn half_a_character_costs_its_own_record_alone() {
+    let half = r#"{"id":"half","count":"?","other":"\ud83d"}"#;
+    let next = r#"{"id":"next","other":"whole"}"#;
+    let decoded = Reading::of_records().page(&format!("{half},{next}"));
+    assert_eq!((decoded.rejects.len(), decoded.records[0].num_rows()), (1, 1), "{:?}", decoded.rejects);
+    let asset = r#"{"id":"a","new":[{"check":"x","port":"?","other":"\ud83d"}],"other":"whole"}"#;
+    let decoded = Reading::of_assets().page(asset);
+    assert_eq!((decoded.rejects[0].dataset, decoded.records[0].num_rows()), ("findings", 1));
+}
+
+#[test]
+fn bounded_a_key_is_no_place_for_a_document() {
+    let fits = format!(r#"{{"id":"{}"}}"#, "x".repeat(4000));
+    let long = format!(r#"{{"id":"{}","new":[{{}}]}}"#, "x".repeat(5000));
+    let decoded = Reading::of_assets().page(&format!("{fits},{long}"));
+    assert_eq!((decoded.records[0].num_rows(), decoded.records[1].num_rows()), (1, 0));
+    assert_eq!(decoded.rejects[0].reason, "the key is too long");
 }
 
 #[test]
