@@ -1,6 +1,8 @@
 //! The tests of the program as a whole, one file for each kind of thing that may be relied on.
 
+mod budget;
 mod cli;
+mod fairness;
 mod faults;
 mod isolation;
 mod killed;
