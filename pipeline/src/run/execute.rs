@@ -104,14 +104,10 @@ impl Running {
         let context = self.context.clone();
         let stop = self.stopped.token(&job.tenant.id);
         self.tasks.spawn(async move {
-            let work = AssertUnwindSafe(work(&job, &context)).catch_unwind();
-            let result = match stop.run_until_cancelled(work).await {
-                Some(Ok(result)) => result,
-                Some(Err(_panic)) => {
-                    Err(Error::new(ErrorKind::Bug, "finish a job: it panicked; the log says where"))
-                }
-                None => Err(Error::new(ErrorKind::Cancelled, "the reading was stopped")),
-            };
+            let work = AssertUnwindSafe(work(&job, &context, &stop)).catch_unwind();
+            let result = work.await.unwrap_or_else(|_panic| {
+                Err(Error::new(ErrorKind::Bug, "finish a job: it panicked; the log says where"))
+            });
             (job, result)
         });
     }
@@ -190,7 +186,10 @@ impl Running {
 }
 
 /// Brings one job's partitions from the connector to a commit.
-async fn work(job: &Job, context: &RunContext) -> Result<Vec<Receipt>> {
+///
+/// Stopping it drops what is being read, never what is being committed: a commit that nobody waits for may still
+/// be carried out, and its receipt would say that it was not.
+async fn work(job: &Job, context: &RunContext, stop: &CancellationToken) -> Result<Vec<Receipt>> {
     let mut checkpoint = context.sink.checkpoint(&job.tenant.id, job.pull()).await?;
     let open = partitions(job, &checkpoint, context.clock.as_ref());
     if open.is_empty() {
@@ -198,7 +197,9 @@ async fn work(job: &Job, context: &RunContext) -> Result<Vec<Receipt>> {
     }
     let mut kept = Vec::new();
     for partition in open {
-        let commit = read(&partition, checkpoint, context).await.map_err(|error| {
+        let reading = stop.run_until_cancelled(read(&partition, checkpoint, context)).await;
+        let stopped = || Err(Error::new(ErrorKind::Cancelled, "the reading was stopped"));
+        let commit = reading.unwrap_or_else(stopped).map_err(|error| {
             error
                 .with_context("tenant", format!("{} ({})", partition.tenant.name, partition.tenant.id))
                 .with_context("region", partition.region.as_str())

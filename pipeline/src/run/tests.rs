@@ -174,6 +174,23 @@ async fn the_second_interrupt_drops_what_is_open() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn commit_one_under_way_is_waited_for_by_the_second_interrupt() {
+    let users = dataset("users", "idr");
+    let steps = vec![Step::Page(batch(&users, &["1"]))];
+    let mut scene = Scene::new(VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", steps));
+    scene.sink = scene.sink.slow_to_tell(Duration::from_secs(5));
+    let stop = scene.stop.clone();
+    let interrupt = async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.cancel();
+    };
+    let ((summary, _), ()) = tokio::join!(scene.run(vec![job("a", &users)]), interrupt);
+
+    assert_eq!(scene.sink.commits().len(), 1);
+    assert_eq!(verdicts(&summary), expect(&[("a", Verdict::Complete)]), "what is visible is told");
+}
+
+#[tokio::test(start_paused = true)]
 async fn isolation_another_tenants_rows_stop_the_tenant_everywhere() {
     let users = dataset("users", "idr");
     let assets = dataset("assets", "vm");

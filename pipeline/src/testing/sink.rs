@@ -38,6 +38,7 @@ struct State {
 pub struct MemorySink {
     state: Arc<Mutex<State>>,
     write_takes: Duration,
+    commit_takes: Duration,
     full_after: Option<usize>,
 }
 
@@ -46,6 +47,13 @@ impl MemorySink {
     #[must_use]
     pub fn slow(mut self, write_takes: Duration) -> Self {
         self.write_takes = write_takes;
+        self
+    }
+
+    /// Makes each commit take a time in which it is carried out already, and not yet told.
+    #[must_use]
+    pub fn slow_to_tell(mut self, commit_takes: Duration) -> Self {
+        self.commit_takes = commit_takes;
         self
     }
 
@@ -71,6 +79,26 @@ impl MemorySink {
     /// Where a holder of the state panicked.
     pub fn set_checkpoint(&self, tenant: &TenantId, pull: &'static str, checkpoint: Checkpoint) {
         self.state.lock().expect("no holder panics").checkpoints.insert((tenant.clone(), pull), checkpoint);
+    }
+
+    fn carry_out(&self, commit: Commit) -> Result<()> {
+        let mut state = self.state.lock().expect("no holder panics");
+        if self.full_after.is_some_and(|most| state.commits.len() >= most) {
+            return Err(Error::new(ErrorKind::Sink, "write the commit: no space left"));
+        }
+        let key = (commit.partition.tenant.id.clone(), commit.partition.pull());
+        let present = state.checkpoints.get(&key).copied().unwrap_or_default();
+        if present != commit.from {
+            return Err(Error::new(ErrorKind::Sink, "commit: another run committed first"));
+        }
+        let next = Checkpoint { sequence: present.sequence + 1, through: Some(commit.through) };
+        state.checkpoints.insert(key, next);
+        let name = format!("{}/{}", commit.partition.tenant.id, commit.partition.pull());
+        let ids = state.written.remove(&name).unwrap_or_default();
+        let tenant = commit.partition.tenant.id.to_string();
+        state.commits.push(Committed { tenant, pull: commit.partition.pull(), ids });
+        state.receipts.extend(commit.receipts);
+        Ok(())
     }
 }
 
@@ -98,22 +126,8 @@ impl Sink for MemorySink {
     }
 
     async fn commit(&self, commit: Commit) -> Result<()> {
-        let mut state = self.state.lock().expect("no holder panics");
-        if self.full_after.is_some_and(|most| state.commits.len() >= most) {
-            return Err(Error::new(ErrorKind::Sink, "write the commit: no space left"));
-        }
-        let key = (commit.partition.tenant.id.clone(), commit.partition.pull());
-        let present = state.checkpoints.get(&key).copied().unwrap_or_default();
-        if present != commit.from {
-            return Err(Error::new(ErrorKind::Sink, "commit: another run committed first"));
-        }
-        let next = Checkpoint { sequence: present.sequence + 1, through: Some(commit.through) };
-        state.checkpoints.insert(key, next);
-        let name = format!("{}/{}", commit.partition.tenant.id, commit.partition.pull());
-        let ids = state.written.remove(&name).unwrap_or_default();
-        let tenant = commit.partition.tenant.id.to_string();
-        state.commits.push(Committed { tenant, pull: commit.partition.pull(), ids });
-        state.receipts.extend(commit.receipts);
+        self.carry_out(commit)?;
+        tokio::time::sleep(self.commit_takes).await;
         Ok(())
     }
 
