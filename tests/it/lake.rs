@@ -80,7 +80,7 @@ fn last_good_a_disk_that_runs_full_shows_nothing_half_and_goes_on_when_there_is_
     context.write(&file);
     // Room for the first commits only.
     let ballast = place.join("ballast");
-    fs_err::write(&ballast, vec![1; 1_550_000]).expect("the disk is still empty");
+    fs_err::write(&ballast, vec![1; 1_920_000]).expect("the disk is still empty");
     let output = context.run(&["run"]);
     assert_eq!(output.code, Some(6), "{}", output.stderr);
     assert!(output.stderr.contains("No space left") || output.stderr.contains("disk"), "{}", output.stderr);
