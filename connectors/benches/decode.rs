@@ -79,16 +79,20 @@ fn measure(handle: &Handle, endpoint: &Endpoint, pages: &[Bytes]) -> Outcome<()>
     let name = endpoint.datasets[0].name;
     let tenant = handle.tenants()[0].id.parse::<pipeline::TenantId>()?;
     let (mut bytes, mut rows, mut inner) = (0_u64, 0_u64, 0_u64);
-    let started = Instant::now();
+    let (started, spent_before) = (Instant::now(), spent()?);
     while started.elapsed() < TIME {
         let mut decoder = Decoder::new(endpoint.page, &endpoint.shape, endpoint.child.as_ref(), &tenant);
         let mut seen = Seen::default();
         for page in pages {
             let facts = decoder.decode(page, &mut seen)?;
+            if facts.rows == 0 {
+                // Behind the end of a listing, such as the catalogue, which does not grow with the rows asked for.
+                break;
+            }
             let decoded = decoder.take()?;
             let kept: usize = decoded.records[0].num_rows();
             let keys = decoded.records[0].column(0);
-            assert!(facts.rows > 0 && decoded.rejects.is_empty(), "{name}: every row fits");
+            assert!(decoded.rejects.is_empty(), "{name}: every row fits");
             assert_eq!(kept as u64, facts.fresh, "{name}: every new row is kept");
             assert_eq!((keys.len(), keys.null_count()), (kept, 0), "{name}: each has its key");
             rows += facts.rows;
@@ -96,7 +100,8 @@ fn measure(handle: &Handle, endpoint: &Endpoint, pages: &[Bytes]) -> Outcome<()>
             bytes += page.len() as u64;
         }
     }
-    let seconds = started.elapsed().as_secs_f64();
+    let seconds = spent()? - spent_before;
+    assert!(rows > 0, "{name}: there are rows");
     println!(
         "decode {name:18} {:7.0} MB/s {:9.0} rows/s {:9.0} inner rows/s  ({} bytes a page)",
         bytes as f64 / seconds / 1e6,
@@ -105,4 +110,11 @@ fn measure(handle: &Handle, endpoint: &Endpoint, pages: &[Bytes]) -> Outcome<()>
         pages[0].len(),
     );
     Ok(())
+}
+
+/// Returns the seconds this thread had a core to itself: on a busy machine the clock on the wall tells of the others.
+fn spent() -> Outcome<f64> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanoseconds: f64 = told.split(' ').next().ok_or("the first number is the time spent")?.parse()?;
+    Ok(nanoseconds / 1e9)
 }
