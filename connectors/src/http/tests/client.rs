@@ -23,7 +23,7 @@ fn config(server: &Server) -> HttpConfig {
     let name = HeaderName::from_static;
     let endpoint = format!("http://{}/{{region}}", server.address);
     let mut config = HttpConfig::new(&endpoint, [name("x-key"), name("x-org"), name("x-id")], "/validate");
-    config.attempt_timeout = Duration::from_millis(400);
+    config.attempt_timeout = Duration::from_millis(1500);
     config.max_attempts = const { NonZeroU32::new(3).expect("not zero") };
     config
 }
