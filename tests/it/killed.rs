@@ -14,6 +14,12 @@ use crate::{small, start};
 /// Killed runs, all into one lake.
 const KILLS: u64 = 50;
 
+/// What every answer of the slow platform takes at least.
+const LATENCY_MS: u64 = 40;
+
+/// The longest that a run lives before it is killed.
+const LONGEST_MS: u64 = 400;
+
 const DATASETS: [Dataset; 5] =
     [Dataset::Users, Dataset::Assets, Dataset::VmAssets, Dataset::VmFindings, Dataset::VmScans];
 
@@ -37,10 +43,10 @@ impl Dice {
     }
 }
 
-/// A platform whose runs take about a second, so that a moment within one can be hit.
-fn slow() -> Context {
-    let latency = FaultRule::always(Fault::Latency { ms: 15, jitter_ms: 20, per_row_us: 0 });
-    let context = start(SimulatorConfig { faults: vec![latency], ..small(8) });
+/// A platform whose answers take a while, so that a moment within a run can be hit.
+fn slow(tenants: usize) -> Context {
+    let latency = FaultRule::always(Fault::Latency { ms: LATENCY_MS, jitter_ms: 20, per_row_us: 0 });
+    let context = start(SimulatorConfig { faults: vec![latency], ..small(tenants) });
     let mut file = context.run_file().of(&DATASETS);
     file.rest = "[run]\nconcurrency = 2\n".to_owned();
     context.write(&file);
@@ -74,24 +80,27 @@ fn watch(lake: &Lake, done: &AtomicBool) -> usize {
 
 #[test]
 fn commit_killed_at_any_moment_nothing_is_lost_and_nothing_twice() {
-    let context = slow();
+    let context = slow(260);
+    // With two partitions open and an answer for each pull, no run can reach the end before the last is killed.
+    let pulls = DATASETS.len() as u64 - 1;
+    let least_ms = context.tenants().len() as u64 * pulls * LATENCY_MS / 2;
+    assert!(least_ms > KILLS * LONGEST_MS, "a run could end before it is killed");
     let mut dice = Dice::thrown();
     let done = AtomicBool::new(false);
-    let mut cut_short = 0;
     let lake = context.lake();
     std::thread::scope(|scope| {
         let watching = scope.spawn(|| watch(&lake, &done));
         for _ in 0..KILLS {
             let mut running = context.command(&["run"]).spawn().expect("the program under test");
-            std::thread::sleep(Duration::from_millis(20 + dice.below(380)));
+            std::thread::sleep(Duration::from_millis(20 + dice.below(LONGEST_MS - 20)));
             running.kill().expect("a child of this process");
-            cut_short += u64::from(tests::Output::of(running).code.is_none());
+            assert_eq!(tests::Output::of(running).code, None, "a run that had ended was not killed");
         }
         done.store(true, Ordering::Relaxed);
         let seen = watching.join().expect("every file that was seen was whole");
         assert!(seen > 0, "the watcher saw nothing");
     });
-    assert!(cut_short > KILLS / 4, "only {cut_short} runs were still alive when they were killed");
+    context.platform().set_faults(Vec::new()).expect("no faults are no nonsense");
     let output = context.run(&["run"]);
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     context.check_whole(&DATASETS);
@@ -102,7 +111,7 @@ fn commit_killed_at_any_moment_nothing_is_lost_and_nothing_twice() {
 
 #[test]
 fn last_good_what_was_complete_outlives_runs_that_are_killed() {
-    let context = slow();
+    let context = slow(8);
     let tenant = &context.tenants()[0];
     assert_eq!(context.run(&["run", "--tenant", &tenant.id]).code, Some(0));
     let files = context.lake().data_files();
@@ -128,7 +137,7 @@ fn signal(running: &std::process::Child, name: &str) {
 #[test]
 fn verdict_an_interrupted_run_commits_what_is_open_and_says_so() {
     for name in ["-INT", "-TERM"] {
-        let context = slow();
+        let context = slow(8);
         let running = context.command(&["run"]).spawn().expect("the program under test");
         while context.platform().journal().total.succeeded + context.platform().journal().total.faulted < 12 {
             std::thread::sleep(Duration::from_millis(2));

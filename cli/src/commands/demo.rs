@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use config::{Flags, RunFile};
-use pipeline::dataset::Scope;
 use pipeline::{Clock, Error, ErrorKind, ReadMode, Result, Secret, SystemClock};
 use simulator::{Handle, SimulatorConfig};
 
@@ -41,7 +40,6 @@ pub(super) async fn demo(args: &Demo, context: &Context) -> Result<u8> {
 fn run_file(platform: &Handle, place: &Path) -> String {
     let datasets: String = connectors::rapid7::datasets::all()
         .iter()
-        .filter(|dataset| dataset.scope == Scope::Tenant)
         .map(|dataset| match dataset.mode {
             ReadMode::Snapshot => format!("[[dataset]]\nname = \"{}\"\n", dataset.name),
             ReadMode::Window => format!("[[dataset]]\nname = \"{}\"\nsince = \"90d\"\n", dataset.name),

@@ -94,7 +94,7 @@ impl Reader {
                         }
                     }
                     walks.push(walk);
-                    match judge(&walks) {
+                    match judge(&walks, window.is_none()) {
                         Judgement::Whole => break,
                         Judgement::Drifted => {
                             sum.drifted = true;

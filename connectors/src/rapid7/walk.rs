@@ -60,7 +60,10 @@ impl Walk {
 }
 
 /// Judges a listing by the walks over it.
-pub(super) fn judge(walks: &[Walk]) -> Judgement {
+///
+/// Where it may grow, a listing that only grew is whole as of its beginning: the next snapshot has the rest. A
+/// window of time may not: what came into it meanwhile would never be asked for again.
+pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
     let Some((walk, earlier)) = walks.split_last() else { return Judgement::Again };
     let known: u64 = walks.iter().map(|walk| walk.fresh).sum();
     let whole = match walk.last {
@@ -80,12 +83,11 @@ pub(super) fn judge(walks: &[Walk]) -> Judgement {
     if walks.len() < MOST_WALKS {
         return Judgement::Again;
     }
-    // Records are only skipped where others before them went away: a listing that never shrank is whole as
-    // of its beginning.
+    // Records are only skipped where others before them went away.
     let only_grew = walks.iter().all(|walk| !walk.broke && !walk.shrank)
         && walks.windows(2).all(|pair| pair[1].first >= pair[0].last)
         && walks[0].first.is_some_and(|total| known >= total);
-    if only_grew && walk.changed { Judgement::Whole } else { Judgement::Drifted }
+    if may_grow && only_grew && walk.changed { Judgement::Whole } else { Judgement::Drifted }
 }
 
 #[cfg(test)]
@@ -104,7 +106,7 @@ mod tests {
 
     fn check(walks: &[&[Page]], expected: Judgement) {
         let walks: Vec<Walk> = walks.iter().map(|pages| walk(pages)).collect();
-        assert_eq!(judge(&walks), expected, "{walks:?}");
+        assert_eq!(judge(&walks, true), expected, "{walks:?}");
     }
 
     #[test]
@@ -139,6 +141,8 @@ mod tests {
         check(&[short, &[(9, 3, 0)], &[(9, 3, 0)], &[(9, 3, 0)]], Judgement::Drifted);
         let grew = |from: u64| [(from, 3, 3), (from + 1, 3, from - 3)];
         check(&[&grew(5), &grew(6), &grew(7), &grew(8)], Judgement::Whole);
+        let walks = [grew(5), grew(6), grew(7), grew(8)].map(|pages| walk(&pages));
+        assert_eq!(judge(&walks, false), Judgement::Drifted, "a window of time");
         let shrank: &[Page] = &[(9, 5, 5), (8, 3, 3)];
         check(&[shrank, shrank, shrank, shrank], Judgement::Drifted);
     }
@@ -147,8 +151,8 @@ mod tests {
     fn a_listing_without_totals_is_whole_where_its_last_page_was_reached() {
         let mut walk = Walk::default();
         walk.page(None, 3, 3);
-        assert_eq!(judge(&[walk]), Judgement::Whole);
+        assert_eq!(judge(&[walk], false), Judgement::Whole);
         walk.break_off();
-        assert_eq!(judge(&[walk]), Judgement::Again);
+        assert_eq!(judge(&[walk], false), Judgement::Again);
     }
 }

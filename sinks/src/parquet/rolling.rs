@@ -75,6 +75,11 @@ impl Rolling {
         Ok(())
     }
 
+    /// Encodes what the file being written still holds.
+    pub(super) fn encode_rest(&mut self) -> Result<()> {
+        self.open.as_mut().map_or(Ok(()), OpenFile::encode_rest)
+    }
+
     /// Closes the file being written.
     pub(super) fn finish(&mut self) -> Result<()> {
         if let Some(file) = self.open.take() {
@@ -146,6 +151,12 @@ impl OpenFile {
             self.writer.flush().map_err(|error| self.guard.failed(error))?;
             self.share.hold(0);
         }
+        Ok(())
+    }
+
+    fn encode_rest(&mut self) -> Result<()> {
+        self.writer.flush().map_err(|error| self.guard.failed(error))?;
+        self.share.hold(0);
         Ok(())
     }
 

@@ -72,13 +72,21 @@ impl Writer for ParquetWriter {
     }
 
     async fn close(mut self: Box<Self>) -> Result<Vec<DataFile>> {
-        let files = self.files().await?;
+        let mut files = self.files().await?;
+        // The last rows are still to be encoded, and that is work for a core; only then the disk is waited for.
+        let permit = self.permits.encode.clone().acquire_owned().await.map_err(closing)?;
+        let encode = spawn_blocking(move || {
+            let _permit = permit;
+            files.encode_rest()?;
+            Ok(files)
+        });
+        let files: Files = encode.await.map_err(panicked)??;
         let permit = self.permits.disk.clone().acquire_owned().await.map_err(closing)?;
-        let task = spawn_blocking(move || {
+        let sync = spawn_blocking(move || {
             let _permit = permit;
             files.close()
         });
-        task.await.map_err(panicked)?
+        sync.await.map_err(panicked)?
     }
 }
 
@@ -93,6 +101,10 @@ impl Files {
             }
         };
         self.rolling[at].1.write(records, &mut self.number)
+    }
+
+    fn encode_rest(&mut self) -> Result<()> {
+        self.rolling.iter_mut().try_for_each(|(_, rolling)| rolling.encode_rest())
     }
 
     /// Closes all files or none: what one of them leaves on an error is removed with the others.
