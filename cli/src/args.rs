@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use config::Pattern;
+use config::{Pattern, Since};
 use pipeline::Region;
 use simulator::FaultRule;
 
@@ -115,10 +115,14 @@ pub(crate) enum Command {
     /// Pull every chosen dataset of every chosen tenant into the sink
     #[command(
         after_help = "Examples:\n  tenantry run\n  tenantry run --region eu --dataset investigations\n  \
-        tenantry run --tenant 'Acme*' --json > summary.json\n\n\
+        tenantry run --tenant 'Acme*' --json > summary.json\n  \
+        tenantry run --dataset investigations --since 2026-01-01 --until 2026-02-01\n\n\
         Interrupt once to finish what is in flight, twice to stop at once. Running again takes up the rest."
     )]
-    Run(Narrow),
+    Run(RunArgs),
+    /// Show how far each tenant's dataset is durable, or put it elsewhere
+    #[command(subcommand)]
+    Checkpoint(CheckpointArgs),
     /// Say for each tenant and dataset how far it is, how fresh, and its last verdict
     Status(StatusArgs),
     /// Read everything in the lake again, offline, and compare it with its receipts
@@ -151,6 +155,50 @@ pub(crate) struct Narrow {
     /// Only tenants in this region; may be given several times
     #[arg(short, long = "region", value_name = "REGION")]
     pub(crate) regions: Vec<Region>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) narrow: Narrow,
+    /// Read a span of time again, from here: so long ago, a day, or an instant
+    #[arg(long, value_name = "WHEN", help_heading = "Again")]
+    pub(crate) since: Option<Since>,
+    /// Read a span of time again, up to here and no further [default: now]
+    #[arg(long, value_name = "WHEN", help_heading = "Again")]
+    pub(crate) until: Option<Since>,
+    /// Read everything as if nothing had been read before; what did not change is not written again
+    #[arg(long, conflicts_with_all = ["since", "until"], help_heading = "Again")]
+    pub(crate) full_refresh: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckpointArgs {
+    /// Show how far each tenant's dataset is durable
+    Show(Narrow),
+    /// Go on from an instant: what lies before it is not read, what lies after it is read again
+    Set {
+        /// So long ago, a day, or an instant
+        #[arg(value_name = "WHEN")]
+        to: Since,
+        #[command(flatten)]
+        moved: Moved,
+    },
+    /// Go on as if nothing had been read before; what did not change is not written again
+    Reset {
+        #[command(flatten)]
+        moved: Moved,
+    },
+}
+
+/// Which checkpoints are moved.
+#[derive(Debug, Args)]
+pub(crate) struct Moved {
+    #[command(flatten)]
+    pub(crate) narrow: Narrow,
+    /// Do not ask whether it is meant
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 fn pattern(text: &str) -> Result<Pattern, String> {

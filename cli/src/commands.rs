@@ -1,6 +1,7 @@
 //! One file for each command: what it asks, and what it prints.
 
 mod check;
+mod checkpoint;
 mod completions;
 mod datasets;
 mod demo;
@@ -13,8 +14,10 @@ mod status;
 mod tenants;
 mod verify;
 
-use config::{Environment, Flags, Settings};
-use pipeline::{Clock, Result, SystemClock};
+use std::sync::Arc;
+
+use config::{Again, Environment, Flags, Settings};
+use pipeline::{Clock, Result};
 
 use crate::args::{Command, Global, Narrow};
 use crate::console::Console;
@@ -27,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) console: Console,
     /// What it may look at.
     pub(crate) environment: Environment,
+    /// What time it is.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Context {
@@ -35,9 +40,17 @@ impl Context {
     /// # Errors
     /// Where the run file is wrong, or a flag names what it doesn't have.
     pub(crate) fn settings(&self, narrow: &Narrow) -> Result<Settings> {
+        self.settings_again(narrow, Again::default())
+    }
+
+    /// Returns the settings of a command that reads again what was read before.
+    ///
+    /// # Errors
+    /// As [`Context::settings`], and where the flags contradict each other.
+    pub(crate) fn settings_again(&self, narrow: &Narrow, again: Again) -> Result<Settings> {
         let Narrow { tenants, datasets, regions } = narrow.clone();
-        let flags = Flags { config: self.global.config.clone(), tenants, datasets, regions };
-        config::resolve(&flags, &self.environment, SystemClock.now())
+        let flags = Flags { config: self.global.config.clone(), tenants, datasets, regions, again };
+        config::resolve(&flags, &self.environment, self.clock.now())
     }
 }
 
@@ -53,7 +66,8 @@ pub(crate) async fn execute(command: Command, context: &Context) -> Result<u8> {
         Command::Tenants(narrow) => tenants::tenants(&narrow, context).await,
         Command::Datasets(args) => datasets::datasets(&args, context),
         Command::Plan(narrow) => plan::plan(&narrow, context).await,
-        Command::Run(narrow) => run::run(&narrow, context).await,
+        Command::Run(args) => run::run(&args, context).await,
+        Command::Checkpoint(args) => checkpoint::checkpoint(&args, context).await,
         Command::Status(args) => status::status(&args, context).await,
         Command::Verify(args) => verify::verify(&args, context),
         Command::Simulate(args) => simulate::simulate(&args, context).await,

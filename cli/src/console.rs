@@ -95,6 +95,20 @@ impl Console {
         }
     }
 
+    /// Asks a person whether something is meant; where nobody can answer, a flag has to say so.
+    pub(crate) fn confirm(&self, what: &str) -> Result<bool> {
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            return Err(Error::new(ErrorKind::Usage, format!("{what}: nobody is there to confirm it"))
+                .with_hint("say `--yes` if it is meant"));
+        }
+        self.bars.suspend(|| write!(io::stderr().lock(), "{what}? [y/N] ")).ok();
+        let mut answer = String::new();
+        io::stdin()
+            .read_line(&mut answer)
+            .map_err(|error| Error::new(ErrorKind::Usage, "read the answer").with_source(error))?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
     /// Returns a word in colour, where there is any.
     pub(crate) fn paint(&self, word: &str, colour: AnsiColor) -> String {
         if !self.colour {

@@ -32,7 +32,7 @@ pub fn of_error(kind: ErrorKind) -> u8 {
         ErrorKind::RateLimited | ErrorKind::Unavailable => UNAVAILABLE,
         ErrorKind::Contract | ErrorKind::Isolation => CONTRACT,
         ErrorKind::Sink => SINK,
-        ErrorKind::Drifted => INCOMPLETE,
+        ErrorKind::Drifted | ErrorKind::Shrunk => INCOMPLETE,
         ErrorKind::Cancelled => INTERRUPTED,
     }
 }
@@ -61,7 +61,7 @@ fn of_receipt(receipt: &Receipt) -> u8 {
         Verdict::Unauthorized | Verdict::Forbidden => AUTH,
         Verdict::Unavailable => UNAVAILABLE,
         Verdict::Failed => CONTRACT,
-        Verdict::Partial | Verdict::Drifted => INCOMPLETE,
+        Verdict::Partial | Verdict::Drifted | Verdict::Shrunk => INCOMPLETE,
     }
 }
 
@@ -85,6 +85,7 @@ mod tests {
             (ErrorKind::Isolation, 5),
             (ErrorKind::Sink, 6),
             (ErrorKind::Drifted, 7),
+            (ErrorKind::Shrunk, 7),
             (ErrorKind::Cancelled, 130),
         ] {
             assert_eq!(of_error(kind), code, "{kind:?}");

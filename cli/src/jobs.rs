@@ -53,7 +53,12 @@ impl Work {
 }
 
 fn job(tenant: &Arc<Tenant>, region: &Region, pull: &Pull) -> Job {
-    Job { tenant: tenant.clone(), region: region.clone(), datasets: pull.datasets.clone(), since: pull.since }
+    Job {
+        tenant: tenant.clone(),
+        region: region.clone(),
+        datasets: pull.datasets.clone(),
+        reading: pull.reading.clone(),
+    }
 }
 
 /// Returns whether the flags leave the account's own datasets in: naming tenants or another region leaves them out.

@@ -20,10 +20,11 @@ mod table;
 mod unplaced;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use config::{Environment, env};
-use pipeline::{Error, ErrorKind, Result};
+use pipeline::{Clock, Error, ErrorKind, Result, SystemClock};
 
 use crate::args::Cli;
 use crate::commands::Context;
@@ -35,9 +36,15 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs the program with the arguments and the environment of this process.
+/// Runs the program with the arguments, the environment and the clock of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    main_at(Arc::new(SystemClock))
+}
+
+/// Runs the program with another clock, as a rehearsal of other days needs it.
+#[must_use]
+pub fn main_at(clock: Arc<dyn Clock>) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(told) => {
@@ -49,19 +56,19 @@ pub fn main() -> ExitCode {
     let environment = Environment::process();
     let no_colour = matches!(environment.get(env::NO_COLOR), Ok(Some(_)) | Err(_));
     let console = Console::new(&cli.global, no_colour);
-    let code = start(cli, environment, &console).unwrap_or_else(|error| {
+    let code = start(cli, environment, &console, clock).unwrap_or_else(|error| {
         failure::tell(&error, &console);
         exit_code::of_error(error.kind())
     });
     ExitCode::from(code)
 }
 
-fn start(cli: Cli, environment: Environment, console: &Console) -> Result<u8> {
+fn start(cli: Cli, environment: Environment, console: &Console, clock: Arc<dyn Clock>) -> Result<u8> {
     log::start(&cli.global, &environment, console)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::new(ErrorKind::Bug, "start the threads").with_source(error))?;
-    let context = Context { global: cli.global, console: console.clone(), environment };
+    let context = Context { global: cli.global, console: console.clone(), environment, clock };
     runtime.block_on(commands::execute(cli.command, &context))
 }

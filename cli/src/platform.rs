@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use config::{Environment, Settings};
 use connectors::ConnectorConfig;
-use pipeline::{Connector, Error, ErrorKind, Result, Tenant};
+use pipeline::{Clock, Connector, CorrectedClock, Error, ErrorKind, Result, Tenant};
+
+use crate::console::Console;
+use crate::table::span;
 
 /// What stands in a fresh run file for the id that nobody but the operator knows.
 const PLACEHOLDER: &str = "00000000-0000-0000-0000-000000000000";
@@ -24,6 +28,26 @@ pub(crate) async fn connect(settings: &Settings, environment: &Environment) -> R
     }
     let key = config::resolve::key(&settings.connector, environment)?;
     settings.connector.connect(key).await
+}
+
+/// A clock that is off by no more than this is taken as it is: answers take a while, and tell whole seconds.
+const MOST_OFF: TimeDelta = TimeDelta::minutes(2);
+
+/// Returns the clock of a run: this machine's, or where the platform tells another time, the platform's.
+///
+/// Windows of time end at the present instant. By a clock that is ahead they would end in the future, and what
+/// comes in until then would be taken for read.
+pub(crate) fn clock(clock: &Arc<dyn Clock>, connector: &dyn Connector, console: &Console) -> Arc<dyn Clock> {
+    let Some(off) = connector.platform_time().map(|time| time - clock.now()) else { return clock.clone() };
+    if off.abs() <= MOST_OFF {
+        return clock.clone();
+    }
+    let by = span(off.abs().to_std().unwrap_or_default());
+    let side = if off > TimeDelta::zero() { "behind" } else { "ahead of" };
+    console.warn(&format!(
+        "this machine's clock is {by} {side} the platform's, whose time counts: set it right"
+    ));
+    Arc::new(CorrectedClock::new(clock.clone(), off))
 }
 
 /// Returns the tenants: those that the run file writes down, else those that the platform lists.

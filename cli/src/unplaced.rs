@@ -40,6 +40,7 @@ fn receipt(tenant: &Tenant, dataset: &str, key_fingerprint: &str, clock: &dyn Cl
         passes: 0,
         counts: Counts::default(),
         rows_written: 0,
+        content: None,
         started_at: now,
         finished_at: now,
         key_fingerprint: key_fingerprint.to_owned(),

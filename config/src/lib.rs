@@ -15,9 +15,9 @@ mod tenant;
 
 pub use catalogue::catalogue;
 pub use env::Environment;
-pub use resolve::{Flags, Pull, Settings, resolve};
+pub use resolve::{Again, Flags, Pull, Settings, resolve};
 pub use run_file::{DatasetEntry, RunFile, RunSection};
-pub use since::Since;
+pub use since::{Days, Since, Span};
 pub use tenant::{Narrowing, Pattern, Selection, TenantEntry, TenantRules};
 
 /// A commented run file to start from: the text that `tenantry init` writes.

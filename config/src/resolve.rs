@@ -1,19 +1,23 @@
 //! Flags, environment and run file become plain settings; nothing below looks at any of the three again.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{SubsecRound, TimeDelta};
 use connectors::ConnectorConfig;
 use connectors::rapid7::KeyConfig;
-use pipeline::{Dataset, Error, ErrorKind, Region, Result, Secret, Tenant, Timestamp};
+use pipeline::{
+    Ask, Dataset, Error, ErrorKind, ReadMode, Reading, Region, Result, Secret, Tenant, Timestamp, Window,
+};
 use sinks::SinkConfig;
 
 use crate::catalogue::catalogue;
 use crate::env::{self, Environment};
-use crate::run_file::RunFile;
-use crate::since::Since;
+use crate::run_file::{DatasetEntry, RunFile};
+use crate::since::{Since, Span};
 use crate::suggest;
 use crate::tenant::{Narrowing, Pattern, TenantRules};
 
@@ -31,6 +35,46 @@ pub struct Flags {
     pub datasets: Vec<String>,
     /// Each `--region`.
     pub regions: Vec<Region>,
+    /// What is asked for beside what is due.
+    pub again: Again,
+}
+
+/// What `run` reads beside, or instead of, what is due.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Again {
+    /// `--since`.
+    pub since: Option<Since>,
+    /// `--until`.
+    pub until: Option<Since>,
+    /// `--full-refresh`.
+    pub everything: bool,
+}
+
+impl Again {
+    /// Returns what is asked of a pull that begins at an instant.
+    fn of(self, begins: Timestamp, now: Timestamp) -> Result<Ask> {
+        if self.everything {
+            return Ok(Ask::Everything);
+        }
+        if self.since.is_none() && self.until.is_none() {
+            return Ok(Ask::Due);
+        }
+        let usage = |flag, message| Error::new(ErrorKind::Usage, format!("read {flag}: {message}"));
+        let instant = |flag: &'static str, at: Option<Since>, otherwise| match at {
+            Some(at) => at.before(now).map_err(|message| usage(flag, message)),
+            None => Ok(otherwise),
+        };
+        let since = instant("--since", self.since, begins)?;
+        let until = instant("--until", self.until, now)?;
+        if since >= until {
+            return Err(usage(
+                "--until",
+                format!("{} is not after {}", until.to_rfc3339(), since.to_rfc3339()),
+            )
+            .with_hint("give a beginning with `--since` and a later end with `--until`"));
+        }
+        Ok(Ask::Span(Window { since: since.trunc_subsecs(3), until: until.trunc_subsecs(3) }))
+    }
 }
 
 /// Everything a command needs to know.
@@ -59,8 +103,10 @@ pub struct Settings {
 pub struct Pull {
     /// The datasets, at least one.
     pub datasets: Vec<Arc<Dataset>>,
-    /// Where it begins when nothing was read before.
-    pub since: Timestamp,
+    /// How it is read over time.
+    pub reading: Reading,
+    /// How old its data may become before it is late.
+    pub fresh_within: TimeDelta,
 }
 
 /// Returns the settings of a command that is given at `now`.
@@ -80,7 +126,7 @@ pub fn resolve(flags: &Flags, environment: &Environment, now: Timestamp) -> Resu
 pub fn settings(file: RunFile, path: PathBuf, flags: &Flags, now: Timestamp) -> Result<Settings> {
     Ok(Settings {
         path,
-        pulls: pulls(&file, &flags.datasets, now)?,
+        pulls: pulls(&file, flags, now)?,
         connector: file.connector,
         sink: file.sink,
         tenants: file.tenants,
@@ -120,7 +166,8 @@ pub fn key(connector: &ConnectorConfig, environment: &Environment) -> Result<Opt
     }
 }
 
-fn pulls(file: &RunFile, chosen: &[String], now: Timestamp) -> Result<Vec<Pull>> {
+fn pulls(file: &RunFile, flags: &Flags, now: Timestamp) -> Result<Vec<Pull>> {
+    let chosen = &flags.datasets;
     let named: Vec<&str> = file.dataset.iter().map(|entry| entry.name.as_str()).collect();
     if let Some(unknown) = chosen.iter().find(|name| !named.contains(&name.as_str())) {
         return Err(Error::new(
@@ -134,13 +181,42 @@ fn pulls(file: &RunFile, chosen: &[String], now: Timestamp) -> Result<Vec<Pull>>
     let wanted = |name: &String| chosen.is_empty() || chosen.contains(name);
     for entry in file.dataset.iter().filter(|entry| wanted(&entry.name)) {
         let Some(dataset) = known.iter().find(|dataset| dataset.name == entry.name) else { continue };
-        let since = entry.since.unwrap_or(Since::DEFAULT).before(now);
-        let since = since
-            .map_err(|message| Error::new(ErrorKind::Config, format!("read {}: {message}", entry.name)))?;
-        let pull = pulls.entry(dataset.pull).or_insert_with(|| Pull { datasets: Vec::new(), since });
+        let pull = match pulls.entry(dataset.pull) {
+            Entry::Occupied(pull) => pull.into_mut(),
+            Entry::Vacant(place) => place.insert(pull(entry, flags.again, now)?),
+        };
         pull.datasets.push(dataset.clone());
     }
-    Ok(pulls.into_values().collect())
+    let mut pulls: Vec<Pull> = pulls.into_values().collect();
+    if pulls.iter().any(|pull| matches!(pull.reading.ask, Ask::Span(_))) {
+        pulls.retain(|pull| pull.datasets[0].mode == ReadMode::Window);
+        if pulls.is_empty() {
+            return Err(Error::new(ErrorKind::Usage, "choose the datasets: none of them is read by time")
+                .with_hint(
+                    "`--since` and `--until` are for datasets that are; `tenantry datasets` says which",
+                ));
+        }
+    }
+    Ok(pulls)
+}
+
+fn pull(entry: &DatasetEntry, again: Again, now: Timestamp) -> Result<Pull> {
+    let since = entry.since.unwrap_or(Since::DEFAULT).before(now);
+    let since =
+        since.map_err(|message| Error::new(ErrorKind::Config, format!("read {}: {message}", entry.name)))?;
+    let every = entry.every.map_or(1, |days| days.0);
+    let reading = Reading {
+        since,
+        overlap: entry.overlap.unwrap_or(Span::OVERLAP).0,
+        every,
+        full_every: entry.full_every.map(|days| days.0),
+        only_changes: entry.only_changes,
+        ask: again.of(since, now)?,
+    };
+    // A nightly run does not begin and end at the same minute each night.
+    let usual = TimeDelta::days(every.into()) + TimeDelta::hours(2);
+    let fresh_within = entry.fresh_within.map_or(usual, |span| span.0);
+    Ok(Pull { datasets: Vec::new(), reading, fresh_within })
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use connectors::ConnectorConfig;
 use connectors::rapid7::KeyConfig;
-use pipeline::{Error, ReadMode, Result, SystemClock};
+use pipeline::{Dataset, Error, ReadMode, Result, SystemClock};
 use sinks::SinkConfig;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::catalogue::catalogue;
 use crate::error::Source;
-use crate::run_file::RunFile;
+use crate::run_file::{DatasetEntry, RunFile};
 use crate::since::Since;
 use crate::suggest;
 
@@ -92,6 +92,12 @@ impl Rules<'_> {
             if let Some(since) = entry.since {
                 self.since(since, dataset.mode, &place("since"))?;
             }
+            for (key, is_set, fits, why) in has_effect(entry, dataset) {
+                if is_set && !fits {
+                    let message = format!("`{key}` has no effect here: {why}");
+                    return Err(self.at(&place(key), &message).with_hint("delete the line"));
+                }
+            }
         }
         Ok(())
     }
@@ -105,17 +111,18 @@ impl Rules<'_> {
         since.before(now).map(drop).map_err(|message| self.at(place, &message))
     }
 
-    /// Datasets that one reading fills begin at one instant.
+    /// Datasets that one reading fills are read alike.
     fn pulls(&self) -> Result<()> {
         let known = catalogue(&self.file.connector);
         let mut begins = BTreeMap::new();
         for (index, entry) in self.file.dataset.iter().enumerate() {
             let Some(dataset) = known.iter().find(|dataset| dataset.name == entry.name) else { continue };
-            let (first, since) = begins.entry(dataset.pull).or_insert((&entry.name, entry.since));
-            if *since != entry.since {
+            let first = begins.entry(dataset.pull).or_insert(entry);
+            let unnamed = |entry: &DatasetEntry| DatasetEntry { name: String::new(), ..entry.clone() };
+            if unnamed(first) != unnamed(entry) {
                 let message = format!(
-                    "`{}` is read together with `{first}`, so both must have the same `since`",
-                    entry.name
+                    "`{}` is read together with `{}`, so both must have the same settings",
+                    entry.name, first.name
                 );
                 return Err(self.at(&["dataset", &index.to_string()], &message));
             }
@@ -142,6 +149,18 @@ impl Rules<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns each setting about reading over time: whether it is there, whether it has an effect, else why not.
+fn has_effect(entry: &DatasetEntry, dataset: &Dataset) -> [(&'static str, bool, bool, &'static str); 4] {
+    let by_time = dataset.mode == ReadMode::Window;
+    let deltas = dataset.by_change && entry.full_every.is_some();
+    [
+        ("overlap", entry.overlap.is_some(), by_time || deltas, "every snapshot of this dataset is full"),
+        ("every", entry.every.is_some(), !by_time, "this dataset is read by time, in every run"),
+        ("full_every", entry.full_every.is_some(), dataset.by_change, "its changes cannot be read alone"),
+        ("only_changes", entry.only_changes, !by_time, "what did not change is never written again"),
+    ]
 }
 
 /// Returns whether a text can be a variable's name; a key, which has dashes, is none and so is never printed as one.

@@ -11,7 +11,7 @@ use sinks::SinkConfig;
 
 use crate::error::Source;
 use crate::rules;
-use crate::since::Since;
+use crate::since::{Days, Since, Span};
 use crate::tenant::{TenantEntry, TenantRules};
 
 /// A run file: where the data comes from, whose and which it is, and where it goes.
@@ -46,6 +46,20 @@ pub struct DatasetEntry {
     /// Where it begins when nothing was read before, such as `90d` (the default) or `2026-01-31`; only for a
     /// dataset that is read by time.
     pub since: Option<Since>,
+    /// How much before the last run's end is read again, for what came late or changed, such as `3d`; `1d` by
+    /// default. What did not change is not written again.
+    pub overlap: Option<Span>,
+    /// How many days lie between two snapshots, such as `7d`; `1d` by default. Only for a dataset that is read whole.
+    pub every: Option<Days>,
+    /// How many days lie between two full snapshots; between them only what changed is read. Without it every
+    /// snapshot is full. Only for a dataset whose changes can be read.
+    pub full_every: Option<Days>,
+    /// Whether a snapshot that equals the last one is not written again. Only for a dataset that is read whole.
+    #[serde(default)]
+    pub only_changes: bool,
+    /// How old its data may become before `tenantry status` calls it late, such as `36h`; two hours more than
+    /// the time between two readings by default.
+    pub fresh_within: Option<Span>,
 }
 
 /// `[run]`: how the run goes about its work.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use pipeline::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
@@ -18,6 +18,8 @@ pub enum Since {
     Ago(Duration),
     /// At the first instant of a day in UTC.
     Day(NaiveDate),
+    /// At an instant.
+    At(Timestamp),
 }
 
 impl Since {
@@ -35,6 +37,7 @@ impl Since {
                 chrono::Duration::from_std(span).ok().and_then(|span| now.checked_sub_signed(span))
             }
             Self::Day(day) => Some(day.and_time(chrono::NaiveTime::MIN).and_utc()),
+            Self::At(instant) => Some(instant),
         };
         match instant {
             Some(instant) if instant < now => Ok(instant),
@@ -49,6 +52,7 @@ impl fmt::Display for Since {
         match self {
             Self::Ago(span) => write!(f, "{}", humantime::format_duration(*span)),
             Self::Day(day) => write!(f, "{day}"),
+            Self::At(instant) => write!(f, "{}", instant.to_rfc3339()),
         }
     }
 }
@@ -58,6 +62,9 @@ impl FromStr for Since {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if looks_like_a_day(text) {
+            if let (true, Ok(instant)) = (text.contains('T'), text.parse()) {
+                return Ok(Self::At(instant));
+            }
             return match text.parse() {
                 Ok(day) => Ok(Self::Day(day)),
                 Err(_) => Err(format!("`{text}` is no day of the calendar: write it as `2026-01-31`")),
@@ -74,6 +81,68 @@ impl FromStr for Since {
         }
     }
 }
+
+/// A span of time, written as `36h` or `3d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub TimeDelta);
+
+impl Span {
+    /// What is read again where a run file says nothing: a day catches what the platform takes in late.
+    pub const OVERLAP: Self = Self(TimeDelta::days(1));
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let span = humantime::parse_duration(text)
+            .map_err(|_| format!("`{text}` is no span of time such as `36h` or `3d`"))?;
+        // Beyond that, sums of instants and spans leave the calendar.
+        match TimeDelta::from_std(span) {
+            Ok(span) if span <= TimeDelta::days(36_500) => Ok(Self(span)),
+            _ => Err(format!("`{text}` is more than a century")),
+        }
+    }
+}
+
+/// A whole number of days, written as `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Days(pub u32);
+
+impl FromStr for Days {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("`{text}` is no whole number of days such as `7d`");
+        let days = text.parse::<Span>().map_err(|_| expected())?.0;
+        match u32::try_from(days.num_days()) {
+            Ok(whole) if whole > 0 && TimeDelta::days(whole.into()) == days => Ok(Self(whole)),
+            _ => Err(expected()),
+        }
+    }
+}
+
+macro_rules! written_as_text {
+    ($name:ident, $description:literal, $example:literal) => {
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "description": $description, "examples": [$example] })
+            }
+        }
+    };
+}
+written_as_text!(Span, "A span of time.", "3d");
+written_as_text!(Days, "A whole number of days.", "7d");
 
 fn looks_like_a_day(text: &str) -> bool {
     text.contains('-') && text.starts_with(|first: char| first.is_ascii_digit())
@@ -139,6 +208,7 @@ mod tests {
         check("1h 30m", Ok("2026-11-24T10:30:00+00:00"));
         check("2026-01-31", Ok("2026-01-31T00:00:00+00:00"));
         check("2024-02-29", Ok("2024-02-29T00:00:00+00:00"));
+        check("2026-11-24T11:30:00Z", Ok("2026-11-24T11:30:00+00:00"));
     }
 
     #[test]
@@ -151,5 +221,18 @@ mod tests {
         check("ninety days", Err("neither"));
         check("", Err("neither"));
         check("9999999999d", Err("before any time"));
+        check("2026-11-24T25:00:00Z", Err("no day of the calendar"));
+    }
+
+    #[test]
+    fn spans_and_days_are_what_people_write() {
+        for (text, hours) in
+            [("36h", Some(36)), ("3d", Some(72)), ("0s", Some(0)), ("200y", None), ("x", None)]
+        {
+            assert_eq!(text.parse::<Span>().ok(), hours.map(|hours| Span(TimeDelta::hours(hours))), "{text}");
+        }
+        for (text, days) in [("1d", Some(1)), ("2weeks", Some(14)), ("0d", None), ("36h", None), ("", None)] {
+            assert_eq!(text.parse::<Days>().ok(), days.map(Days), "{text}");
+        }
     }
 }

@@ -74,7 +74,7 @@ impl Pattern {
 
     /// Returns the tenants it means: those it names outright, and only where there are none, those it fits as
     /// a glob. So a name with brackets in it means itself.
-    fn pick<'a>(&self, tenants: &'a [Tenant]) -> Vec<&'a TenantId> {
+    pub fn pick<'a>(&self, tenants: &'a [Tenant]) -> Vec<&'a TenantId> {
         let named: Vec<_> =
             tenants.iter().filter(|tenant| self.names(tenant)).map(|tenant| &tenant.id).collect();
         if !named.is_empty() {

@@ -66,15 +66,41 @@ pub struct Tally {
 /// Counts of one dataset's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
-    /// Records in the pages: kept, duplicate and rejected.
+    /// Records in the pages: written, duplicate, rejected and unchanged.
     pub read: u64,
     /// Records seen before under the same key, and dropped.
     pub duplicates: u64,
     /// Records set aside.
     pub rejects: u64,
+    /// Records that an earlier commit holds just so, and that were not written again.
+    #[serde(default)]
+    pub unchanged: u64,
+}
+
+impl Counts {
+    /// Returns how many different records fitted their columns.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.read.saturating_sub(self.duplicates + self.rejects)
+    }
+
+    pub(crate) fn add(&mut self, later: &Self) {
+        self.read += later.read;
+        self.duplicates += later.duplicates;
+        self.rejects += later.rejects;
+        self.unchanged += later.unchanged;
+    }
 }
 
 impl Tally {
+    /// Says that an earlier commit holds every record just so.
+    pub(crate) fn all_unchanged(&mut self) {
+        for counts in self.datasets.values_mut() {
+            counts.rejects = 0;
+            counts.unchanged = counts.read - counts.duplicates;
+        }
+    }
+
     /// Adds what a later step counted.
     pub fn add(&mut self, later: &Self) {
         self.pages += later.pages;
@@ -85,10 +111,7 @@ impl Tally {
         self.claimed_last = later.claimed_last.or(self.claimed_last);
         self.drifted |= later.drifted;
         for (name, counts) in &later.datasets {
-            let sum = self.datasets.entry(name.clone()).or_default();
-            sum.read += counts.read;
-            sum.duplicates += counts.duplicates;
-            sum.rejects += counts.rejects;
+            self.datasets.entry(name.clone()).or_default().add(counts);
         }
     }
 }

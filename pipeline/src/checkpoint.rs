@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{Receipt, Timestamp};
 
 /// The durable position of one tenant's pull; moved only by a commit that holds the records up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -11,4 +11,33 @@ pub struct Checkpoint {
     pub sequence: u64,
     /// Everything before this instant is durable: the end of the last window, or the moment of the last snapshot.
     pub through: Option<Timestamp>,
+    /// The last full snapshot, where the pull is read as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<FullSnapshot>,
+}
+
+impl Checkpoint {
+    /// Returns the checkpoint of the next commit, at an instant.
+    #[must_use]
+    pub fn next(&self, through: Option<Timestamp>) -> Self {
+        Self { sequence: self.sequence + 1, through, ..*self }
+    }
+}
+
+/// A reading of everything there was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FullSnapshot {
+    /// When it began.
+    pub at: Timestamp,
+    /// Records of the listing that it kept: what the next one is compared with.
+    pub records: u64,
+}
+
+/// What a place holds of one tenant's pull.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Standing {
+    /// How far it is durable.
+    pub checkpoint: Checkpoint,
+    /// The last committed receipt of each of its datasets.
+    pub receipts: Vec<Receipt>,
 }

@@ -1,6 +1,8 @@
 //! Time as a parameter: what the run calls "now" can be set by a test.
 
-use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
 
 /// An instant in UTC, to the microsecond that the data's own columns have.
 pub type Timestamp = DateTime<Utc>;
@@ -24,5 +26,24 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     fn now(&self) -> Timestamp {
         Utc::now().trunc_subsecs(6)
+    }
+}
+
+/// A clock that another one sets right.
+pub struct CorrectedClock {
+    inner: Arc<dyn Clock>,
+    by: TimeDelta,
+}
+
+impl CorrectedClock {
+    /// Creates a clock that shows so much more than another.
+    pub fn new(inner: Arc<dyn Clock>, by: TimeDelta) -> Self {
+        Self { inner, by }
+    }
+}
+
+impl Clock for CorrectedClock {
+    fn now(&self) -> Timestamp {
+        self.inner.now() + self.by
     }
 }

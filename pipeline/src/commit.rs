@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Checkpoint, Partition, Receipt, Timestamp};
+use crate::{Checkpoint, Partition, Receipt};
 
 /// A file that a writer closed; invisible to readers until a commit names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Commit {
     /// The checkpoint that the reading began from; a sink refuses one that is stale.
     pub from: Checkpoint,
     /// Where the checkpoint stands afterwards.
-    pub through: Timestamp,
+    pub to: Checkpoint,
     /// The proof, one for each dataset of the partition.
     pub receipts: Vec<Receipt>,
 }

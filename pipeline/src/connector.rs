@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
-use crate::{Batch, Dataset, Partition, Region, Result, Tenant};
+use crate::{Batch, Dataset, Partition, Region, Result, Tally, Tenant, Timestamp};
 
 /// Speaks one vendor's API with one key for many tenants.
 ///
@@ -29,8 +29,20 @@ pub trait Connector: Send + Sync {
     /// after its first error, and nothing of a partition with an error may be committed.
     fn read(&self, partition: &Partition) -> BoxStream<'static, Result<Batch>>;
 
+    /// Asks how many records a partition has, without reading them: the claim of the tally, and what it cost.
+    ///
+    /// No claim where the platform does not tell.
+    async fn count(&self, _partition: &Partition) -> Result<Tally> {
+        Ok(Tally::default())
+    }
+
     /// Returns the fingerprint of the key in use.
     fn key_fingerprint(&self) -> String;
+
+    /// Returns what time the platform says it is; `None` before it was asked, or where it does not tell.
+    fn platform_time(&self) -> Option<Timestamp> {
+        None
+    }
 
     /// Returns how much of each budget is in use at this moment.
     fn budgets(&self) -> Vec<BudgetUse> {

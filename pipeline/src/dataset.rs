@@ -13,7 +13,7 @@ pub const REJECTS: &str = "_rejects";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadMode {
-    /// The whole collection, at most once a day.
+    /// The whole collection, every so many days.
     Snapshot,
     /// What the cursor field places between two instants; the next run begins where this one ended.
     Window,
@@ -51,6 +51,8 @@ pub struct Dataset {
     pub key: &'static [&'static str],
     /// The column that orders records in time, where there is one.
     pub cursor: Option<&'static str>,
+    /// Whether what changed in a span of time can be read alone, although the dataset is read as a whole.
+    pub by_change: bool,
     /// How it is read over time.
     pub mode: ReadMode,
     /// The largest page the endpoint grants, in records: the cost of a dataset in requests.

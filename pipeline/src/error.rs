@@ -29,6 +29,8 @@ pub enum ErrorKind {
     Isolation,
     /// The listing shifted while it was read, and reading again did not settle it; running again may.
     Drifted,
+    /// A listing holds far less than the last one: somebody has to confirm that it is so.
+    Shrunk,
     /// The place the data goes to refused: disk, bucket or permission.
     Sink,
     /// The operator interrupted the run.

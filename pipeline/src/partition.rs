@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
 use crate::{Dataset, Region, Tenant, Timestamp};
@@ -16,8 +16,49 @@ pub struct Job {
     pub region: Region,
     /// The chosen datasets of one pull, at least one.
     pub datasets: Vec<Arc<Dataset>>,
+    /// How it is read over time.
+    pub reading: Reading,
+}
+
+/// How a pull is read over time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
     /// Where a windowed dataset begins when nothing was read before.
     pub since: Timestamp,
+    /// How much before the checkpoint is read again, for records that came late or changed.
+    pub overlap: TimeDelta,
+    /// Days from one snapshot to the next.
+    pub every: Days,
+    /// Days from one full snapshot to the next, where only what changed is read between them.
+    pub full_every: Option<Days>,
+    /// Whether a snapshot that equals the last one is not written again.
+    pub only_changes: bool,
+    /// What is asked for.
+    pub ask: Ask,
+}
+
+/// What a run asks of a pull.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ask {
+    /// What is due.
+    #[default]
+    Due,
+    /// A span of time, whatever was read of it before.
+    Span(Window),
+    /// Everything, as if nothing had been read before.
+    Everything,
+}
+
+/// A number of days.
+pub type Days = u32;
+
+impl Reading {
+    /// Returns the reading of a pull from an instant on: without overlap, daily, each snapshot full and written.
+    #[must_use]
+    pub fn from(since: Timestamp) -> Self {
+        let overlap = TimeDelta::zero();
+        Self { since, overlap, every: 1, full_every: None, only_changes: false, ask: Ask::Due }
+    }
 }
 
 impl Job {

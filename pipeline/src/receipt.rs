@@ -17,7 +17,7 @@ pub enum Verdict {
     Empty,
     /// It was read before and is still good; nothing was asked.
     UpToDate,
-    /// The reading was cut short; nothing of it was committed.
+    /// The reading was cut short; of a backlog the windows before it are committed, of anything else nothing.
     Partial,
     /// The tenant refused a key that is otherwise good.
     Unauthorized,
@@ -27,6 +27,8 @@ pub enum Verdict {
     Unavailable,
     /// The listing shifted while it was read, and reading again did not settle it.
     Drifted,
+    /// The listing holds far less than the last one; the last one stays until somebody confirms the new.
+    Shrunk,
     /// Anything else went wrong.
     Failed,
 }
@@ -47,6 +49,7 @@ impl Verdict {
             ErrorKind::RateLimited | ErrorKind::Unavailable => Self::Unavailable,
             ErrorKind::Cancelled | ErrorKind::Auth => Self::Partial,
             ErrorKind::Drifted => Self::Drifted,
+            ErrorKind::Shrunk => Self::Shrunk,
             ErrorKind::Usage
             | ErrorKind::Config
             | ErrorKind::Contract
@@ -68,6 +71,7 @@ impl Verdict {
             Self::Forbidden => "forbidden",
             Self::Unavailable => "unavailable",
             Self::Drifted => "drifted",
+            Self::Shrunk => "shrunk",
             Self::Failed => "failed",
         }
     }
@@ -76,6 +80,29 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+impl Receipt {
+    /// Adds the receipt of the partition that followed: together they are that of both windows.
+    pub(crate) fn add(&mut self, later: &Self) {
+        let sum = |a: Option<u64>, b: Option<u64>| a.and_then(|a| Some(a + b?));
+        if later.verdict != Verdict::Empty {
+            self.verdict = later.verdict;
+        }
+        self.window = match (self.window, later.window) {
+            (Some(first), Some(last)) => Some(Window { since: first.since, until: last.until }),
+            _ => later.window,
+        };
+        self.claimed_first = sum(self.claimed_first, later.claimed_first);
+        self.claimed_last = sum(self.claimed_last, later.claimed_last);
+        self.pages += later.pages;
+        self.bytes += later.bytes;
+        self.requests += later.requests;
+        self.passes = self.passes.max(later.passes);
+        self.counts.add(&later.counts);
+        self.rows_written += later.rows_written;
+        self.finished_at = later.finished_at;
     }
 }
 
@@ -113,6 +140,9 @@ pub struct Receipt {
     pub counts: Counts,
     /// Records in the footers of the files that were written.
     pub rows_written: u64,
+    /// A digest of all records of a snapshot, whatever their order, where the next one is compared with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
     /// When the reading began.
     pub started_at: Timestamp,
     /// When it ended.

@@ -1,10 +1,18 @@
 //! The seam to a place that data can go to; tenants are kept apart in it.
 
+use std::collections::BTreeMap;
+
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 
+use crate::batch::Records;
 use crate::run::RunSummary;
-use crate::{Checkpoint, Commit, DataFile, Dataset, Partition, Receipt, Result, Tenant, TenantId};
+use crate::{Commit, DataFile, Dataset, Partition, Result, Standing, Tenant, TenantId};
+
+/// How far pulls are durable, by tenant and name of the pull.
+pub type Standings = BTreeMap<(TenantId, String), Standing>;
 
 /// One place that data can go to.
 #[async_trait]
@@ -13,8 +21,16 @@ pub trait Sink: Send + Sync {
     /// left uncommitted.
     async fn prepare(&self, run_id: &str) -> Result<()>;
 
-    /// Returns how far a tenant's pull is durable.
-    async fn checkpoint(&self, tenant: &TenantId, pull: &str) -> Result<Checkpoint>;
+    /// Returns how far a tenant's pull is durable, and the receipts that say so.
+    async fn standing(&self, tenant: &TenantId, pull: &str) -> Result<Standing>;
+
+    /// Returns the records, set-aside ones included, of every commit that read a part of a partition's window
+    /// or more; the oldest commit first, and without the provenance columns.
+    ///
+    /// A place that cannot be read back has none: then what is read again is written again.
+    fn committed(&self, _partition: &Partition) -> BoxStream<'static, Result<Records>> {
+        stream::empty().boxed()
+    }
 
     /// Opens a writer for a partition's records; what it writes is invisible until it is committed, and is
     /// gone when it is dropped before that.
@@ -36,8 +52,8 @@ pub trait Sink: Send + Sync {
         Ok(None)
     }
 
-    /// Returns the last committed receipt of every tenant and dataset.
-    async fn receipts(&self) -> Result<Vec<Receipt>>;
+    /// Returns how far every tenant's every pull is durable.
+    async fn standings(&self) -> Result<Standings>;
 }
 
 /// Writes the records of one partition.

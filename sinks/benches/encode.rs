@@ -120,7 +120,7 @@ async fn open_again(folder: &tempfile::TempDir) -> Outcome<ParquetSink> {
 
 async fn small(sink: &ParquetSink, shape: &shapes::Shape, tenant: &str) -> pipeline::Result<()> {
     let partition = partition(tenant, shape);
-    let from = sink.checkpoint(&partition.tenant.id, partition.pull()).await?;
+    let from = sink.standing(&partition.tenant.id, partition.pull()).await?.checkpoint;
     let mut writer = sink.writer(&partition).await?;
     let records = (shape.records)(0).slice(0, 5);
     writer.write(&shape.dataset, Provenance::new(&partition, "bench", now()).add_to(&records)?).await?;
@@ -141,7 +141,7 @@ async fn commit(
         partition: partition.clone(),
         files,
         from,
-        through: now(),
+        to: from.next(Some(now())),
         receipts,
     };
     sink.commit(commit).await
@@ -194,6 +194,7 @@ fn receipt(partition: &Partition, rows: u64) -> Receipt {
         passes: 1,
         counts: Counts { read: rows, ..Counts::default() },
         rows_written: rows,
+        content: None,
         started_at: now(),
         finished_at: now(),
         key_fingerprint: "f52fbd32b2b3".to_owned(),

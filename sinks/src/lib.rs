@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 pub mod parquet;
 
-pub use self::parquet::{Changes, Finding, FindingKind, Registry, VerifyProgress, VerifyReport};
+pub use self::parquet::{Changes, Finding, FindingKind, Moved, Registry, VerifyProgress, VerifyReport};
 
 /// The sink of a run file: the key below `[sink]` picks the place.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]

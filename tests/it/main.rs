@@ -4,6 +4,7 @@ mod budget;
 mod cli;
 mod fairness;
 mod faults;
+mod incremental;
 mod isolation;
 mod killed;
 mod lake;

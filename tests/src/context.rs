@@ -7,11 +7,15 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use simulator::{Dataset, Handle, Simulator, SimulatorConfig, Tenant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{DATASETS, Lake, RunFile, Summary};
+
+/// The variable that sets the clock of the program under test.
+pub const NOW: &str = "UNDER_TEST_NOW";
 
 /// The variable that the run file names for the key.
 const KEY: &str = "TENANTRY_KEY";
@@ -27,6 +31,7 @@ pub struct Context {
     _runtime: Runtime,
     program: PathBuf,
     key: String,
+    now: Option<DateTime<Utc>>,
     folder: TempDir,
 }
 
@@ -53,7 +58,7 @@ impl Context {
         let platform = runtime.block_on(Simulator::start(config)).expect("a platform that can be served");
         let key = platform.keys().first().expect("a platform has keys").secret.clone();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let context = Self { platform, _runtime: runtime, program: program.into(), key, folder };
+        let context = Self { platform, _runtime: runtime, program: program.into(), key, now: None, folder };
         context.write(&context.run_file());
         context
     }
@@ -73,6 +78,11 @@ impl Context {
     /// Gives the program another key from now on.
     pub fn use_key(&mut self, secret: impl Into<String>) {
         self.key = secret.into();
+    }
+
+    /// Starts the program at this time from now on.
+    pub fn set_clock(&mut self, now: DateTime<Utc>) {
+        self.now = Some(now);
     }
 
     /// Returns the folder that the program is started in.
@@ -127,8 +137,11 @@ impl Context {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(args).current_dir(self.folder()).env(KEY, &self.key);
-        for name in ["TENANTRY_CONFIG", "TENANTRY_LOG", "NO_COLOR"] {
+        for name in ["TENANTRY_CONFIG", "TENANTRY_LOG", "NO_COLOR", NOW] {
             command.env_remove(name);
+        }
+        if let Some(now) = self.now {
+            command.env(NOW, now.to_rfc3339());
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

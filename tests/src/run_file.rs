@@ -30,8 +30,8 @@ pub struct RunFile {
     pub connector: String,
     /// Lines that follow the connector: `[tenants]`, `[[tenant]]`.
     pub tenants: String,
-    /// The names of the datasets.
-    pub datasets: Vec<String>,
+    /// The names of the datasets, each with more lines of its own.
+    pub datasets: Vec<(String, String)>,
     /// Where the lake is.
     pub url: String,
     /// More lines at the end.
@@ -42,7 +42,14 @@ impl RunFile {
     /// Returns the same with other datasets.
     #[must_use]
     pub fn of(mut self, datasets: &[Dataset]) -> Self {
-        self.datasets = datasets.iter().map(|dataset| dataset.name().to_owned()).collect();
+        self.datasets = datasets.iter().map(|dataset| (dataset.name().to_owned(), String::new())).collect();
+        self
+    }
+
+    /// Returns the same with one more dataset, and lines of its own.
+    #[must_use]
+    pub fn and(mut self, dataset: Dataset, lines: &str) -> Self {
+        self.datasets.push((dataset.name().to_owned(), lines.to_owned()));
         self
     }
 
@@ -50,8 +57,9 @@ impl RunFile {
     #[must_use]
     pub fn text(&self) -> String {
         let Self { parent, home, key, endpoint, connector, tenants, url, rest, .. } = self;
-        let datasets: String =
-            self.datasets.iter().map(|name| format!("\n[[dataset]]\nname = \"{name}\"\n")).collect();
+        let dataset =
+            |(name, lines): &(String, String)| format!("\n[[dataset]]\nname = \"{name}\"\n{lines}\n");
+        let datasets: String = self.datasets.iter().map(dataset).collect();
         format!(
             "[connector.rapid7]\nparent_organization = \"{parent}\"\nhome_region = \"{home}\"\nkey = {key}\n\
              endpoint = \"{endpoint}\"\n{connector}\n{tenants}\n{datasets}\n[sink.parquet]\nurl = \"{url}\"\n{rest}\n"

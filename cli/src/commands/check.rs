@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use config::Settings;
 use futures::StreamExt;
-use pipeline::run::partitions;
-use pipeline::{Checkpoint, Connector, Error, ErrorKind, Job, Result, SystemClock};
+use pipeline::run::due;
+use pipeline::{Checkpoint, Connector, Error, ErrorKind, Job, Result, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ impl Lines<'_> {
         let mut tried: BTreeMap<&str, ()> = BTreeMap::new();
         for job in &work.jobs {
             if tried.insert(job.pull(), ()).is_none() {
-                self.dataset(job, connector.as_ref()).await?;
+                self.dataset(job, connector.as_ref(), context.clock.now()).await?;
             }
         }
         Ok(())
@@ -114,10 +114,9 @@ impl Lines<'_> {
     }
 
     /// Asks the first tenant that has the dataset for its first page.
-    async fn dataset(&mut self, job: &Job, connector: &dyn Connector) -> Result<()> {
-        let open = partitions(job, &Checkpoint::default(), &SystemClock);
-        let found = match open.first() {
-            Some(partition) => connector.read(partition).next().await.transpose(),
+    async fn dataset(&mut self, job: &Job, connector: &dyn Connector, now: Timestamp) -> Result<()> {
+        let found = match due(job, &Checkpoint::default(), now) {
+            Some(partition) => connector.read(&partition).next().await.transpose(),
             None => Ok(None),
         };
         let names: Vec<&str> = job.datasets.iter().map(|dataset| dataset.name).collect();

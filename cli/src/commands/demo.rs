@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use config::{Flags, RunFile};
-use pipeline::{Clock, Error, ErrorKind, ReadMode, Result, Secret, SystemClock};
+use pipeline::{Error, ErrorKind, ReadMode, Result, Secret};
 use simulator::{Handle, SimulatorConfig};
 
 use super::{Context, run};
@@ -27,9 +27,9 @@ pub(super) async fn demo(args: &Demo, context: &Context) -> Result<u8> {
     let text = run_file(&platform, place);
     let file = RunFile::parse(&text, Path::new("the demo's run file"))?;
     let settings =
-        config::resolve::settings(file, PathBuf::from("demo"), &Flags::default(), SystemClock.now())?;
+        config::resolve::settings(file, PathBuf::from("demo"), &Flags::default(), context.clock.now())?;
     let connector = settings.connector.connect(Some(Secret::new(simulated::key(&platform)?))).await?;
-    let summary = run::work_off(&settings, connector, console).await?;
+    let summary = run::work_off(&settings, connector, context).await?;
     platform.stop().await;
     run::tell(&summary, console)?;
     console.say(&next(place));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use pipeline::run::partitions;
-use pipeline::{Dataset, Job, Partition, Receipt, Result, Sink, SystemClock, TenantId};
+use pipeline::run::due;
+use pipeline::{Dataset, Job, Partition, Receipt, Result, Sink, TenantId, Timestamp};
 use serde::Serialize;
 
 use super::Context;
@@ -44,14 +44,14 @@ struct Plan {
 pub(super) async fn plan(narrow: &Narrow, context: &Context) -> Result<u8> {
     let settings = context.settings(narrow)?;
     let sink = settings.sink.open()?;
-    let history = History::of(sink.receipts().await?);
+    let history = History::of(sink.standings().await?.into_values().flat_map(|standing| standing.receipts));
     let connector = platform::connect(&settings, &context.environment).await?;
     let listed = platform::tenants(&settings, connector.as_ref()).await?;
     let work = Work::new(&settings, listed, connector.account())?;
     for warning in &work.warnings {
         context.console.warn(warning);
     }
-    let lines = lines(&work, &history, sink.as_ref()).await?;
+    let lines = lines(&work, &history, sink.as_ref(), context.clock.now()).await?;
     let plan = Plan::of(lines, work.unplaced.len() as u64, u64::from(settings.concurrency.get()));
     if context.console.json {
         context.console.json(&plan)?;
@@ -62,18 +62,18 @@ pub(super) async fn plan(narrow: &Narrow, context: &Context) -> Result<u8> {
     Ok(exit_code::OK)
 }
 
-async fn lines(work: &Work, history: &History, sink: &dyn Sink) -> Result<Vec<Cost>> {
+async fn lines(work: &Work, history: &History, sink: &dyn Sink, now: Timestamp) -> Result<Vec<Cost>> {
     let mut lines: BTreeMap<(String, &str), Cost> = BTreeMap::new();
     for job in &work.jobs {
-        let checkpoint = sink.checkpoint(&job.tenant.id, job.pull()).await?;
-        let open = partitions(job, &checkpoint, &SystemClock);
+        let standing = sink.standing(&job.tenant.id, job.pull()).await?;
+        let open = due(job, &standing.checkpoint, now);
         let names: Vec<&str> = job.datasets.iter().map(|dataset| dataset.name).collect();
         let line = lines.entry((job.region.to_string(), job.pull())).or_insert_with(|| Cost {
             region: job.region.to_string(),
             datasets: names.join(", "),
             ..Cost::default()
         });
-        history.add(job, &open, line);
+        history.add(job, open.as_ref(), line);
     }
     Ok(lines.into_values().collect())
 }
@@ -82,14 +82,14 @@ async fn lines(work: &Work, history: &History, sink: &dyn Sink) -> Result<Vec<Co
 struct History(BTreeMap<(TenantId, String), Receipt>);
 
 impl History {
-    fn of(receipts: Vec<Receipt>) -> Self {
-        Self(receipts.into_iter().map(|it| ((it.organization_id.clone(), it.dataset.clone()), it)).collect())
+    fn of(receipts: impl Iterator<Item = Receipt>) -> Self {
+        Self(receipts.map(|it| ((it.organization_id.clone(), it.dataset.clone()), it)).collect())
     }
 
     /// Adds what a job's open partitions would cost.
-    fn add(&self, job: &Job, open: &[Partition], line: &mut Cost) {
+    fn add(&self, job: &Job, open: Option<&Partition>, line: &mut Cost) {
         line.tenants += 1;
-        let Some(partition) = open.first() else {
+        let Some(partition) = open else {
             line.up_to_date += 1;
             return;
         };

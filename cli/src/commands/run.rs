@@ -3,14 +3,15 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use config::Settings;
+use config::{Again, Settings};
 use pipeline::run::{Outcome, RunContext, RunSummary};
-use pipeline::{Connector, Result, Sink, SystemClock};
+use pipeline::{Clock, Connector, Region, Result, Sink};
+use sinks::{Changes, Moved};
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::Context;
-use crate::args::Narrow;
+use crate::args::RunArgs;
 use crate::console::Console;
 use crate::interrupt::{Brakes, Interrupts};
 use crate::jobs::Work;
@@ -18,10 +19,11 @@ use crate::progress::Progress;
 use crate::table::several;
 use crate::{exit_code, failure, platform, report, unplaced};
 
-pub(super) async fn run(narrow: &Narrow, context: &Context) -> Result<u8> {
-    let settings = context.settings(narrow)?;
+pub(super) async fn run(args: &RunArgs, context: &Context) -> Result<u8> {
+    let again = Again { since: args.since, until: args.until, everything: args.full_refresh };
+    let settings = context.settings_again(&args.narrow, again)?;
     let connector = platform::connect(&settings, &context.environment).await?;
-    let summary = work_off(&settings, connector, &context.console).await?;
+    let summary = work_off(&settings, connector, context).await?;
     tell(&summary, &context.console)?;
     Ok(exit_code::of_run(&summary))
 }
@@ -33,8 +35,9 @@ pub(super) async fn run(narrow: &Narrow, context: &Context) -> Result<u8> {
 pub(super) async fn work_off(
     settings: &Settings,
     connector: Arc<dyn Connector>,
-    console: &Console,
+    context: &Context,
 ) -> Result<RunSummary> {
+    let console = &context.console;
     let mut interrupts = Interrupts::listen()?;
     let run_id = Uuid::now_v7().to_string();
     let sink = settings.sink.open()?;
@@ -45,7 +48,11 @@ pub(super) async fn work_off(
         () = interrupts.next() => return Err(interrupted()),
     };
     let work = Work::new(settings, listed.clone(), connector.account())?;
+    // Before any of them is asked for data: who moved is asked elsewhere from now on.
+    let changes = settings.sink.tenants()?.changes(&listed);
+    tell_changes(&changes, console);
     sink.record_tenants(&listed).await?;
+    let clock = platform::clock(&context.clock, connector.as_ref(), console);
     for warning in &work.warnings {
         console.warn(warning);
     }
@@ -55,7 +62,7 @@ pub(super) async fn work_off(
     let running = RunContext {
         connector: connector.clone(),
         sink: sink.clone(),
-        clock: Arc::new(SystemClock),
+        clock: clock.clone(),
         events: progress.events(),
         run_id,
         version: crate::VERSION.to_owned(),
@@ -76,7 +83,7 @@ pub(super) async fn work_off(
         }
     };
     progress.end();
-    add_unplaced(&mut summary, &work, connector.as_ref());
+    add_unplaced(&mut summary, &work, connector.as_ref(), clock.as_ref());
     keep(&summary, sink.as_ref(), console).await;
     Ok(summary)
 }
@@ -97,13 +104,29 @@ fn announce(work: &Work, console: &Console) {
     ));
 }
 
+/// Tells who left and who moved; who joined or has another name needs nobody's attention.
+fn tell_changes(changes: &Changes, console: &Console) {
+    for known in &changes.left {
+        console
+            .warn(&format!("{} ({}) is no longer listed; its data stays in the lake", known.name, known.id));
+    }
+    for Moved { tenant, from } in &changes.moved {
+        let place = |region: &Option<Region>| region.as_ref().map_or("no region", Region::as_str).to_owned();
+        let (from, to) = (place(from), place(&tenant.region));
+        console.warn(&format!(
+            "{} ({}) moved from {from} to {to}: it is asked there from now on; what was read before stays where it is",
+            tenant.name, tenant.id
+        ));
+    }
+}
+
 /// Adds the tenants that nothing could be asked of: they are part of what the run came to.
-fn add_unplaced(summary: &mut RunSummary, work: &Work, connector: &dyn Connector) {
+fn add_unplaced(summary: &mut RunSummary, work: &Work, connector: &dyn Connector, clock: &dyn Clock) {
     if work.unplaced.is_empty() {
         return;
     }
     summary.tenants += work.unplaced.len() as u64;
-    summary.receipts.extend(unplaced::receipts(work, &connector.key_fingerprint(), &SystemClock));
+    summary.receipts.extend(unplaced::receipts(work, &connector.key_fingerprint(), clock));
     if summary.outcome == Outcome::Complete {
         summary.outcome = Outcome::Incomplete;
     }

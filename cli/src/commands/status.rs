@@ -2,38 +2,56 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
+use config::Settings;
 use pipeline::run::RunSummary;
-use pipeline::{Clock, Receipt, Result, SystemClock, TenantId, Timestamp, Verdict};
-use serde::Serialize;
+use pipeline::{Checkpoint, Receipt, Result, Standings, TenantId, Timestamp, Verdict};
+use serde::{Serialize, Serializer};
 
 use super::Context;
 use crate::args::{Narrow, StatusArgs};
-use crate::table::{age, count, instant, several, table};
+use crate::table::{age, count, instant, several, span, table};
 use crate::{exit_code, report};
 
 /// How one tenant's dataset stands.
 #[derive(Debug, Clone, Serialize)]
-struct Standing {
+struct Line {
+    /// How far it is durable.
+    checkpoint: Checkpoint,
+    /// How far behind the present that is; nothing where it was never read.
+    #[serde(rename = "lag_seconds", serialize_with = "seconds")]
+    lag: Option<TimeDelta>,
+    /// How far behind it may be.
+    #[serde(rename = "fresh_within_seconds", serialize_with = "seconds")]
+    fresh_within: Option<TimeDelta>,
+    /// Whether it is further behind than it may be.
+    late: bool,
     /// The last committed receipt, if there ever was one.
     committed: Option<Receipt>,
     /// The receipt of the last run, where it asked for this dataset.
     last: Option<Receipt>,
 }
 
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn seconds<S: Serializer>(span: &Option<TimeDelta>, serializer: S) -> Result<S::Ok, S::Error> {
+    span.map(|span| span.num_seconds()).serialize(serializer)
+}
+
 pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
     let settings = context.settings(&Narrow::default())?;
     let sink = settings.sink.open()?;
     let last_run = sink.last_run().await?;
-    let mut standings = standings(sink.receipts().await?, last_run.as_ref());
+    let now = context.clock.now();
+    let mut lines = lines(sink.standings().await?, last_run.as_ref(), &targets(&settings), now);
     if args.problems {
-        standings.retain(|_, standing| standing.verdict().is_some_and(|verdict| !verdict.is_good()));
+        lines.retain(|_, line| line.is_bad());
     }
     let console = &context.console;
     if console.json {
-        console.json(&standings.values().collect::<Vec<_>>())?;
+        console.json(&lines.values().collect::<Vec<_>>())?;
         return Ok(exit_code::OK);
     }
-    if standings.is_empty() {
+    if lines.is_empty() {
         console.say(if args.problems {
             "nothing to look at"
         } else {
@@ -41,49 +59,89 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
         });
         return Ok(exit_code::OK);
     }
-    let now = SystemClock.now();
-    let rows = standings.values().map(|standing| standing.row(now)).collect();
+    let rows = lines.values().map(|line| line.row(now)).collect();
     console.data(&table(
-        &["tenant", "id", "region", "dataset", "last verdict", "#rows", "through", "read"],
+        &["tenant", "id", "region", "dataset", "last verdict", "#rows", "through", "read", "fresh within"],
         rows,
     ))?;
     if let Some(run) = &last_run {
         console.say(&format!("last run: {}", report::verdict(run)));
     }
-    let bad =
-        standings.values().filter(|standing| standing.verdict().is_some_and(|verdict| !verdict.is_good()));
-    let bad = bad.count() as u64;
+    let bad = lines.values().filter(|line| line.is_bad()).count() as u64;
     if bad > 0 && !args.problems {
         console.say(&format!("{} to look at: `tenantry status --problems`", several(bad, "dataset")));
     }
     Ok(exit_code::OK)
 }
 
-fn standings(
-    committed: Vec<Receipt>,
-    last_run: Option<&RunSummary>,
-) -> BTreeMap<(TenantId, String), Standing> {
-    let mut standings: BTreeMap<(TenantId, String), Standing> = BTreeMap::new();
-    let key = |receipt: &Receipt| (receipt.organization_id.clone(), receipt.dataset.clone());
-    for receipt in committed {
-        standings.insert(key(&receipt), Standing { committed: Some(receipt), last: None });
-    }
-    for receipt in last_run.iter().flat_map(|run| &run.receipts) {
-        let standing = standings.entry(key(receipt)).or_insert(Standing { committed: None, last: None });
-        standing.last = Some(receipt.clone());
-    }
-    standings
+/// Returns how old each dataset of the run file may become.
+fn targets(settings: &Settings) -> BTreeMap<&'static str, TimeDelta> {
+    let of_pull = |pull: &config::Pull| {
+        let fresh_within = pull.fresh_within;
+        pull.datasets.iter().map(move |dataset| (dataset.name, fresh_within)).collect::<Vec<_>>()
+    };
+    settings.pulls.iter().flat_map(of_pull).collect()
 }
 
-impl Standing {
+fn lines(
+    standings: Standings,
+    last_run: Option<&RunSummary>,
+    targets: &BTreeMap<&'static str, TimeDelta>,
+    now: Timestamp,
+) -> BTreeMap<(TenantId, String), Line> {
+    let mut lines: BTreeMap<(TenantId, String), Line> = BTreeMap::new();
+    let key = |receipt: &Receipt| (receipt.organization_id.clone(), receipt.dataset.clone());
+    for standing in standings.into_values() {
+        for receipt in standing.receipts {
+            let target = targets.get(receipt.dataset.as_str()).copied();
+            lines.insert(key(&receipt), Line::of(standing.checkpoint, receipt, target, now));
+        }
+    }
+    for receipt in last_run.iter().flat_map(|run| &run.receipts) {
+        let never = || Line::never(targets.get(receipt.dataset.as_str()).copied());
+        lines.entry(key(receipt)).or_insert_with(never).last = Some(receipt.clone());
+    }
+    lines
+}
+
+impl Line {
+    fn of(
+        checkpoint: Checkpoint,
+        committed: Receipt,
+        fresh_within: Option<TimeDelta>,
+        now: Timestamp,
+    ) -> Self {
+        let lag = checkpoint.through.map(|through| now - through);
+        let late = lag.zip(fresh_within).is_some_and(|(lag, most)| lag > most);
+        Self { checkpoint, lag, fresh_within, late, committed: Some(committed), last: None }
+    }
+
+    /// Returns the line of a dataset that was asked for and never committed.
+    fn never(fresh_within: Option<TimeDelta>) -> Self {
+        let checkpoint = Checkpoint::default();
+        Self {
+            checkpoint,
+            lag: None,
+            fresh_within,
+            late: fresh_within.is_some(),
+            committed: None,
+            last: None,
+        }
+    }
+
     fn verdict(&self) -> Option<Verdict> {
         self.last.as_ref().or(self.committed.as_ref()).map(|receipt| receipt.verdict)
     }
 
+    fn is_bad(&self) -> bool {
+        self.late || self.verdict().is_some_and(|verdict| !verdict.is_good())
+    }
+
     fn row(&self, now: Timestamp) -> Vec<String> {
         let Some(receipt) = self.last.as_ref().or(self.committed.as_ref()) else { return Vec::new() };
-        let through = |it: &Receipt| it.window.map_or(it.started_at, |window| window.until);
-        let nothing = || "never".to_owned();
+        let through = self.checkpoint.through;
+        let target = self.fresh_within.and_then(|most| most.to_std().ok()).map(span);
+        let target = target.unwrap_or_else(|| "-".to_owned());
         vec![
             receipt.organization_name.clone(),
             receipt.organization_id.to_string(),
@@ -91,14 +149,17 @@ impl Standing {
             receipt.dataset.clone(),
             receipt.verdict.to_string(),
             self.committed.as_ref().map_or_else(|| "-".to_owned(), |it| count(it.rows_written)),
-            self.committed.as_ref().map_or_else(|| "-".to_owned(), |it| instant(through(it))),
-            self.committed.as_ref().map_or_else(nothing, |it| age(through(it), now)),
+            through.map_or_else(|| "-".to_owned(), instant),
+            through.map_or_else(|| "never".to_owned(), |through| age(through, now)),
+            if self.late { format!("{target}: late") } else { target },
         ]
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use pipeline::Standing;
+
     use super::*;
     use crate::report::samples;
 
@@ -109,17 +170,23 @@ mod tests {
         let never = samples::receipt("t2", "eu", "users", Verdict::Unavailable);
         let mut run = samples::summary(&[]);
         run.receipts = vec![refused, never];
-        let now = committed.started_at + chrono::Duration::hours(3);
-        let rows: Vec<String> = standings(vec![committed], Some(&run))
-            .values()
-            .map(|standing| standing.row(now).join("|"))
-            .collect();
+        let began = committed.started_at;
+        let checkpoint = Checkpoint::default().next(Some(began));
+        let standing = Standing { checkpoint, receipts: vec![committed] };
+        let standings: Standings = [(("t1".parse().expect("an id"), "users".to_owned()), standing)].into();
+        let targets = [("users", TimeDelta::hours(26))].into();
+        let rows = |hours| -> Vec<String> {
+            let now = began + TimeDelta::hours(hours);
+            let lines = lines(standings.clone(), Some(&run), &targets, now);
+            lines.values().map(|line| line.row(now).join("|")).collect()
+        };
         assert_eq!(
-            rows,
+            rows(3),
             [
-                "T1|t1|eu|users|forbidden|10|2026-11-24 03:00:00Z|3 h 0 min ago",
-                "T2|t2|eu|users|unavailable|-|-|never",
+                "T1|t1|eu|users|forbidden|10|2026-11-24 03:00:00Z|3 h 0 min ago|1 d 2 h",
+                "T2|t2|eu|users|unavailable|-|-|never|1 d 2 h: late",
             ]
         );
+        assert!(rows(27)[0].ends_with("|1 d 2 h: late"), "{:?}", rows(27));
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn receipt(tenant: &str, region: &str, dataset: &str, verdict: Verdic
         passes: u64::from(asked),
         counts: Counts { read: rows, ..Counts::default() },
         rows_written: rows,
+        content: None,
         started_at: at(0),
         finished_at: at(2),
         key_fingerprint: "f52fbd32b2b3".to_owned(),

@@ -61,7 +61,7 @@ fn a_dataset_begins_where_the_file_says_or_ninety_days_ago() {
         let text = MINIMAL.replace("\"investigations\"", &format!("\"investigations\"\n{since}"));
         let file = RunFile::parse(&text, Path::new("t.toml")).expect("a run file");
         let settings = settings(file, PathBuf::from("t.toml"), &Flags::default(), now()).expect("settings");
-        assert_eq!(settings.pulls[0].since, expected.parse::<Timestamp>().expect("an instant"));
+        assert_eq!(settings.pulls[0].reading.since, expected.parse::<Timestamp>().expect("an instant"));
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pipeline::{BudgetUse, Error, ErrorKind, Region, Result, TenantId};
-use reqwest::header::HeaderValue;
+use pipeline::{BudgetUse, Error, ErrorKind, Region, Result, TenantId, Timestamp};
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Request, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ use super::failure::Failure;
 use super::key_ring::{Health, Held, KeyRing, Refusal};
 use super::retry::{Jitter, Next, Tries};
 use super::send::Sending;
+use super::told::server_time;
 use super::turns::{InFlight, Turns};
 use super::{Answer, BadBody, Call, HttpConfig, KeySource, PageLimits, PageSize, SendError};
 
@@ -40,6 +41,7 @@ pub struct Http {
     pub(super) jitter: Jitter,
     regions: Mutex<BTreeMap<Region, Arc<Turns>>>,
     page_sizes: Mutex<BTreeMap<(Region, &'static str), Arc<PageSize>>>,
+    platform_time: Mutex<Option<(Timestamp, Instant)>>,
 }
 
 impl Http {
@@ -78,6 +80,7 @@ impl Http {
             keys: KeyRing::new(key),
             regions: Mutex::default(),
             page_sizes: Mutex::default(),
+            platform_time: Mutex::default(),
             decoders: Semaphore::new(cores.max(2)),
             jitter: Jitter::default(),
         }))
@@ -116,6 +119,20 @@ impl Http {
     #[must_use]
     pub fn key_fingerprint(&self) -> Option<String> {
         self.keys.held().map(|key| key.secret.fingerprint())
+    }
+
+    /// Returns what time the platform says it is, to the second; `None` before the first answer that says so.
+    #[must_use]
+    pub fn platform_time(&self) -> Option<Timestamp> {
+        let (told, at) = (*self.platform_time.lock().expect("no holder panics"))?;
+        Some(told + at.elapsed())
+    }
+
+    /// Takes note of the time that an answer tells.
+    pub(super) fn hear(&self, headers: &HeaderMap) {
+        if let Some(time) = server_time(headers) {
+            *self.platform_time.lock().expect("no holder panics") = Some((time, Instant::now()));
+        }
     }
 
     /// Returns how much of each budget is in use.

@@ -110,6 +110,7 @@ impl<'a> Sending<'a> {
         let http = &self.client.http;
         let began = Instant::now();
         let response = attempt::send(&http.client, request, &mut permit).await?;
+        http.hear(response.headers());
         tracing::debug!(
             tenant = %self.client.tenant,
             region = %self.client.region,

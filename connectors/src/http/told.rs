@@ -52,8 +52,13 @@ fn retry_after(headers: &HeaderMap, now: impl FnOnce() -> Timestamp) -> Option<D
     }
     let until = date(text)?;
     // The server's own clock, where it tells it, so that a wrong one here does no harm.
-    let from = headers.get(DATE).and_then(|text| date(text.to_str().ok()?)).unwrap_or_else(now);
+    let from = server_time(headers).unwrap_or_else(now);
     Some((until - from).to_std().unwrap_or(Duration::ZERO))
+}
+
+/// Returns what time it is where the answer comes from.
+pub(super) fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
+    date(headers.get(DATE)?.to_str().ok()?)
 }
 
 fn date(text: &str) -> Option<Timestamp> {

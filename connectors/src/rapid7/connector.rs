@@ -6,7 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use pipeline::{Batch, BudgetUse, Connector, Dataset, Error, ErrorKind, Partition, Region, Result, Tenant};
+use pipeline::{
+    Batch, BudgetUse, Connector, Dataset, Error, ErrorKind, Partition, Region, Result, Tally, Tenant,
+    Timestamp,
+};
 use reqwest::header::HeaderName;
 
 use super::config::Config;
@@ -112,8 +115,16 @@ impl Connector for Rapid7 {
         }
     }
 
+    async fn count(&self, partition: &Partition) -> Result<Tally> {
+        self.reader(partition)?.count().await
+    }
+
     fn key_fingerprint(&self) -> String {
         self.http.key_fingerprint().unwrap_or_default()
+    }
+
+    fn platform_time(&self) -> Option<Timestamp> {
+        self.http.platform_time()
     }
 
     fn budgets(&self) -> Vec<BudgetUse> {

@@ -74,6 +74,21 @@ impl Reader {
         Self { endpoint, path: path.into(), client, size, partition: Arc::new(partition.clone()), decode }
     }
 
+    /// Asks for one record of the partition, to learn how many there are.
+    pub(super) async fn count(self) -> Result<Tally> {
+        let mut sum = Tally { claimed_last: Some(0), ..Tally::default() };
+        for window in self.windows() {
+            let mut call = self.call(window, 1);
+            if let Paging::Index(parameter) = self.endpoint.request.paging {
+                call = call.query(parameter, 0);
+            }
+            let answer = self.client.send(&call, &self.decode).await?;
+            sum.requests += answer.requests;
+            sum.claimed_last = sum.claimed_last.and_then(|sum| Some(sum + answer.value.facts.total?));
+        }
+        Ok(sum)
+    }
+
     /// Returns the partition's batches, and at the end what was claimed of all of it.
     pub(super) fn batches(self) -> BoxStream<'static, Result<Batch>> {
         try_stream! {
@@ -94,7 +109,7 @@ impl Reader {
                         }
                     }
                     walks.push(walk);
-                    match judge(&walks, window.is_none()) {
+                    match judge(&walks, self.may_grow(window)) {
                         Judgement::Whole => break,
                         Judgement::Drifted => {
                             sum.drifted = true;
@@ -113,6 +128,11 @@ impl Reader {
             yield Batch { tally: sum, ..Batch::default() };
         }
         .boxed()
+    }
+
+    /// Returns whether what a listing gains while it is read is read by the next run in any case.
+    fn may_grow(&self, window: Option<Window>) -> bool {
+        window.is_none() || self.endpoint.datasets[0].by_change
     }
 
     /// Cuts the partition's window into windows that are answered.

@@ -1,21 +1,18 @@
-//! Works through the jobs: chooses what is opened next, reads, writes, commits, and collects the receipts.
+//! Works through the jobs: chooses what is opened next, ends what has to end, and collects the receipts.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::lanes::Lanes;
 use super::stopped::StoppedTenants;
-use super::{Events, Outcome, RunEvent, RunSummary, partitions, receipts};
-use crate::batch::{Batch, Provenance};
-use crate::{
-    Checkpoint, Clock, Commit, Connector, Error, ErrorKind, Job, Partition, Receipt, Result, Sink, Tally,
-    Timestamp, Writer, rejects,
-};
+use super::work::{Worked, work};
+use super::{Events, Outcome, RunEvent, RunSummary, receipts};
+use crate::{Clock, Connector, Error, ErrorKind, Job, Receipt, Sink, Timestamp};
 
 /// What a run works with.
 #[derive(Clone)]
@@ -56,7 +53,7 @@ pub async fn run(jobs: Vec<Job>, context: RunContext) -> RunSummary {
     run.work_off(&mut lanes).await;
     for job in lanes.rest() {
         let reason = run.reason_for_the_rest();
-        run.set_aside(&job, &reason);
+        run.set_aside(&job, Vec::new(), &reason);
     }
     run.summary(started_at, tenants as u64)
 }
@@ -65,7 +62,7 @@ pub async fn run(jobs: Vec<Job>, context: RunContext) -> RunSummary {
 struct Running {
     context: RunContext,
     stopped: StoppedTenants,
-    tasks: JoinSet<(Job, Result<Vec<Receipt>>)>,
+    tasks: JoinSet<(Job, Worked)>,
     receipts: Vec<Receipt>,
     ended_by: Option<Error>,
 }
@@ -78,9 +75,9 @@ impl Running {
                 self.begin(job, lanes);
             }
             let Some(joined) = self.tasks.join_next().await else { return };
-            let (job, result) = joined.expect("a task catches its panics, and none is aborted");
+            let (job, worked) = joined.expect("a task catches its panics, and none is aborted");
             lanes.ended(&job);
-            self.finish(&job, result);
+            self.finish(&job, worked);
         }
     }
 
@@ -92,7 +89,7 @@ impl Running {
         if let Some(reason) = self.stopped.reason(&job.tenant.id) {
             lanes.ended(&job);
             let error = Error::new(ErrorKind::Isolation, reason);
-            self.finish(&job, Err(error));
+            self.finish(&job, error.into());
             return;
         }
         (self.context.events)(RunEvent::Started {
@@ -105,22 +102,22 @@ impl Running {
         let stop = self.stopped.token(&job.tenant.id);
         self.tasks.spawn(async move {
             let work = AssertUnwindSafe(work(&job, &context, &stop)).catch_unwind();
-            let result = work.await.unwrap_or_else(|_panic| {
-                Err(Error::new(ErrorKind::Bug, "finish a job: it panicked; the log says where"))
+            let worked = work.await.unwrap_or_else(|_panic| {
+                Error::new(ErrorKind::Bug, "finish a job: it panicked; the log says where").into()
             });
-            (job, result)
+            (job, worked)
         });
     }
 
-    fn finish(&mut self, job: &Job, result: Result<Vec<Receipt>>) {
-        match result {
-            Ok(receipts) => receipts.into_iter().for_each(|receipt| self.keep(receipt)),
-            Err(error) => {
+    fn finish(&mut self, job: &Job, worked: Worked) {
+        match worked.error {
+            None => worked.receipts.into_iter().for_each(|receipt| self.keep(receipt)),
+            Some(error) => {
                 let error = self.stopped.explain(&job.tenant.id, error);
                 if error.kind() == ErrorKind::Isolation {
                     self.stopped.stop(&job.tenant.id, &error.to_string());
                 }
-                self.set_aside(job, &error);
+                self.set_aside(job, worked.receipts, &error);
                 if error.kind().ends_run() {
                     self.end_run(error);
                 }
@@ -133,9 +130,10 @@ impl Running {
         });
     }
 
-    fn set_aside(&mut self, job: &Job, error: &Error) {
+    /// Sets a job aside; what it committed before stays and is told with it.
+    fn set_aside(&mut self, job: &Job, committed: Vec<Receipt>, error: &Error) {
         warn!(tenant = %job.tenant.id, region = %job.region, pull = job.pull(), error = %error.chain(), "set aside");
-        for receipt in receipts::of_error(job, error, &self.context) {
+        for receipt in receipts::of_error(job, committed, error, &self.context) {
             self.keep(receipt);
         }
     }
@@ -183,94 +181,4 @@ impl Running {
             receipts: self.receipts,
         }
     }
-}
-
-/// Brings one job's partitions from the connector to a commit.
-///
-/// Stopping it drops what is being read, never what is being committed: a commit that nobody waits for may still
-/// be carried out, and its receipt would say that it was not.
-async fn work(job: &Job, context: &RunContext, stop: &CancellationToken) -> Result<Vec<Receipt>> {
-    let mut checkpoint = context.sink.checkpoint(&job.tenant.id, job.pull()).await?;
-    let open = partitions(job, &checkpoint, context.clock.as_ref());
-    if open.is_empty() {
-        return Ok(receipts::up_to_date(job, context));
-    }
-    let mut kept = Vec::new();
-    for partition in open {
-        let reading = stop.run_until_cancelled(read(&partition, checkpoint, context)).await;
-        let stopped = || Err(Error::new(ErrorKind::Cancelled, "the reading was stopped"));
-        let commit = reading.unwrap_or_else(stopped).map_err(|error| {
-            error
-                .with_context("tenant", format!("{} ({})", partition.tenant.name, partition.tenant.id))
-                .with_context("region", partition.region.as_str())
-        })?;
-        kept.extend(commit.receipts.iter().cloned());
-        checkpoint = Checkpoint { sequence: checkpoint.sequence + 1, through: Some(commit.through) };
-        context.sink.commit(commit).await?;
-        info!(tenant = %job.tenant.id, region = %job.region, pull = job.pull(), "committed");
-    }
-    Ok(kept)
-}
-
-/// Reads a partition to its end and returns what has to be committed.
-///
-/// The next page is asked for while the last is written, and no earlier: a slow sink slows the reading.
-async fn read(partition: &Partition, from: Checkpoint, context: &RunContext) -> Result<Commit> {
-    let started_at = context.clock.now();
-    let provenance = Provenance::new(partition, &context.run_id, started_at);
-    let mut writer = context.sink.writer(partition).await?;
-    let mut pages = context.connector.read(partition);
-    let mut tally = Tally::default();
-    let mut next = pages.next().await;
-    while let Some(batch) = next {
-        let batch = batch?;
-        tally.add(&batch.tally);
-        progress(partition, &batch, context);
-        let (following, written) = tokio::join!(pages.next(), write(writer.as_mut(), batch, &provenance));
-        written?;
-        next = following;
-    }
-    drop(pages);
-    // A window that shifted is read again by the next run; committing it would move the checkpoint past
-    // what may be missing. A snapshot that shifted holds true records, and the next one is taken whole.
-    if tally.drifted && partition.window.is_some() {
-        return Err(Error::new(ErrorKind::Drifted, "the listing shifted while it was read, again and again")
-            .with_hint("nothing was committed for this window; run again when less is changing"));
-    }
-    let files = writer.close().await?;
-    let receipts = receipts::of_reading(partition, &tally, &files, started_at, context)?;
-    let through = partition.window.map_or(started_at, |window| window.until);
-    Ok(Commit {
-        run_id: context.run_id.clone(),
-        partition: partition.clone(),
-        files,
-        from,
-        through,
-        receipts,
-    })
-}
-
-async fn write(writer: &mut dyn Writer, batch: Batch, provenance: &Provenance) -> Result<()> {
-    for records in batch.records {
-        if records.columns.num_rows() > 0 {
-            writer.write(&records.dataset, provenance.add_to(&records.columns)?).await?;
-        }
-    }
-    if !batch.rejects.is_empty() {
-        let (dataset, columns) = rejects::records(&batch.rejects)?;
-        writer.write(&dataset, provenance.add_to(&columns)?).await?;
-    }
-    Ok(())
-}
-
-fn progress(partition: &Partition, batch: &Batch, context: &RunContext) {
-    (context.events)(RunEvent::Progress {
-        tenant: partition.tenant.id.clone(),
-        region: partition.region.clone(),
-        pull: partition.pull(),
-        pages: batch.tally.pages,
-        bytes: batch.tally.bytes,
-        records: batch.records.iter().map(|records| records.columns.num_rows() as u64).sum(),
-        claimed: batch.tally.claimed_last,
-    });
 }

@@ -10,11 +10,12 @@ mod plan;
 mod receipts;
 mod stopped;
 mod summary;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
 pub use event::{Events, RunEvent};
 pub use execute::{RunContext, run};
-pub use plan::partitions;
+pub use plan::due;
 pub use summary::{Outcome, RunSummary};

@@ -39,7 +39,7 @@ fn of_dataset(
 ) -> Result<Receipt> {
     let counts = tally.datasets.get(dataset.name).copied().unwrap_or_default();
     let rows_written = rows(files, dataset.name);
-    agree(dataset.name, counts.read, rows_written + counts.duplicates + counts.rejects)?;
+    agree(dataset.name, counts.read, rows_written + counts.duplicates + counts.rejects + counts.unchanged)?;
     let verdict = match (tally.drifted, counts.read) {
         (true, _) => Verdict::Drifted,
         (false, 0) => Verdict::Empty,
@@ -65,13 +65,31 @@ fn of_dataset(
     })
 }
 
-/// Returns the receipts of a job that failed or was never begun.
-pub(super) fn of_error(job: &Job, error: &Error, context: &RunContext) -> Vec<Receipt> {
-    of_job(job, context, |receipt| {
+/// Returns the receipts of a job that failed or was never begun, over what it committed before.
+pub(super) fn of_error(
+    job: &Job,
+    committed: Vec<Receipt>,
+    error: &Error,
+    context: &RunContext,
+) -> Vec<Receipt> {
+    let mut receipts = if committed.is_empty() { of_job(job, context, |_| {}) } else { committed };
+    for receipt in &mut receipts {
         receipt.verdict = Verdict::of(error);
         receipt.error = Some(error.chain());
         receipt.hint = error.hint().map(str::to_owned);
-    })
+    }
+    receipts
+}
+
+/// Adds the receipts of a later partition to those of the earlier ones of its job.
+pub(super) fn merge(kept: &mut Vec<Receipt>, later: Vec<Receipt>) {
+    if kept.is_empty() {
+        *kept = later;
+        return;
+    }
+    for (sum, later) in kept.iter_mut().zip(later) {
+        sum.add(&later);
+    }
 }
 
 /// Returns the receipts of a job that had nothing left to do.
@@ -106,6 +124,7 @@ fn blank(dataset: &Dataset, tenant: &Tenant, region: &Region, context: &RunConte
         passes: 0,
         counts: Counts::default(),
         rows_written: 0,
+        content: None,
         started_at: now,
         finished_at: now,
         key_fingerprint: context.connector.key_fingerprint(),

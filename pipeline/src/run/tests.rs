@@ -293,7 +293,7 @@ async fn commit_a_stale_checkpoint_is_refused() {
     let sink = scene.sink.clone();
     let other_run = async move {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        sink.set_checkpoint(&tenant("a").id, "users", Checkpoint { sequence: 1, through: None });
+        sink.set_checkpoint(&tenant("a").id, "users", Checkpoint { sequence: 1, ..Checkpoint::default() });
     };
     let ((summary, _), ()) = tokio::join!(scene.run(vec![job("a", &users)]), other_run);
     assert!(!summary.committed_anything());

@@ -8,7 +8,7 @@ use chrono::DateTime;
 
 use crate::batch::{Counts, Records};
 use crate::dataset::Scope;
-use crate::{Batch, Dataset, Job, ReadMode, Tally, Tenant};
+use crate::{Batch, Dataset, Job, ReadMode, Reading, Tally, Tenant};
 
 /// Returns a tenant in `eu`.
 ///
@@ -37,6 +37,7 @@ pub fn dataset(name: &'static str, family: &'static str) -> Arc<Dataset> {
         schema: Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, false)])),
         key: &["id"],
         cursor: None,
+        by_change: false,
         mode: ReadMode::Snapshot,
         page_size: 100,
     })
@@ -50,7 +51,12 @@ pub fn dataset(name: &'static str, family: &'static str) -> Arc<Dataset> {
 pub fn job(id: &str, dataset: &Arc<Dataset>) -> Job {
     let tenant = tenant(id);
     let region = tenant.region.clone().expect("the fixture has a region");
-    Job { tenant: Arc::new(tenant), region, datasets: vec![dataset.clone()], since: DateTime::UNIX_EPOCH }
+    Job {
+        tenant: Arc::new(tenant),
+        region,
+        datasets: vec![dataset.clone()],
+        reading: Reading::from(DateTime::UNIX_EPOCH),
+    }
 }
 
 /// Returns a page of records with the given ids.

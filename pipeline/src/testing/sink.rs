@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use crate::run::RunSummary;
 use crate::{
-    Checkpoint, Commit, DataFile, Dataset, Error, ErrorKind, Partition, Receipt, Result, Sink, Tenant,
-    TenantId, Writer,
+    Checkpoint, Commit, DataFile, Dataset, Error, ErrorKind, Partition, Receipt, Result, Sink, Standing,
+    Standings, Tenant, TenantId, Writer,
 };
 
 /// One commit, with the ids of its records.
@@ -91,8 +91,7 @@ impl MemorySink {
         if present != commit.from {
             return Err(Error::new(ErrorKind::Sink, "commit: another run committed first"));
         }
-        let next = Checkpoint { sequence: present.sequence + 1, through: Some(commit.through) };
-        state.checkpoints.insert(key, next);
+        state.checkpoints.insert(key, commit.to);
         let name = format!("{}/{}", commit.partition.tenant.id, commit.partition.pull());
         let ids = state.written.remove(&name).unwrap_or_default();
         let tenant = commit.partition.tenant.id.to_string();
@@ -114,10 +113,13 @@ impl Sink for MemorySink {
         Ok(())
     }
 
-    async fn checkpoint(&self, tenant: &TenantId, pull: &str) -> Result<Checkpoint> {
+    async fn standing(&self, tenant: &TenantId, pull: &str) -> Result<Standing> {
         let state = self.state.lock().expect("no holder panics");
         let found = state.checkpoints.iter().find(|((id, name), _)| id == tenant && *name == pull);
-        Ok(found.map(|(_, checkpoint)| *checkpoint).unwrap_or_default())
+        let checkpoint = found.map(|(_, checkpoint)| *checkpoint).unwrap_or_default();
+        let of_tenant = |receipt: &&Receipt| receipt.organization_id == *tenant;
+        let receipts = state.receipts.iter().rev().filter(of_tenant).cloned().collect();
+        Ok(Standing { checkpoint, receipts })
     }
 
     async fn writer(&self, partition: &Partition) -> Result<Box<dyn Writer>> {
@@ -140,8 +142,15 @@ impl Sink for MemorySink {
         Ok(())
     }
 
-    async fn receipts(&self) -> Result<Vec<Receipt>> {
-        Ok(self.state.lock().expect("no holder panics").receipts.clone())
+    async fn standings(&self) -> Result<Standings> {
+        let known: Vec<_> =
+            self.state.lock().expect("no holder panics").checkpoints.keys().cloned().collect();
+        let mut standings = Standings::new();
+        for (tenant, pull) in known {
+            let standing = self.standing(&tenant, pull).await?;
+            standings.insert((tenant, pull.to_owned()), standing);
+        }
+        Ok(standings)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pipeline::{Commit, Error, ErrorKind, Result};
+use pipeline::{Checkpoint, Commit, Error, ErrorKind, Result};
 use uuid::Uuid;
 
 use super::history;
@@ -70,7 +70,7 @@ fn previous(layout: &Layout, commit: &Commit) -> Result<Previous> {
         return Ok(if next.record.is_of(commit) { Previous::Done } else { Previous::Stale });
     }
     if from.sequence == 0 {
-        return Ok(if from.through.is_none() { Previous::Fits(None) } else { Previous::Stale });
+        return Ok(if from == Checkpoint::default() { Previous::Fits(None) } else { Previous::Stale });
     }
     let previous = history::read(layout, tenant, pull, from.sequence)?;
     Ok(match previous {

@@ -4,10 +4,10 @@ use std::io;
 use std::path::Path;
 
 use pipeline::run::RunSummary;
-use pipeline::{Checkpoint, Error, ErrorKind, Receipt, Result, TenantId};
+use pipeline::{Error, ErrorKind, Partition, Receipt, Result, Standing, Standings, TenantId};
 
 use super::layout::{Layout, parse_record_name};
-use super::record::{Flaw, Sealed};
+use super::record::{Flaw, Record, Sealed};
 use super::store::{failed, names_in};
 
 /// Returns a commit record, if there is one.
@@ -15,36 +15,62 @@ pub(super) fn read(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64
     read_file(&layout.record(tenant, pull, sequence)?)
 }
 
-/// Returns how far a tenant's pull is durable.
-pub(super) fn checkpoint(layout: &Layout, tenant: &TenantId, pull: &str) -> Result<Checkpoint> {
-    let Some(sequence) = newest(&layout.commits(tenant, pull)?)? else { return Ok(Checkpoint::default()) };
-    let sealed = read(layout, tenant, pull, sequence)?;
-    Ok(sealed.map(|sealed| sealed.record.to).unwrap_or_default())
-}
-
-/// Returns the last committed receipt of every tenant and dataset; reads no more than the records that hold them.
-pub(super) fn receipts(layout: &Layout) -> Result<Vec<Receipt>> {
+/// Returns how far a tenant's pull is durable, and the last committed receipt of each of its datasets.
+pub(super) fn standing(layout: &Layout, tenant: &TenantId, pull: &str) -> Result<Standing> {
+    let Some(sequence) = newest(&layout.commits(tenant, pull)?)? else { return Ok(Standing::default()) };
+    let Some(sealed) = read(layout, tenant, pull, sequence)? else { return Ok(Standing::default()) };
     let mut receipts = Vec::new();
-    for tenant in names(&layout.all_commits())? {
-        let Ok(tenant) = tenant.parse::<TenantId>() else { continue };
-        let pulls = names(&layout.all_commits().join(tenant.as_str()))?;
-        for pull in pulls.into_iter().filter(|pull| layout.commits(&tenant, pull).is_ok()) {
-            last_receipts(layout, &tenant, &pull, &mut receipts)?;
-        }
-    }
-    Ok(receipts)
-}
-
-fn last_receipts(layout: &Layout, tenant: &TenantId, pull: &str, receipts: &mut Vec<Receipt>) -> Result<()> {
-    let Some(sequence) = newest(&layout.commits(tenant, pull)?)? else { return Ok(()) };
-    let Some(sealed) = read(layout, tenant, pull, sequence)? else { return Ok(()) };
     for (dataset, sequence) in &sealed.record.earlier {
         let earlier = read(layout, tenant, pull, *sequence)?;
         let of_dataset = |receipt: &Receipt| receipt.dataset == *dataset;
         receipts.extend(earlier.into_iter().flat_map(|sealed| sealed.record.receipts).filter(of_dataset));
     }
     receipts.extend(sealed.record.receipts);
-    Ok(())
+    Ok(Standing { checkpoint: sealed.record.to, receipts })
+}
+
+/// Returns the records of the commits that a partition may bring again, the oldest first.
+///
+/// For a window these are the commits that read a part of it or touch it; for a snapshot those of the same day.
+pub(super) fn overlapping(layout: &Layout, partition: &Partition) -> Result<Vec<Record>> {
+    let (tenant, pull) = (&partition.tenant.id, partition.pull());
+    let newest = newest(&layout.commits(tenant, pull)?)?.unwrap_or_default();
+    let mut found = Vec::new();
+    for sequence in (1..=newest).rev() {
+        let Some(Sealed { record, .. }) = read(layout, tenant, pull, sequence)? else { break };
+        let (is_over, overlaps) = match (partition.window, record.window) {
+            (None, window) => {
+                (record.date < partition.date, window.is_none() && record.date == partition.date)
+            }
+            (Some(asked), Some(read)) => {
+                let touches = read.since <= asked.until && read.until >= asked.since;
+                (record.reach < Some(asked.since), touches)
+            }
+            (Some(asked), None) => (record.reach < Some(asked.since), record.to.through >= Some(asked.since)),
+        };
+        if is_over {
+            break;
+        }
+        if overlaps {
+            found.push(record);
+        }
+    }
+    found.reverse();
+    Ok(found)
+}
+
+/// Returns how far every tenant's every pull is durable; reads no more than the records that say so.
+pub(super) fn standings(layout: &Layout) -> Result<Standings> {
+    let mut standings = Standings::new();
+    for tenant in names(&layout.all_commits())? {
+        let Ok(tenant) = tenant.parse::<TenantId>() else { continue };
+        let pulls = names(&layout.all_commits().join(tenant.as_str()))?;
+        for pull in pulls.into_iter().filter(|pull| layout.commits(&tenant, pull).is_ok()) {
+            let standing = standing(layout, &tenant, &pull)?;
+            standings.insert((tenant.clone(), pull), standing);
+        }
+    }
+    Ok(standings)
 }
 
 /// Returns what the run that was recorded last came to.

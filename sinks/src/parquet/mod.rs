@@ -30,6 +30,7 @@
 //! committed. They hold true records of their tenant, and are gone again if the commit is refused.
 
 mod commit;
+mod committed;
 mod config;
 mod history;
 mod layout;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveTime};
 use pipeline::{Checkpoint, Commit, DataFile, Receipt, Region, TenantId, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -28,6 +28,8 @@ pub(super) struct Record {
     pub(super) window: Option<Window>,
     pub(super) from: Checkpoint,
     pub(super) to: Checkpoint,
+    /// The furthest instant that this commit or one before it read up to; a checkpoint that is put back leaves it.
+    pub(super) reach: Option<Timestamp>,
     pub(super) files: Vec<DataFile>,
     pub(super) receipts: Vec<Receipt>,
     /// Datasets of the pull that this commit did not read, and the sequence of the commit that last did.
@@ -75,11 +77,12 @@ impl Record {
             date: partition.date,
             window: partition.window,
             from: commit.from,
-            to: Checkpoint { sequence: commit.from.sequence + 1, through: Some(commit.through) },
+            to: commit.to,
+            reach: previous.and_then(|sealed| sealed.record.reach).max(read_up_to(commit)),
             files: commit.files.clone(),
             receipts: commit.receipts.clone(),
             earlier: earlier(commit, previous),
-            committed_at: finished.unwrap_or(commit.through),
+            committed_at: finished.unwrap_or_else(|| partition.date.and_time(NaiveTime::MIN).and_utc()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             previous: previous.map(|sealed| sealed.sha256.clone()),
         }
@@ -90,7 +93,7 @@ impl Record {
         self.run_id == commit.run_id
             && self.files == commit.files
             && self.from == commit.from
-            && self.to.through == Some(commit.through)
+            && self.to == commit.to
             && self.receipts == commit.receipts
     }
 
@@ -126,6 +129,10 @@ impl Sealed {
         let record = serde_json::from_slice(text).map_err(|error| Flaw::Unreadable(error.to_string()))?;
         Ok(Self { record, sha256: hash })
     }
+}
+
+fn read_up_to(commit: &Commit) -> Option<Timestamp> {
+    commit.partition.window.map(|window| window.until).or(commit.to.through)
 }
 
 fn earlier(commit: &Commit, previous: Option<&Sealed>) -> BTreeMap<String, u64> {

@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::available_parallelism;
 
 use async_trait::async_trait;
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt, TryStreamExt};
+use pipeline::batch::Records;
 use pipeline::run::RunSummary;
 use pipeline::{
-    Checkpoint, Commit, Error, ErrorKind, Partition, Receipt, Result, Sink, Tenant, TenantId, Writer,
+    Commit, Error, ErrorKind, Partition, Result, Sink, Standing, Standings, Tenant, TenantId, Writer,
 };
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::config::Config;
 use super::layout::{self, Layout};
@@ -19,7 +22,7 @@ use super::rolling::Target;
 use super::run::OpenRun;
 use super::store::{Disk, Files, Store, failed};
 use super::writer::{ParquetWriter, Permits, closing, panicked};
-use super::{commit, history};
+use super::{commit, committed, history};
 
 /// Commits that wait for the disk at once: they share its work, and each holds a thread.
 const DISK_TASKS: usize = 16;
@@ -77,6 +80,16 @@ impl ParquetSink {
     }
 }
 
+/// Returns what a reading thread sends, and how it ended if it panicked.
+fn records_of(
+    mut receiver: mpsc::Receiver<Result<Records>>,
+    read: JoinHandle<()>,
+) -> impl Stream<Item = Result<Records>> {
+    let sent = stream::poll_fn(move |context| receiver.poll_recv(context));
+    let ended = stream::once(read).filter_map(async |ended| ended.err().map(|error| Err(panicked(error))));
+    sent.chain(ended)
+}
+
 #[async_trait]
 impl Sink for ParquetSink {
     async fn prepare(&self, run_id: &str) -> Result<()> {
@@ -89,9 +102,27 @@ impl Sink for ParquetSink {
         Ok(())
     }
 
-    async fn checkpoint(&self, tenant: &TenantId, pull: &str) -> Result<Checkpoint> {
+    async fn standing(&self, tenant: &TenantId, pull: &str) -> Result<Standing> {
         let (tenant, pull) = (tenant.clone(), pull.to_owned());
-        self.on_disk(move |lake| history::checkpoint(&lake.layout, &tenant, &pull)).await
+        self.on_disk(move |lake| history::standing(&lake.layout, &tenant, &pull)).await
+    }
+
+    fn committed(&self, partition: &Partition) -> BoxStream<'static, Result<Records>> {
+        let (sender, receiver) = mpsc::channel(1);
+        let (lake, partition, permits) = (self.lake.clone(), partition.clone(), self.permits.disk.clone());
+        stream::once(async move {
+            let permit = permits.acquire_owned().await.map_err(closing)?;
+            let read = spawn_blocking(move || {
+                let _permit = permit;
+                let take = |records| sender.blocking_send(Ok(records)).is_ok();
+                if let Err(error) = committed::read(&lake.layout, &partition, take) {
+                    sender.blocking_send(Err(error)).ok();
+                }
+            });
+            Ok(records_of(receiver, read))
+        })
+        .try_flatten()
+        .boxed()
     }
 
     async fn writer(&self, partition: &Partition) -> Result<Box<dyn Writer>> {
@@ -152,7 +183,7 @@ impl Sink for ParquetSink {
         self.on_disk(|lake| history::last_run(&lake.layout)).await
     }
 
-    async fn receipts(&self) -> Result<Vec<Receipt>> {
-        self.on_disk(|lake| history::receipts(&lake.layout)).await
+    async fn standings(&self) -> Result<Standings> {
+        self.on_disk(|lake| history::standings(&lake.layout)).await
     }
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use chrono::SecondsFormat;
 use pipeline::{ReadMode, Window};
 
-use super::{About, Endpoint, Paging, Request, int, list, nested, text, time, truth};
+use super::{About, Endpoint, Paging, Request, instant, int, list, nested, text, time, truth};
 use crate::normalize::{Fact, Field, Kind, Owner, PageShape, RecordShape};
 
 /// The search refuses windows of more than six months; the shortest six months have 181 days.
@@ -96,8 +95,7 @@ fn organization() -> Vec<Field> {
 
 fn body(window: Option<Window>) -> String {
     let times = window.map_or_else(String::new, |window| {
-        let [start, end] =
-            [window.since, window.until].map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true));
+        let [start, end] = [window.since, window.until].map(instant);
         format!(r#""start_time":"{start}","end_time":"{end}","#)
     });
     format!(

@@ -1,9 +1,8 @@
 //! `investigations`: the SIEM's cases, by the time they were created.
 
-use chrono::SecondsFormat;
 use pipeline::{ReadMode, Window};
 
-use super::{About, Endpoint, Paging, Request, SIEM_PAGE, list, nested, text, time};
+use super::{About, Endpoint, Paging, Request, SIEM_PAGE, instant, list, nested, text, time};
 use crate::normalize::{Kind, Owner, RecordShape};
 
 pub(super) fn endpoint() -> Endpoint {
@@ -50,8 +49,8 @@ pub(super) fn endpoint() -> Endpoint {
 fn query(window: Option<Window>) -> Vec<(&'static str, String)> {
     let mut query = vec![("sort", "created_time,ASC".to_owned())];
     if let Some(window) = window {
-        query.push(("start_time", window.since.to_rfc3339_opts(SecondsFormat::Millis, true)));
-        query.push(("end_time", window.until.to_rfc3339_opts(SecondsFormat::Millis, true)));
+        query.push(("start_time", instant(window.since)));
+        query.push(("end_time", instant(window.until)));
     }
     query
 }

@@ -14,7 +14,8 @@ mod vm_vulnerabilities;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::{Dataset, ReadMode, Scope, Window};
+use chrono::SecondsFormat;
+use pipeline::{Dataset, ReadMode, Scope, Timestamp, Window};
 
 use crate::normalize::{Child, Fact, Field, Kind, PageShape, RecordShape};
 
@@ -79,6 +80,11 @@ pub fn endpoints() -> Vec<Endpoint> {
         vm_vulnerabilities::endpoint(),
         vm_scans::endpoint(),
     ]
+}
+
+/// Returns an instant as the platform spells it in queries.
+fn instant(time: Timestamp) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// The page of the SIEM's lists.
@@ -146,6 +152,7 @@ struct About {
     family: &'static str,
     scope: Scope,
     cursor: Option<&'static str>,
+    by_change: bool,
     mode: ReadMode,
     page_size: u32,
 }
@@ -158,7 +165,7 @@ impl About {
         summary: &'static str,
     ) -> Self {
         let (scope, mode) = (Scope::Tenant, ReadMode::Snapshot);
-        Self { summary, pull, endpoint, family, scope, cursor: None, mode, page_size: 100 }
+        Self { summary, pull, endpoint, family, scope, cursor: None, by_change: false, mode, page_size: 100 }
     }
 
     fn dataset(self, shape: &RecordShape) -> Arc<Dataset> {
@@ -172,6 +179,7 @@ impl About {
             schema: shape.schema(),
             key: shape.key,
             cursor: self.cursor,
+            by_change: self.by_change,
             mode: self.mode,
             page_size: self.page_size,
         })

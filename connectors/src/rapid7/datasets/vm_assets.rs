@@ -1,12 +1,17 @@
 //! `vm_assets`: what vulnerability management knows of each asset; the same pages hold `vm_findings`.
 
-use super::{About, Endpoint, Paging, Request, VM_PAGE, float, int, list, text, time, truth, vm_findings};
+use pipeline::Window;
+
+use super::{
+    About, Endpoint, Paging, Request, VM_PAGE, float, instant, int, list, text, time, truth, vm_findings,
+};
 use crate::normalize::{Field, Kind, Owner, RecordShape};
 
 pub(super) fn endpoint() -> Endpoint {
     let shape = RecordShape { dataset: "vm_assets", fields: fields(), key: &["id"] };
     let about = About {
         page_size: 400,
+        by_change: true,
         ..About::snapshot(
             "vm_assets",
             "vm",
@@ -18,14 +23,31 @@ pub(super) fn endpoint() -> Endpoint {
     let datasets = vec![about.dataset(&shape), vm_findings::dataset(&findings)];
     let request = Request {
         path: "/vm/v4/integration/assets",
-        // Without a time to compare with, a finding is neither new nor remediated: only `same` holds it.
-        query: |_| vec![("sort", "id,asc".to_owned()), ("includeSame", "true".to_owned())],
-        body: Some(|_| "{}".to_owned()),
+        query,
+        body: Some(body),
         accept_version: None,
         paging: Paging::Cursor,
         longest_window: None,
     };
     Endpoint { datasets, shape, child: Some(findings), page: VM_PAGE, request }
+}
+
+/// Without a time to compare with, a finding is neither new nor remediated: only `same` holds it. With one, the
+/// lists `new` and `remediated` hold what changed since, and `same` is left out.
+fn query(window: Option<Window>) -> Vec<(&'static str, String)> {
+    let compared = match window {
+        None => ("includeSame", "true".to_owned()),
+        Some(window) => ("comparisonTime", instant(window.since)),
+    };
+    vec![("sort", "id,asc".to_owned()), compared]
+}
+
+/// What changes an asset's findings is a scan, so that only assets scanned since have to be listed.
+fn body(window: Option<Window>) -> String {
+    match window {
+        None => "{}".to_owned(),
+        Some(window) => format!(r#"{{"asset":"last_scan_end > {}"}}"#, instant(window.since)),
+    }
 }
 
 fn fields() -> Vec<Field> {

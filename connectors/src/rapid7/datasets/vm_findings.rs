@@ -41,6 +41,7 @@ pub(super) fn child() -> Child {
 pub(super) fn dataset(child: &Child) -> Arc<Dataset> {
     let about = About {
         page_size: 400,
+        by_change: true,
         ..About::snapshot(
             "vm_assets",
             "vm",

@@ -1,12 +1,15 @@
 //! `vm_vulnerabilities`: the catalogue of vulnerability definitions, as each tenant sees it.
 
-use super::{About, Endpoint, Paging, Request, VM_PAGE, float, int, list, text, time, truth};
+use pipeline::Window;
+
+use super::{About, Endpoint, Paging, Request, VM_PAGE, float, instant, int, list, text, time, truth};
 use crate::normalize::{Field, Kind, RecordShape};
 
 pub(super) fn endpoint() -> Endpoint {
     let shape = RecordShape { dataset: "vm_vulnerabilities", fields: fields(), key: &["id"] };
     let about = About {
         page_size: 500,
+        by_change: true,
         ..About::snapshot(
             "vm_vulnerabilities",
             "vm",
@@ -17,12 +20,19 @@ pub(super) fn endpoint() -> Endpoint {
     let request = Request {
         path: "/vm/v4/integration/vulnerabilities",
         query: |_| vec![("sort", "id,asc".to_owned())],
-        body: Some(|_| "{}".to_owned()),
+        body: Some(body),
         accept_version: None,
         paging: Paging::Cursor,
         longest_window: None,
     };
     Endpoint { datasets: vec![about.dataset(&shape)], shape, child: None, page: VM_PAGE, request }
+}
+
+fn body(window: Option<Window>) -> String {
+    match window {
+        None => "{}".to_owned(),
+        Some(window) => format!(r#"{{"vulnerability":"modified > {}"}}"#, instant(window.since)),
+    }
 }
 
 fn fields() -> Vec<Field> {

@@ -31,8 +31,14 @@ async fn files_roll_and_row_groups_are_bounded() {
     }
     let receipts = vec![receipt(&partition, "alerts", 120_000)];
     let from = Checkpoint::default();
-    let commit =
-        Commit { run_id: "one".to_owned(), partition, files: files.clone(), from, through: at(1), receipts };
+    let commit = Commit {
+        run_id: "one".to_owned(),
+        partition,
+        files: files.clone(),
+        from,
+        to: from.next(Some(at(1))),
+        receipts,
+    };
     sink.commit(commit).await.expect("commits");
     for file in &files {
         for group in footer(&lake, &file.path).row_groups() {

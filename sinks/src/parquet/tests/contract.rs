@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parquet::file::metadata::ParquetMetaDataReader;
 use pipeline::ErrorKind;
+use pipeline::Standing;
 use pipeline::run::RunSummary;
 
 use super::*;
@@ -28,7 +29,8 @@ async fn without_a_commit_there_is_no_file() {
     let closed = written(&sink, "one", &partition, Checkpoint::default(), 10).await.expect("closes");
     assert_eq!(closed.files.len(), 1);
     assert_eq!(lake.visible(), BTreeSet::new());
-    assert_eq!(sink.checkpoint(&partition.tenant.id, "alerts").await.expect("reads"), Checkpoint::default());
+    let standing = sink.standing(&partition.tenant.id, "alerts").await.expect("reads");
+    assert_eq!(standing, Standing::default());
     drop(sink);
     assert_eq!(lake.of_runs(), BTreeSet::new(), "a run that ends cleanly leaves nothing");
 }
@@ -69,9 +71,9 @@ async fn a_commit_makes_files_and_checkpoint_visible() {
     for (path, dataset) in paths.iter().zip(["alerts", "evidences"]) {
         assert!(path.starts_with(&format!("{dataset}/{folder}/")), "{path}");
     }
-    let checkpoint = sink.checkpoint(&partition.tenant.id, "alerts").await.expect("reads");
-    assert_eq!(checkpoint, Checkpoint { sequence: 1, through: Some(commit.through) });
-    assert_eq!(sink.receipts().await.expect("reads"), commit.receipts);
+    let checkpoint = sink.standing(&partition.tenant.id, "alerts").await.expect("reads").checkpoint;
+    assert_eq!(checkpoint, Checkpoint { sequence: 1, through: commit.to.through, full: None });
+    assert_eq!(receipts(&sink).await, commit.receipts);
     let report = lake.verify();
     assert_eq!((report.commits, report.files, report.rows), (1, 2, 40));
     assert!(report.is_good() && report.leftovers.is_empty(), "{report:?}");
@@ -83,17 +85,24 @@ async fn the_same_commit_twice_leaves_the_data_once() {
     let sink = lake.prepared("one").await;
     for datasets in [&["alerts"][..], &[]] {
         let mut partition = partition("acme", &["alerts"]);
-        let from = sink.checkpoint(&partition.tenant.id, "alerts").await.expect("reads");
+        let from = sink.standing(&partition.tenant.id, "alerts").await.expect("reads").checkpoint;
         let mut commit = if datasets.is_empty() {
             partition.window = None;
             let receipts = vec![receipt(&partition, "alerts", 0)];
-            Commit { run_id: "one".to_owned(), partition, files: Vec::new(), from, through: at(9), receipts }
+            Commit {
+                run_id: "one".to_owned(),
+                partition,
+                files: Vec::new(),
+                from,
+                to: from.next(Some(at(9))),
+                receipts,
+            }
         } else {
             written(&sink, "one", &partition, from, 5).await.expect("closes")
         };
         sink.commit(commit.clone()).await.expect("commits");
         sink.commit(commit.clone()).await.expect("is there already");
-        commit.through = at(99);
+        commit.to.through = Some(at(99));
         assert!(sink.commit(commit).await.is_err(), "another commit under the same number");
     }
     let report = lake.verify();
@@ -108,10 +117,10 @@ async fn a_stale_commit_is_refused_and_leaves_nothing() {
     let late = written(&second, "second", &partition, Checkpoint::default(), 5).await.expect("closes");
     let kept = commit_next(&first, "first", &partition, 5).await.expect("commits");
     let visible = lake.visible();
-    let past = Checkpoint { sequence: 1, through: Some(at(7)) };
-    let ahead = Checkpoint { sequence: 5, through: Some(at(7)) };
+    let past = Checkpoint { sequence: 1, through: Some(at(7)), full: None };
+    let ahead = Checkpoint { sequence: 5, through: Some(at(7)), full: None };
     let mut stale = vec![late];
-    for from in [past, ahead, Checkpoint { sequence: 0, through: Some(at(0)) }] {
+    for from in [past, ahead, Checkpoint { sequence: 0, through: Some(at(0)), full: None }] {
         stale.push(written(&second, "second", &partition, from, 5).await.expect("closes"));
     }
     for commit in stale {
@@ -176,7 +185,7 @@ async fn a_dataset_left_out_keeps_its_last_receipt() {
         commit_next(&sink, "one", partition, rows).await.expect("commits");
     }
     let mut rows: Vec<(String, u64)> = Vec::new();
-    for receipt in sink.receipts().await.expect("reads") {
+    for receipt in receipts(&sink).await {
         rows.push((receipt.dataset, receipt.rows_written));
     }
     rows.sort();

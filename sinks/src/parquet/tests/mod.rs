@@ -149,7 +149,14 @@ async fn written(
     let through = from.through.unwrap_or(at(0)) + chrono::TimeDelta::minutes(1);
     let receipts =
         partition.datasets.iter().map(|dataset| receipt(partition, dataset.name, 2 * rows as u64)).collect();
-    Ok(Commit { run_id: run_id.to_owned(), partition: partition.clone(), files, from, through, receipts })
+    Ok(Commit {
+        run_id: run_id.to_owned(),
+        partition: partition.clone(),
+        files,
+        from,
+        to: from.next(Some(through)),
+        receipts,
+    })
 }
 
 fn receipt(partition: &Partition, dataset: &str, rows: u64) -> Receipt {
@@ -170,6 +177,7 @@ fn receipt(partition: &Partition, dataset: &str, rows: u64) -> Receipt {
         passes: 1,
         counts: Counts { read: rows, ..Counts::default() },
         rows_written: rows,
+        content: None,
         started_at: at(0),
         finished_at: at(2),
         key_fingerprint: "f52fbd32b2b3".to_owned(),
@@ -181,8 +189,14 @@ fn receipt(partition: &Partition, dataset: &str, rows: u64) -> Receipt {
 
 /// Commits a partition from where its pull stands.
 async fn commit_next(sink: &dyn Sink, run_id: &str, partition: &Partition, rows: usize) -> Result<Commit> {
-    let from = sink.checkpoint(&partition.tenant.id, partition.pull()).await?;
+    let from = sink.standing(&partition.tenant.id, partition.pull()).await?.checkpoint;
     let commit = written(sink, run_id, partition, from, rows).await?;
     sink.commit(commit.clone()).await?;
     Ok(commit)
+}
+
+/// Returns the last receipts of everything committed.
+async fn receipts(sink: &dyn Sink) -> Vec<Receipt> {
+    let standings = sink.standings().await.expect("reads");
+    standings.into_values().flat_map(|standing| standing.receipts).collect()
 }

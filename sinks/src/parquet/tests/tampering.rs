@@ -17,10 +17,16 @@ async fn check(what: &str, expected: &[FindingKind], change: impl FnOnce(&Tamper
     let partition = partition("acme", &["alerts"]);
     let first = commit_next(&sink, "one", &partition, 10).await.expect("commits");
     let second = commit_next(&sink, "one", &partition, 20).await.expect("commits");
-    let from = sink.checkpoint(&partition.tenant.id, "alerts").await.expect("reads");
+    let from = sink.standing(&partition.tenant.id, "alerts").await.expect("reads").checkpoint;
     let receipts = vec![receipt(&partition, "alerts", 0)];
-    let third =
-        Commit { run_id: "one".to_owned(), partition, files: Vec::new(), from, through: at(9), receipts };
+    let third = Commit {
+        run_id: "one".to_owned(),
+        partition,
+        files: Vec::new(),
+        from,
+        to: from.next(Some(at(9))),
+        receipts,
+    };
     sink.commit(third).await.expect("commits");
     drop(sink);
     assert!(lake.verify().is_good());

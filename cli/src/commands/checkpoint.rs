@@ -1,0 +1,168 @@
+//! `tenantry checkpoint`: how far each tenant's pull is durable, and moving that.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use config::{Pattern, Since};
+use pipeline::{
+    Checkpoint, Commit, Error, ErrorKind, Partition, Region, Result, Standings, Tenant, TenantId, Timestamp,
+};
+use serde::Serialize;
+use sinks::Registry;
+use uuid::Uuid;
+
+use super::Context;
+use crate::args::{CheckpointArgs, Moved, Narrow};
+use crate::exit_code;
+use crate::table::{instant, several, table};
+
+/// One tenant's pull and how far it is durable.
+#[derive(Debug, Clone, Serialize)]
+struct Place {
+    tenant: Tenant,
+    /// The pull; datasets that one reading fills share it.
+    pull: String,
+    checkpoint: Checkpoint,
+}
+
+pub(super) async fn checkpoint(args: &CheckpointArgs, context: &Context) -> Result<u8> {
+    match args {
+        CheckpointArgs::Show(narrow) => show(narrow, context).await,
+        CheckpointArgs::Set { to, moved } => {
+            let to = instant_of(*to, context.clock.now())?;
+            move_to(moved, context, &format!("to {}", instant(to)), |from| from.next(Some(to))).await
+        }
+        CheckpointArgs::Reset { moved } => {
+            let to = |from: &Checkpoint| Checkpoint { full: None, ..from.next(None) };
+            move_to(moved, context, "back to the beginning", to).await
+        }
+    }
+}
+
+fn instant_of(when: Since, now: Timestamp) -> Result<Timestamp> {
+    when.before(now)
+        .map_err(|message| Error::new(ErrorKind::Usage, format!("move the checkpoints: {message}")))
+}
+
+async fn show(narrow: &Narrow, context: &Context) -> Result<u8> {
+    let settings = context.settings(narrow)?;
+    let places = places(&settings.sink.open()?.standings().await?, &settings.sink.tenants()?, narrow)?;
+    if context.console.json {
+        context.console.json(&places)?;
+        return Ok(exit_code::OK);
+    }
+    if places.is_empty() {
+        context.console.say("nothing was pulled yet: `tenantry run` does it");
+        return Ok(exit_code::OK);
+    }
+    let or_none = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), instant);
+    let rows = places.iter().map(|place| {
+        vec![
+            place.tenant.name.clone(),
+            place.tenant.id.to_string(),
+            place.pull.clone(),
+            place.checkpoint.sequence.to_string(),
+            or_none(place.checkpoint.through),
+            or_none(place.checkpoint.full.map(|full| full.at)),
+        ]
+    });
+    let columns = ["tenant", "id", "dataset", "#commits", "through", "full snapshot"];
+    context.console.data(&table(&columns, rows.collect()))?;
+    Ok(exit_code::OK)
+}
+
+async fn move_to(
+    moved: &Moved,
+    context: &Context,
+    whereto: &str,
+    to: impl Fn(&Checkpoint) -> Checkpoint,
+) -> Result<u8> {
+    let settings = context.settings(&moved.narrow)?;
+    let sink = settings.sink.open()?;
+    let places = places(&sink.standings().await?, &settings.sink.tenants()?, &moved.narrow)?;
+    if places.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "move the checkpoints: there are none of these")
+            .with_hint("`tenantry checkpoint show` lists those there are"));
+    }
+    for place in &places {
+        let stood = place.checkpoint.through.map_or_else(|| "the beginning".to_owned(), instant);
+        context.console.say(&format!("{} of {} stands at {stood}", place.pull, place.tenant.name));
+    }
+    let several_of_them = several(places.len() as u64, "checkpoint");
+    if !moved.yes && !context.console.confirm(&format!("move {several_of_them} {whereto}"))? {
+        context.console.say("nothing was moved");
+        return Ok(exit_code::OK);
+    }
+    let run_id = Uuid::now_v7().to_string();
+    sink.prepare(&run_id).await?;
+    for place in &places {
+        sink.commit(commit(place, &run_id, to(&place.checkpoint), context.clock.now())?).await?;
+    }
+    context.console.say(&format!("{several_of_them} moved {whereto}"));
+    Ok(exit_code::OK)
+}
+
+/// Returns the commit that moves a checkpoint and holds nothing.
+fn commit(place: &Place, run_id: &str, to: Checkpoint, now: Timestamp) -> Result<Commit> {
+    let unknown =
+        |what| Error::new(ErrorKind::Usage, format!("move the checkpoint of {}: {what}", place.pull));
+    let known = connectors::rapid7::datasets::all();
+    let datasets: Vec<_> = known.into_iter().filter(|dataset| dataset.pull == place.pull).collect();
+    if datasets.is_empty() {
+        return Err(unknown("this version of the program does not know the dataset"));
+    }
+    let region: Option<Region> = place.tenant.region.clone();
+    let region = region.ok_or_else(|| unknown("the tenant's region is not known"))?;
+    let tenant = Arc::new(place.tenant.clone());
+    let partition = Partition { tenant, region, datasets, window: None, date: now.date_naive() };
+    let (run_id, from) = (run_id.to_owned(), place.checkpoint);
+    Ok(Commit { run_id, partition, files: Vec::new(), from, to, receipts: Vec::new() })
+}
+
+/// Returns the pulls that the flags leave, by tenant.
+fn places(standings: &Standings, registry: &Registry, narrow: &Narrow) -> Result<Vec<Place>> {
+    let places = standings.iter().map(|((id, pull), standing)| {
+        let listed = registry.tenants.iter().find(|known| known.id == *id);
+        let receipt = standing.receipts.first();
+        let name = listed.map(|known| &known.name).or(receipt.map(|receipt| &receipt.organization_name));
+        let region =
+            listed.and_then(|known| known.region.as_ref()).or(receipt.map(|receipt| &receipt.region));
+        let name = name.cloned().unwrap_or_else(|| id.to_string());
+        let tenant = Tenant { id: id.clone(), name, region: region.cloned(), external_id: None };
+        Place { tenant, pull: pull.clone(), checkpoint: standing.checkpoint }
+    });
+    let mut places: Vec<Place> = places.collect();
+    let tenants: Vec<Tenant> = places.iter().map(|place| place.tenant.clone()).collect();
+    if !narrow.tenants.is_empty() {
+        let mut wanted = HashSet::new();
+        for pattern in &narrow.tenants {
+            wanted.extend(picked(pattern, &tenants)?);
+        }
+        places.retain(|place| wanted.contains(&place.tenant.id));
+    }
+    places.retain(|place| is_meant(place, narrow));
+    Ok(places)
+}
+
+fn picked<'a>(pattern: &Pattern, tenants: &'a [Tenant]) -> Result<Vec<&'a TenantId>> {
+    let picked = pattern.pick(tenants);
+    if picked.is_empty() {
+        let names: Vec<&str> = tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("choose the tenants: nothing was pulled of `{pattern}`"),
+        )
+        .with_hint(config::suggest::hint(pattern.as_str(), &names, "tenants")));
+    }
+    Ok(picked)
+}
+
+fn is_meant(place: &Place, narrow: &Narrow) -> bool {
+    let known = connectors::rapid7::datasets::all();
+    let fills =
+        |name: &String| known.iter().any(|dataset| dataset.name == name && dataset.pull == place.pull);
+    let by_dataset = narrow.datasets.is_empty() || narrow.datasets.iter().any(fills);
+    let region = place.tenant.region.as_ref();
+    let by_region = narrow.regions.is_empty() || region.is_some_and(|region| narrow.regions.contains(region));
+    by_dataset && by_region
+}

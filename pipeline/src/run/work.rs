@@ -1,0 +1,300 @@
+//! One job: its partitions, each read, written and committed before the next is begun.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::plan::{due, halves, is_worth_counting, moved};
+use super::{RunContext, RunEvent, receipts};
+use crate::batch::{Batch, Provenance};
+use crate::known::{Content, Known};
+use crate::{
+    Ask, Checkpoint, Commit, Dataset, Error, ErrorKind, Job, Partition, Receipt, Result, Standing, Tally,
+    Timestamp, Writer, rejects,
+};
+
+/// A listing that kept fewer records than this may lose most of them in a day without anybody wondering.
+const TOO_FEW_TO_WONDER: u64 = 20;
+
+/// What came of a job: one receipt for each dataset, over all that was committed, and what ended it early.
+#[derive(Debug, Default)]
+pub(super) struct Worked {
+    pub(super) receipts: Vec<Receipt>,
+    pub(super) error: Option<Error>,
+}
+
+impl From<Error> for Worked {
+    fn from(error: Error) -> Self {
+        Self { receipts: Vec::new(), error: Some(error) }
+    }
+}
+
+/// Brings one job's partitions from the connector to their commits, the earliest first.
+pub(super) async fn work(job: &Job, context: &RunContext, stop: &CancellationToken) -> Worked {
+    let mut worked = Worked::default();
+    let worker = Worker { job, context, stop };
+    worked.error = worker.work_off(&mut worked.receipts).await.err().map(|error| {
+        error
+            .with_context("tenant", format!("{} ({})", job.tenant.name, job.tenant.id))
+            .with_context("region", job.region.as_str())
+    });
+    worked
+}
+
+struct Worker<'a> {
+    job: &'a Job,
+    context: &'a RunContext,
+    stop: &'a CancellationToken,
+}
+
+impl Worker<'_> {
+    async fn work_off(&self, kept: &mut Vec<Receipt>) -> Result<()> {
+        let Standing { mut checkpoint, receipts: last } =
+            self.context.sink.standing(&self.job.tenant.id, self.job.pull()).await?;
+        let Some(whole) = due(self.job, &checkpoint, self.context.clock.now()) else {
+            *kept = receipts::up_to_date(self.job, self.context);
+            return Ok(());
+        };
+        // The earliest lies on top: it is committed before the next is begun.
+        let mut open = vec![whole];
+        let mut spent = Tally::default();
+        while let Some(partition) = open.pop() {
+            if !kept.is_empty() && self.context.wind_down.is_cancelled() {
+                return Err(interrupted());
+            }
+            if let Some([early, late]) = self.halves(&partition, &mut spent).await? {
+                open.extend([late, early]);
+                continue;
+            }
+            let reading =
+                PartitionReading { worker: self, partition: &partition, from: checkpoint, last: &last };
+            let commit = self.unless_stopped(reading.read(std::mem::take(&mut spent))).await?;
+            let (receipts, to) = (commit.receipts.clone(), commit.to);
+            // Never dropped half-way: a commit that nobody waits for may still be carried out, and its receipt
+            // would say that it was not.
+            self.context.sink.commit(commit).await?;
+            info!(tenant = %self.job.tenant.id, region = %self.job.region, pull = self.job.pull(), "committed");
+            receipts::merge(kept, receipts);
+            checkpoint = to;
+        }
+        Ok(())
+    }
+
+    /// Returns the halves of a partition that is too large for one commit.
+    async fn halves(&self, partition: &Partition, spent: &mut Tally) -> Result<Option<[Partition; 2]>> {
+        if !is_worth_counting(self.job, partition) {
+            return Ok(None);
+        }
+        let counted = self.unless_stopped(self.context.connector.count(partition)).await?;
+        spent.requests += counted.requests;
+        Ok(counted.claimed_last.and_then(|records| halves(partition, records)))
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let stopped = || Err(Error::new(ErrorKind::Cancelled, "the reading was stopped"));
+        self.stop.run_until_cancelled(work).await.unwrap_or_else(stopped)
+    }
+}
+
+fn interrupted() -> Error {
+    Error::new(ErrorKind::Cancelled, "the run was interrupted between two windows of a backlog")
+        .with_hint("what is told is committed; running again goes on behind it")
+}
+
+/// One partition on its way to a commit.
+struct PartitionReading<'a> {
+    worker: &'a Worker<'a>,
+    partition: &'a Partition,
+    from: Checkpoint,
+    /// The last committed receipt of each dataset.
+    last: &'a [Receipt],
+}
+
+impl PartitionReading<'_> {
+    /// Reads the partition to its end and returns what has to be committed.
+    ///
+    /// The next page is asked for while the last is written, and no earlier: a slow sink slows the reading.
+    async fn read(&self, mut tally: Tally) -> Result<Commit> {
+        let (context, partition) = (self.worker.context, self.partition);
+        let started_at = context.clock.now();
+        let mut sieve = self.sieve().await?;
+        let provenance = Provenance::new(partition, &context.run_id, started_at);
+        let mut writer = context.sink.writer(partition).await?;
+        let mut pages = context.connector.read(partition);
+        let mut next = pages.next().await;
+        while let Some(batch) = next {
+            let mut batch = batch?;
+            progress(partition, &batch, context);
+            sieve.pass(&mut batch)?;
+            tally.add(&batch.tally);
+            let (following, written) = tokio::join!(pages.next(), write(writer.as_mut(), batch, &provenance));
+            written?;
+            next = following;
+        }
+        drop(pages);
+        self.check(&tally)?;
+        let content = sieve.content();
+        let files = if !tally.drifted && self.equals_the_last(content.as_ref()) {
+            drop(writer);
+            tally.all_unchanged();
+            Vec::new()
+        } else {
+            writer.close().await?
+        };
+        let mut receipts = receipts::of_reading(partition, &tally, &files, started_at, context)?;
+        for receipt in &mut receipts {
+            receipt.content = content.as_ref().and_then(|content| content.get(&receipt.dataset).cloned());
+        }
+        let records = self.kept(&tally).or(self.from.full.map(|full| full.records)).unwrap_or_default();
+        let to = moved(&self.from, self.worker.job, partition, started_at, records);
+        let (run_id, partition, from) = (context.run_id.clone(), partition.clone(), self.from);
+        Ok(Commit { run_id, partition, files, from, to, receipts })
+    }
+
+    /// Returns what every batch passes before it is written.
+    async fn sieve(&self) -> Result<Sieve> {
+        let partition = self.partition;
+        let same_day = |through: Timestamp| through.date_naive() == partition.date;
+        let may_be_known = partition.window.is_some() || self.from.through.is_some_and(same_day);
+        let mut known = Known::default();
+        if may_be_known && self.from.sequence > 0 {
+            let mut committed = self.worker.context.sink.committed(partition);
+            while let Some(records) = committed.next().await {
+                let records = records?;
+                known.learn(&records.dataset, &records.columns)?;
+            }
+        }
+        let is_snapshot = partition.window.is_none();
+        let compares = is_snapshot && self.worker.job.reading.only_changes;
+        let nothing =
+            || partition.datasets.iter().map(|dataset| (dataset.name, Content::default())).collect();
+        Ok(Sieve { known, content: compares.then(nothing) })
+    }
+
+    /// Refuses what must not be committed.
+    ///
+    /// A window that shifted is read again by the next run; committing it would move the checkpoint past what
+    /// may be missing. A snapshot that shifted holds true records, and the next one is taken whole. A snapshot
+    /// that lost most of its records is more often a platform's bad day than a customer's clean-up.
+    fn check(&self, tally: &Tally) -> Result<()> {
+        if tally.drifted && self.partition.window.is_some() {
+            return Err(Error::new(
+                ErrorKind::Drifted,
+                "the listing shifted while it was read, again and again",
+            )
+            .with_hint("nothing was committed for this window; run again when less is changing"));
+        }
+        let (Some(last), None) = (self.from.full, self.partition.window) else { return Ok(()) };
+        let Some(kept) = self.kept(tally) else { return Ok(()) };
+        let is_confirmed = self.worker.job.reading.ask == Ask::Everything;
+        let shrank = if kept == 0 { last.records > 0 } else { kept < last.records / 2 };
+        let few = kept > 0 && last.records < TOO_FEW_TO_WONDER;
+        if is_confirmed || !shrank || few {
+            return Ok(());
+        }
+        let (pull, then) = (self.partition.pull(), last.records);
+        Err(Error::new(ErrorKind::Shrunk, format!("the platform holds {kept} records where it held {then} before"))
+            .with_hint(format!(
+                "the last good snapshot stays; if it is true, take the new one: `tenantry run --full-refresh --dataset {pull}` with `--tenant`"
+            )))
+    }
+
+    /// Returns how many records of the listing were kept, where its own dataset was chosen.
+    fn kept(&self, tally: &Tally) -> Option<u64> {
+        let pull = self.partition.pull();
+        let is_chosen = self.partition.datasets.iter().any(|dataset| dataset.name == pull);
+        is_chosen.then(|| tally.datasets.get(pull).map_or(0, crate::batch::Counts::kept))
+    }
+
+    fn equals_the_last(&self, content: Option<&BTreeMap<String, String>>) -> bool {
+        let Some(content) = content else { return false };
+        self.partition.datasets.iter().all(|dataset| {
+            let last = self.last.iter().find(|receipt| receipt.dataset == dataset.name);
+            let now = content.get(dataset.name);
+            now.is_some() && last.is_some_and(|last| last.verdict.is_good() && last.content.as_ref() == now)
+        })
+    }
+}
+
+/// Keeps back what need not be written, and adds up what a snapshot holds.
+struct Sieve {
+    known: Known,
+    content: Option<BTreeMap<&'static str, Content>>,
+}
+
+impl Sieve {
+    fn pass(&mut self, batch: &mut Batch) -> Result<()> {
+        for records in &mut batch.records {
+            let Dataset { name, .. } = *records.dataset;
+            if let Some(content) = &mut self.content {
+                content.entry(name).or_default().add(&records.dataset, &records.columns)?;
+            }
+            if self.known.is_empty() || records.columns.num_rows() == 0 {
+                continue;
+            }
+            let rows = records.columns.num_rows();
+            records.columns = self.known.fresh(&records.dataset, records.columns.clone())?;
+            let counts = batch.tally.datasets.entry(name.to_owned()).or_default();
+            counts.unchanged += (rows - records.columns.num_rows()) as u64;
+        }
+        self.pass_rejects(batch)
+    }
+
+    fn pass_rejects(&mut self, batch: &mut Batch) -> Result<()> {
+        for reject in &batch.rejects {
+            if let Some(content) = &mut self.content {
+                let (dataset, columns) = rejects::records(std::slice::from_ref(reject))?;
+                content.entry(reject.dataset).or_default().add(&dataset, &columns)?;
+            }
+        }
+        if self.known.is_empty() || batch.rejects.is_empty() {
+            return Ok(());
+        }
+        let mut fresh = Vec::new();
+        for reject in batch.rejects.drain(..) {
+            let (dataset, columns) = rejects::records(std::slice::from_ref(&reject))?;
+            if self.known.fresh(&dataset, columns)?.num_rows() > 0 {
+                fresh.push(reject);
+                continue;
+            }
+            let counts = batch.tally.datasets.entry(reject.dataset.to_owned()).or_default();
+            counts.rejects -= 1;
+            counts.unchanged += 1;
+        }
+        batch.rejects = fresh;
+        Ok(())
+    }
+
+    /// Returns the digest of each dataset's records, in hexadecimal digits.
+    fn content(&self) -> Option<BTreeMap<String, String>> {
+        let content = self.content.as_ref()?;
+        Some(content.iter().map(|(name, content)| ((*name).to_owned(), content.hex())).collect())
+    }
+}
+
+async fn write(writer: &mut dyn Writer, batch: Batch, provenance: &Provenance) -> Result<()> {
+    for records in batch.records {
+        if records.columns.num_rows() > 0 {
+            writer.write(&records.dataset, provenance.add_to(&records.columns)?).await?;
+        }
+    }
+    if !batch.rejects.is_empty() {
+        let (dataset, columns) = rejects::records(&batch.rejects)?;
+        writer.write(&dataset, provenance.add_to(&columns)?).await?;
+    }
+    Ok(())
+}
+
+fn progress(partition: &Partition, batch: &Batch, context: &RunContext) {
+    (context.events)(RunEvent::Progress {
+        tenant: partition.tenant.id.clone(),
+        region: partition.region.clone(),
+        pull: partition.pull(),
+        pages: batch.tally.pages,
+        bytes: batch.tally.bytes,
+        records: batch.records.iter().map(|records| records.columns.num_rows() as u64).sum(),
+        claimed: batch.tally.claimed_last,
+    });
+}

@@ -1,0 +1,336 @@
+//! What a run costs after the first: only what changed is read, and nothing is written twice.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+use simulator::{Dataset, Fault, FaultRule, SimulatorConfig};
+use tests::{Context, Output, Summary};
+
+use crate::{small, start};
+
+const TIMED: [Dataset; 2] = [Dataset::Investigations, Dataset::Alerts];
+
+#[expect(clippy::disallowed_methods, reason = "the platform's present, from which the tests count")]
+fn present() -> DateTime<Utc> {
+    Utc::now()
+}
+
+/// Runs, expects all to be well, and returns what it came to.
+fn night(context: &Context, more: &[&str]) -> Summary {
+    let (output, summary) = context.pull(more);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    summary.check_honest();
+    summary
+}
+
+fn requests(context: &Context) -> u64 {
+    context.platform().journal().total.requests
+}
+
+/// Returns how far a tenant's pull is durable, as the program says.
+fn through(context: &Context, pull: &str) -> Option<DateTime<Utc>> {
+    let output = context.run(&["checkpoint", "show", "--dataset", pull, "--json"]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let places: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    let through = places[0]["checkpoint"]["through"].as_str()?;
+    Some(through.parse().expect("an instant"))
+}
+
+fn days(number: i64) -> TimeDelta {
+    TimeDelta::days(number)
+}
+
+#[test]
+fn completeness_what_is_read_again_and_did_not_change_is_not_written_again() {
+    let present = present();
+    let mut context = start(SimulatorConfig { now: Some(present), reject_rate: 0.1, ..small(2) });
+    let file = context.run_file().of(&[]);
+    context.write(&file.and(TIMED[0], "overlap = \"10d\"").and(TIMED[1], "overlap = \"10d\""));
+    let first = night(&context, &[]);
+    let files = context.lake().data_files().len();
+    for hours in [1, 2] {
+        context.set_clock(present + TimeDelta::seconds(hours));
+        let again = night(&context, &[]);
+        for receipt in &again.receipts {
+            assert!(receipt.unchanged > 0, "the last ten days were read again: {receipt:?}");
+            assert_eq!((receipt.rows_written, receipt.rejects), (0, 0), "{receipt:?}");
+            assert!(receipt.unchanged < first.receipt(&receipt.organization_id, &receipt.dataset).read);
+        }
+    }
+    assert_eq!(context.lake().data_files().len(), files);
+    context.check_whole(&TIMED);
+    context.check_verified();
+}
+
+#[test]
+fn budget_the_second_night_costs_what_changed() {
+    let present = present();
+    let counts = [(TIMED[0], 6000), (TIMED[1], 6000), (Dataset::Users, 3000), (Dataset::VmAssets, 3000)];
+    let config = SimulatorConfig {
+        now: Some(present),
+        row_counts: counts.into_iter().collect(),
+        catalogue: 8000,
+        findings_per_asset: 1,
+        history_days: 85,
+        ..SimulatorConfig::plain(2)
+    };
+    let mut context = start(config);
+    let by_change = "full_every = \"30d\"\noverlap = \"1h\"";
+    let mut file = context.run_file().of(&[]).and(Dataset::Users, "every = \"7d\"");
+    file = file.and(TIMED[0], "").and(TIMED[1], "");
+    for dataset in [Dataset::VmAssets, Dataset::VmFindings, Dataset::VmVulnerabilities] {
+        file = file.and(dataset, by_change);
+    }
+    context.write(&file);
+    night(&context, &[]);
+    let first = requests(&context);
+    // Late enough that the day is another, soon enough that the platform's clock does not contradict.
+    context.platform().clear_journal();
+    let tomorrow =
+        (present + days(1)).date_naive().and_hms_opt(0, 0, 1).expect("a second past midnight").and_utc();
+    context.platform().set_date(tomorrow);
+    context.set_clock(tomorrow);
+    let second = night(&context, &[]);
+    let asked = requests(&context);
+    assert!(asked * 20 <= first, "{asked} of {first} requests in the second night");
+    assert!(second.receipts.iter().all(|receipt| receipt.rows_written == 0), "nothing changed");
+    context.check_verified();
+}
+
+/// A platform with a backlog of some ten commits, and a run file that reads it.
+fn backlog() -> Context {
+    let latency = FaultRule::always(Fault::Latency { ms: 4, jitter_ms: 2, per_row_us: 0 });
+    let config = SimulatorConfig {
+        row_counts: [(TIMED[0], 90_000)].into_iter().collect(),
+        history_days: 80,
+        faults: vec![latency],
+        ..SimulatorConfig::plain(1)
+    };
+    let context = start(config);
+    context.write(&context.run_file().of(&TIMED[..1]));
+    context
+}
+
+#[test]
+fn commit_an_interrupted_backlog_goes_on_where_it_stood() {
+    let context = backlog();
+    let running = context.command(&["run"]).spawn().expect("the program under test");
+    let some = || requests(&context) > 300;
+    while !some() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let sent = std::process::Command::new("kill").args(["-INT", &running.id().to_string()]).status();
+    assert!(sent.expect("`kill` is there").success());
+    let output = Output::of(running);
+    assert_eq!(output.code, Some(130), "{}", output.stderr);
+    let first = context.last_run();
+    first.check_honest();
+    let receipt = &first.receipts[0];
+    assert!(receipt.committed && receipt.verdict == "partial" && receipt.rows_written > 0, "{receipt:?}");
+    assert_eq!(context.lake().rows("investigations") as u64, receipt.rows_written);
+    let spent = requests(&context);
+    night(&context, &[]);
+    context.check_whole(&TIMED[..1]);
+    context.check_verified();
+    let pages = 900;
+    let again = requests(&context) - spent;
+    assert!(again < pages + pages / 10 - receipt.rows_written / 100, "{again} after {spent}");
+}
+
+#[test]
+fn commit_a_killed_backlog_loses_no_more_than_one_window() {
+    let context = backlog();
+    for rounds in 1..=4 {
+        let mut running = context.command(&["run"]).spawn().expect("the program under test");
+        let before = requests(&context);
+        while requests(&context) < before + 180 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        running.kill().expect("a child of this process");
+        assert_eq!(Output::of(running).code, None, "{rounds}");
+    }
+    assert!(through(&context, "investigations").is_some(), "a window was committed");
+    night(&context, &[]);
+    context.check_whole(&TIMED[..1]);
+    context.check_verified();
+    assert!(context.lake().leftovers().is_empty());
+}
+
+#[test]
+fn completeness_a_span_is_read_again_without_moving_the_checkpoint() {
+    let present = present();
+    let context = start(SimulatorConfig { now: Some(present), ..small(1) });
+    context
+        .write(&context.run_file().of(&[]).and(TIMED[0], "since = \"10d\"").and(TIMED[1], "since = \"10d\""));
+    night(&context, &[]);
+    let stood = through(&context, "alerts");
+    let (since, until) = (present - days(20), present - days(5));
+    let span = [&since.to_rfc3339()[..10], &until.to_rfc3339()[..10]];
+    let backfill = ["--dataset", "alerts", "--since", span[0], "--until", span[1]];
+    let summary = night(&context, &backfill);
+    assert_eq!(summary.receipts.len(), 1);
+    assert!(summary.receipts[0].rows_written > 0 && summary.receipts[0].unchanged > 0, "{summary:?}");
+    assert_eq!(through(&context, "alerts"), stood);
+    let again = night(&context, &backfill);
+    assert_eq!(again.receipts[0].rows_written, 0, "{again:?}");
+    let keys = &context.lake().keys("alerts")[&context.tenants()[0].id];
+    let midnight =
+        |day: &str| day.parse::<chrono::NaiveDate>().expect("a day").and_time(chrono::NaiveTime::MIN);
+    let since_ms = midnight(span[0]).and_utc().timestamp_millis();
+    let truth = context.platform().truth_within(Some(since_ms), None);
+    assert_eq!(keys.len() as u64, truth.tenants[0].datasets[&TIMED[1]].rows);
+    context.check_verified();
+}
+
+#[test]
+fn flags_about_time_that_make_no_sense_are_refused() {
+    let context = start(small(1));
+    context.write(&context.run_file().of(&[TIMED[0], Dataset::Users]));
+    for (flags, said) in [
+        (&["--since", "5d", "--until", "9d"][..], "is not after"),
+        (&["--since", "2999-01-01"], "lies in the future"),
+        (&["--until", "2999-01-01"], "lies in the future"),
+        (&["--since", "5d", "--dataset", "users"], "none of them is read by time"),
+        (&["--since", "5d", "--full-refresh"], "cannot be used with"),
+        (&["--since", "soon"], "neither a span"),
+    ] {
+        let output = context.run(&[&["run"], flags].concat());
+        assert_eq!(output.code, Some(2), "{flags:?}: {}", output.stderr);
+        assert!(output.stderr.contains(said), "{flags:?}: {}", output.stderr);
+    }
+    assert_eq!(requests(&context), 0);
+}
+
+#[test]
+fn completeness_a_full_refresh_writes_nothing_twice() {
+    let context = start(small(2));
+    let datasets = [TIMED[0], Dataset::Users, Dataset::VmAssets, Dataset::VmFindings];
+    context.write(&context.run_file().of(&datasets));
+    night(&context, &[]);
+    let summary = night(&context, &["--full-refresh"]);
+    for receipt in &summary.receipts {
+        assert_eq!(receipt.rows_written, 0, "{receipt:?}");
+        assert!(receipt.unchanged > 0 && receipt.verdict == "complete", "{receipt:?}");
+    }
+    context.check_whole(&datasets);
+    context.check_verified();
+}
+
+#[test]
+fn a_checkpoint_is_shown_set_and_reset() {
+    let present = present();
+    let context = start(SimulatorConfig { now: Some(present), ..small(2) });
+    context.write(&context.run_file().of(&[TIMED[0], Dataset::Users]));
+    night(&context, &[]);
+    let tenant = context.tenants()[0].id.clone();
+    let refused = context.run(&["checkpoint", "reset", "--tenant", &tenant]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("nobody is there to confirm it"), "{}", refused.stderr);
+    for (args, said) in [
+        (&["checkpoint", "reset", "--tenant", "nobody", "--yes"][..], "nothing was pulled of `nobody`"),
+        (&["checkpoint", "set", "2999-01-01", "--yes"], "lies in the future"),
+    ] {
+        let output = context.run(args);
+        assert_eq!(output.code, Some(2), "{}", output.stderr);
+        assert!(output.stderr.contains(said), "{}", output.stderr);
+    }
+    let before = through(&context, "investigations").expect("it was read");
+    let set = context.run(&["checkpoint", "set", "12d", "--dataset", "investigations", "--yes"]);
+    assert_eq!(set.code, Some(0), "{}", set.stderr);
+    let after = through(&context, "investigations").expect("it was set");
+    assert!((before - after - days(12)).abs() < TimeDelta::minutes(1), "{before} {after}");
+    let summary = night(&context, &[]);
+    let receipt = summary.receipt(&tenant, "investigations");
+    assert_eq!(receipt.window.expect("it is read by time").since, after - days(1));
+    assert!(receipt.unchanged > 20 && receipt.rows_written == 0, "{receipt:?}");
+
+    let reset = context.run(&["checkpoint", "reset", "--yes"]);
+    assert_eq!(reset.code, Some(0), "{}", reset.stderr);
+    assert_eq!(through(&context, "users"), None);
+    let summary = night(&context, &[]);
+    assert!(summary.receipts.iter().all(|receipt| receipt.rows_written == 0), "{summary:?}");
+    context.check_whole(&[TIMED[0], Dataset::Users]);
+    context.check_verified();
+}
+
+#[test]
+fn last_good_a_snapshot_that_lost_most_of_its_records_has_to_be_confirmed() {
+    let present = present();
+    let mut context = start(SimulatorConfig { now: Some(present), ..small(2) });
+    context.write(&context.run_file().of(&[Dataset::Users]));
+    night(&context, &[]);
+    let files = context.lake().data_files();
+    let tenant = context.tenants()[0].id.clone();
+    assert_eq!(context.platform().delete_rows(Dataset::Users, &tenant, 40), Some(20));
+    let tomorrow = present + days(1);
+    context.platform().set_date(tomorrow);
+    context.set_clock(tomorrow);
+    let (output, summary) = context.pull(&[]);
+    assert_eq!(output.code, Some(7), "{}", output.stderr);
+    summary.check_honest();
+    let receipt = summary.receipt(&tenant, "users");
+    assert_eq!(receipt.verdict, "shrunk");
+    assert!(
+        receipt.error.as_deref().is_some_and(|error| error.contains("holds 20 records where it held 60"))
+    );
+    assert!(receipt.hint.as_deref().is_some_and(|hint| hint.contains("--full-refresh")), "{receipt:?}");
+    assert!(files.iter().all(|file| file.exists()), "the last good snapshot stays");
+    assert_eq!(context.lake().rows("users"), 180, "the other tenant has two snapshots");
+    let confirmed = night(&context, &["--full-refresh", "--tenant", &tenant]);
+    assert_eq!(confirmed.receipt(&tenant, "users").rows_written, 20);
+    context.platform().set_date(tomorrow + days(1));
+    context.set_clock(tomorrow + days(1));
+    night(&context, &[]);
+    context.check_verified();
+}
+
+#[test]
+fn a_snapshot_that_equals_the_last_is_not_written_again_where_that_is_wanted() {
+    let present = present();
+    let mut context = start(SimulatorConfig { now: Some(present), reject_rate: 0.1, ..small(2) });
+    let lines = "only_changes = true";
+    let file = context.run_file().of(&[]).and(Dataset::Users, lines).and(Dataset::VmAssets, lines);
+    context.write(&file.and(Dataset::VmFindings, lines));
+    night(&context, &[]);
+    let files = context.lake().data_files().len();
+    let mut next_day = |number| {
+        context.platform().set_date(present + days(number));
+        context.set_clock(present + days(number));
+        night(&context, &[])
+    };
+    let summary = next_day(1);
+    for receipt in &summary.receipts {
+        assert_eq!((receipt.rows_written, receipt.rejects), (0, 0), "{receipt:?}");
+        assert_eq!(receipt.unchanged, receipt.read - receipt.duplicates, "{receipt:?}");
+    }
+    let tenant = context.tenants()[0].id.clone();
+    assert_eq!(context.lake().data_files().len(), files);
+    let _ = context.platform().append_rows(Dataset::Users, &tenant, 1);
+    let mut next_day = |number| {
+        context.platform().set_date(present + days(number));
+        context.set_clock(present + days(number));
+        night(&context, &[])
+    };
+    let summary = next_day(2);
+    assert!(summary.receipt(&tenant, "users").rows_written > 0, "{summary:?}");
+    let other = &context.tenants()[1].id;
+    assert_eq!(summary.receipt(other, "users").rows_written, 0);
+    context.check_verified();
+}
+
+#[test]
+fn completeness_a_clock_that_is_off_by_a_day_loses_nothing() {
+    for off in [days(1), -days(1)] {
+        let present = present();
+        let mut context = start(SimulatorConfig { now: Some(present), ..small(1) });
+        context.write(&context.run_file().of(&TIMED));
+        context.set_clock(present + off);
+        let output = context.run(&["run"]);
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        assert!(output.stderr.contains("this machine's clock is"), "{}", output.stderr);
+        context.check_whole(&TIMED);
+        let reached = through(&context, "alerts").expect("it was read");
+        assert!((reached - present).abs() < TimeDelta::minutes(2), "{reached} is not {present}");
+    }
+}
