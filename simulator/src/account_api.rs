@@ -28,7 +28,7 @@ pub(crate) fn managed_organizations(request: &Request) -> Result<Answer, Refusal
     if !request.in_parent() {
         return Err(forbidden().misplaced("foreign_organization"));
     }
-    page_of_tenants(request, &tenants::entries(request.config))
+    page_of_tenants(request, &tenants::entries(request.config, &request.world.tenants))
 }
 
 /// Lists the managed organizations a user may access: the owner's own key or an administrator's asks.
@@ -45,7 +45,8 @@ pub(crate) fn organizations_of_user(request: &Request, user: &str) -> Result<Ans
         return Err(Refusal::new(404, "Not Found"));
     }
     let reached = |number: &usize| owned.iter().any(|key| key.reaches(*number));
-    let entries: Vec<usize> = tenants::entries(request.config).into_iter().filter(reached).collect();
+    let entries: Vec<usize> =
+        tenants::entries(request.config, &request.world.tenants).into_iter().filter(reached).collect();
     page_of_tenants(request, &entries)
 }
 

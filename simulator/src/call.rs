@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 
 use crate::answer::{Answer, Refusal};
+use crate::data::world::World;
 use crate::faults::Fault;
 use crate::journal::{Arrival, Ending, Limited};
 use crate::keys::Key;
@@ -37,6 +38,7 @@ pub(crate) struct Outcome {
 /// A request on its way through the platform.
 pub(crate) struct Call<'a> {
     platform: &'a Platform,
+    world: Arc<World>,
     parts: &'a Parts,
     at_us: u64,
     region: &'a str,
@@ -56,13 +58,15 @@ impl<'a> Call<'a> {
         let known = platform.config.regions.iter().any(|other| other == region);
         let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let key = text("x-api-key").and_then(|secret| platform.keys.find(secret));
-        let home = |key: &Arc<Key>| key.home.map(|number| platform.world.tenants[number].id.clone());
+        let world = platform.world();
+        let home = |key: &Arc<Key>| key.home.map(|number| world.tenants[number].id.clone());
         let organization = match &key {
             Some(key) if !key.kind.is_multi_tenant() => home(key).unwrap_or_default(),
             _ => text("r7-organization-id").unwrap_or_default().to_owned(),
         };
         Self {
             platform,
+            world,
             parts,
             at_us: platform.now_us(),
             region: if known { region } else { "?" },
@@ -151,7 +155,7 @@ impl<'a> Call<'a> {
             outcome.answer.headers = limit_headers(verdict);
             outcome.limited = verdict.refused;
             if verdict.refused {
-                let retry = verdict.retry_after.spell(verdict.reset_seconds);
+                let retry = verdict.retry_after.spell(verdict.reset_seconds, self.platform.own_time());
                 outcome.answer.headers.extend(retry.map(|value| ("retry-after", value)));
                 return Err(Refusal::gateway(429, "API rate limit exceeded"));
             }
@@ -225,7 +229,8 @@ impl<'a> Call<'a> {
             Some(Fault::TooManyRequests { retry_after, seconds }) => {
                 let mut answer =
                     Refusal::gateway(429, "API rate limit exceeded").answer(Manners::Gateway, "");
-                answer.headers.extend(retry_after.spell(*seconds).map(|value| ("retry-after", value)));
+                let retry = retry_after.spell(*seconds, self.platform.own_time());
+                answer.headers.extend(retry.map(|value| ("retry-after", value)));
                 Blow::Answer(answer)
             }
             Some(Fault::Status { status: 401 }) => Blow::Refuse(Refusal::gateway(401, "Unauthorized")),
@@ -276,7 +281,7 @@ impl<'a> Call<'a> {
             return Err(Refusal::new(415, "Unsupported Media Type"));
         }
         let request = Request {
-            world: &self.platform.world,
+            world: &self.world,
             config: &self.platform.config,
             keys: &self.platform.keys,
             key: key.clone(),
@@ -297,8 +302,8 @@ impl<'a> Call<'a> {
     }
 
     /// Returns the organization the call acts in, or why it may not.
-    fn tenant(&self, endpoint: &Endpoint, key: &Key) -> Result<&'a Tenant, Refusal> {
-        let (world, statuses) = (&self.platform.world, &self.platform.config.statuses);
+    fn tenant(&self, endpoint: &Endpoint, key: &Key) -> Result<&Tenant, Refusal> {
+        let (world, statuses) = (&self.world, &self.platform.config.statuses);
         let in_account = endpoint.family() == "account";
         if key.kind.is_multi_tenant() && self.organization.is_empty() {
             return Err(refuse_organization(statuses.missing_organization));
@@ -308,7 +313,9 @@ impl<'a> Call<'a> {
         if is_parent && in_account {
             return Ok(&world.parent);
         }
-        let reached = world.tenant(&self.organization).filter(|tenant| key.reaches(tenant.number));
+        let is_reached =
+            |tenant: &&Tenant| key.reaches(tenant.number) && (tenant.managed || !key.kind.is_multi_tenant());
+        let reached = world.tenant(&self.organization).filter(is_reached);
         let tenant = reached.ok_or_else(|| {
             refuse_organization(statuses.foreign_organization).misplaced("foreign_organization")
         })?;

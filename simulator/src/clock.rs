@@ -1,4 +1,5 @@
-//! The wall clock, read in this one place: for open ends of windows, dates in headers and the default end of the data.
+//! The wall clock, read in this one place: for open ends of windows and dates in headers where the platform was told no
+//! time of its own, and for the default end of the data.
 
 use chrono::{DateTime, Utc};
 
@@ -9,4 +10,9 @@ use chrono::{DateTime, Utc};
 )]
 pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()
+}
+
+/// Spells a time the way headers do.
+pub(crate) fn http_date(time: DateTime<Utc>) -> String {
+    time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
+use crate::events::TenantEvent;
 use crate::faults::FaultRule;
 use crate::keys::KeyConfig;
 use crate::limits::LimitRule;
@@ -42,8 +43,16 @@ pub struct SimulatorConfig {
     pub findings_per_asset: u32,
     /// How far back created times reach from `now`.
     pub history_days: u32,
-    /// The moment the data ends; the start of the present day when absent.
+    /// The moment the data ends, and the platform's own clock; the start of the present day when absent.
+    ///
+    /// The clock stands still until it is set to a later moment.
     pub now: Option<DateTime<Utc>>,
+    /// What becomes of the rows when the clock moves on.
+    pub evolution: Evolution,
+    /// What becomes of the tenants, each at its time.
+    pub events: Vec<TenantEvent>,
+    /// Whether the names of a tenant's rows follow it to another region; nobody has documented it.
+    pub moves_rename_rows: bool,
     /// The share of rows, 0 to 1, that carry a value of a wrong type.
     pub reject_rate: f64,
     /// Whether a time window includes its end.
@@ -81,6 +90,9 @@ impl Default for SimulatorConfig {
             findings_per_asset: 8,
             history_days: 120,
             now: None,
+            evolution: Evolution::default(),
+            events: Vec::new(),
+            moves_rename_rows: false,
             reject_rate: 0.0,
             inclusive_end: false,
             keys: Vec::new(),
@@ -127,6 +139,8 @@ impl SimulatorConfig {
         if self.history_days == 0 || self.catalogue == 0 {
             return Err("history_days and catalogue must be at least 1".to_owned());
         }
+        self.evolution.check()?;
+        self.events.iter().try_for_each(|event| event.check(self))?;
         self.limits.iter().try_for_each(LimitRule::check)?;
         self.faults.iter().try_for_each(FaultRule::check)
     }
@@ -135,6 +149,63 @@ impl SimulatorConfig {
 fn is_region(code: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (2..=16).contains(&code.len()) && code.bytes().all(known)
+}
+
+/// What becomes of the rows as the clock moves on; while it stands at the start, nothing of this shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evolution {
+    /// The share of new investigations and alerts that can be seen much later than their time says.
+    pub late_rows: f64,
+    /// How late they can be; most are late by less.
+    pub late_hours: u32,
+    /// The share of investigations and alerts that change after they came into being.
+    pub changed_rows: f64,
+    /// Within how many hours they do.
+    pub change_hours: u32,
+    /// The share of those that change once more within the 30 days that follow.
+    pub belated_changes: f64,
+    /// The share of users, accounts, assets and sites that vanishes in 30 days, while as many appear.
+    pub churn: f64,
+    /// The share of the catalogue of vulnerabilities that is added to it in 30 days.
+    pub new_definitions: f64,
+    /// Every how many days a definition is modified, on average.
+    pub modified_days: u32,
+    /// Every how many days an asset is scanned, on average.
+    pub scan_days: u32,
+    /// How many days a finding lasts, on average.
+    pub finding_days: u32,
+}
+
+impl Default for Evolution {
+    fn default() -> Self {
+        Self {
+            late_rows: 0.03,
+            late_hours: 48,
+            changed_rows: 0.5,
+            change_hours: 70,
+            belated_changes: 0.02,
+            churn: 0.02,
+            new_definitions: 0.01,
+            modified_days: 200,
+            scan_days: 4,
+            finding_days: 100,
+        }
+    }
+}
+
+impl Evolution {
+    fn check(&self) -> Result<(), String> {
+        let shares =
+            [self.late_rows, self.changed_rows, self.belated_changes, self.churn, self.new_definitions];
+        if !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
+            return Err("the shares of the evolution must lie between 0 and 1".to_owned());
+        }
+        if [self.change_hours, self.modified_days, self.scan_days, self.finding_days].contains(&0) {
+            return Err("the spans of the evolution must be at least 1".to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// The oddities of the tenant list and of the rows, each with its own switch.

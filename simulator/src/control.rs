@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -31,6 +32,14 @@ struct RowsChange {
     delete: u32,
 }
 
+/// Where the clock is to stand.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum ClockChange {
+    Now(DateTime<Utc>),
+    AdvanceMs(i64),
+}
+
 /// Answers a control request.
 pub(crate) async fn answer(platform: &Arc<Platform>, parts: &Parts, body: Bytes) -> Answer {
     let outcome = match parts.uri.path().split('/').skip(2).map(decode).collect::<Vec<_>>() {
@@ -46,8 +55,16 @@ pub(crate) async fn answer(platform: &Arc<Platform>, parts: &Parts, body: Bytes)
 
 fn control(platform: &Platform, method: &Method, path: &[&str], body: &Bytes) -> Result<Answer, Refusal> {
     match (method.as_str(), path) {
+        ("GET", ["clock"]) => show_clock(platform),
+        ("POST", ["clock"]) => {
+            set_clock(platform, given(body)?)?;
+            show_clock(platform)
+        }
         ("GET", ["config"]) => show(&platform.config),
-        ("GET", ["tenants"]) => show(&platform.world.tenants),
+        ("GET", ["tenants"]) => {
+            let world = platform.world();
+            show(&world.tenants.iter().filter(|tenant| tenant.managed).collect::<Vec<_>>())
+        }
         ("GET", ["journal"]) => show(&platform.journal().report(platform.now_us())),
         ("DELETE", ["journal"]) => {
             platform.journal().clear();
@@ -74,12 +91,25 @@ fn control(platform: &Platform, method: &Method, path: &[&str], body: &Bytes) ->
             done()
         }
         ("GET", ["keys"]) => show(&platform.keys.list()),
-        ("POST", ["keys"]) => show(&platform.keys.put(&given::<KeyConfig>(body)?, &platform.world)?),
-        ("POST", ["keys", name]) => show(&platform.keys.replace(name, &platform.world)?),
+        ("POST", ["keys"]) => show(&platform.keys.put(&given::<KeyConfig>(body)?, &platform.world())?),
+        ("POST", ["keys", name]) => show(&platform.keys.replace(name, &platform.world())?),
         ("DELETE", ["keys", name]) => show(&json!({"revoked": platform.keys.revoke(name)})),
         ("POST", ["rows"]) => change_rows(platform, &given(body)?),
         _ => Err(Refusal::new(404, "no such control path")),
     }
+}
+
+fn show_clock(platform: &Platform) -> Result<Answer, Refusal> {
+    let now_ms = platform.world().now_ms;
+    show(&json!({"now_ms": now_ms, "now": DateTime::from_timestamp_millis(now_ms)}))
+}
+
+fn set_clock(platform: &Platform, change: ClockChange) -> Result<(), Refusal> {
+    let now_ms = match change {
+        ClockChange::Now(now) => now.timestamp_millis(),
+        ClockChange::AdvanceMs(by) => platform.world().now_ms.saturating_add(by),
+    };
+    Ok(platform.set_now(now_ms)?)
 }
 
 fn given<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
@@ -104,14 +134,17 @@ fn trap(platform: &Platform, parts: &Parts) -> Answer {
 async fn tell_truth(platform: &Arc<Platform>, parts: &Parts, path: Vec<String>) -> Result<Answer, Refusal> {
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let window = (query.time("since")?, query.time("until")?);
-    let platform = platform.clone();
+    let world = platform.world();
     let told = tokio::task::spawn_blocking(move || match &path[..] {
-        [_] => show(&truth::of(&platform.world, window)),
-        [_, dataset, tenant] => {
+        [_] => show(&truth::of(&world, window)),
+        [_, dataset, tenant, rest @ ..] if rest.is_empty() || *rest == ["rows"] => {
             let dataset = Dataset::from_name(dataset).ok_or_else(|| Refusal::new(404, "no such dataset"))?;
-            let tenant =
-                platform.world.tenant_named(tenant).ok_or_else(|| Refusal::new(404, "no such tenant"))?;
-            show(&truth::keys(&platform.world, tenant, dataset, window))
+            let tenant = world.tenant_named(tenant).ok_or_else(|| Refusal::new(404, "no such tenant"))?;
+            if rest.is_empty() {
+                show(&truth::keys(&world, tenant, dataset, window))
+            } else {
+                show(&truth::rows(&world, tenant, dataset, window))
+            }
         }
         _ => Err(Refusal::new(404, "no such control path")),
     });
@@ -119,16 +152,13 @@ async fn tell_truth(platform: &Arc<Platform>, parts: &Parts, path: Vec<String>) 
 }
 
 fn change_rows(platform: &Platform, change: &RowsChange) -> Result<Answer, Refusal> {
-    let tenant =
-        platform.world.tenant_named(&change.tenant).ok_or_else(|| Refusal::new(404, "no such tenant"))?;
-    let left = platform.world.change(tenant, change.dataset, |rows| {
+    let world = platform.world();
+    let tenant = world.tenant_named(&change.tenant).ok_or_else(|| Refusal::new(404, "no such tenant"))?;
+    world.change(tenant, change.dataset, |rows| {
         for _ in 0..change.delete {
             rows.remove(0);
         }
-        for _ in 0..change.append {
-            rows.append();
-        }
-        rows.len()
     });
+    let left = world.append(tenant, change.dataset, change.append);
     show(&json!({"rows": left}))
 }

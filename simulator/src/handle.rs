@@ -12,7 +12,7 @@ use crate::platform::Platform;
 use crate::report::JournalReport;
 use crate::server::Serving;
 use crate::tenants::Tenant;
-use crate::truth::{self, Keys, Truth};
+use crate::truth::{self, Keys, RowTruth, Truth};
 
 /// A running platform; dropping it stops the platform without a farewell.
 #[derive(Debug)]
@@ -54,13 +54,36 @@ impl Handle {
     /// Returns the primary account's own organization id.
     #[must_use]
     pub fn parent_organization(&self) -> &str {
-        &self.platform.world.parent.id
+        &self.platform.start.parent.id
     }
 
-    /// Returns the managed organizations, each once.
+    /// Returns the organizations there are, each once, as they are at the start; events may have changed them since.
     #[must_use]
     pub fn tenants(&self) -> &[Tenant] {
-        &self.platform.world.tenants
+        &self.platform.start.tenants
+    }
+
+    /// Returns the organizations managed at present, each once, as they are now.
+    #[must_use]
+    pub fn tenants_now(&self) -> Vec<Tenant> {
+        let world = self.platform.world();
+        world.tenants.iter().filter(|tenant| tenant.managed).cloned().collect()
+    }
+
+    /// Returns the platform's time, in milliseconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.platform.world().now_ms
+    }
+
+    /// Sets the platform's time, in milliseconds since 1970; it stands still from then on.
+    ///
+    /// In which steps a moment is reached makes no difference to what is served at it.
+    ///
+    /// # Errors
+    /// The moment lies before the start.
+    pub fn set_now(&self, now_ms: i64) -> Result<(), String> {
+        self.platform.set_now(now_ms)
     }
 
     /// Returns all keys, the revoked ones included.
@@ -80,7 +103,7 @@ impl Handle {
     /// # Errors
     /// It names an organization that doesn't exist.
     pub fn add_key(&self, config: &KeyConfig) -> Result<KeyInfo, String> {
-        self.platform.keys.put(config, &self.platform.world)
+        self.platform.keys.put(config, &self.platform.world())
     }
 
     /// Makes a key like the newest of a name, under the same name, and refuses the older ones from now on.
@@ -88,7 +111,7 @@ impl Handle {
     /// # Errors
     /// No key has the name.
     pub fn replace_key(&self, name: &str) -> Result<KeyInfo, String> {
-        self.platform.keys.replace(name, &self.platform.world)
+        self.platform.keys.replace(name, &self.platform.world())
     }
 
     /// Refuses every key of a name, or the one of an id, from now on; returns how many there were.
@@ -133,39 +156,44 @@ impl Handle {
     /// Returns the counts of all there is to read; it looks at every row.
     #[must_use]
     pub fn truth(&self) -> Truth {
-        truth::of(&self.platform.world, (None, None))
+        truth::of(&self.platform.world(), (None, None))
     }
 
     /// Returns the counts with the timed datasets narrowed to a window in milliseconds, its end excluded.
     #[must_use]
     pub fn truth_within(&self, since_ms: Option<i64>, until_ms: Option<i64>) -> Truth {
-        truth::of(&self.platform.world, (since_ms, until_ms))
+        truth::of(&self.platform.world(), (since_ms, until_ms))
     }
 
-    /// Returns the keys of a tenant's rows; the tenant is given by id, name, or `#` and a number.
+    /// Returns the keys of a tenant's rows at present, whether or not it is managed.
+    ///
+    /// The tenant is given by id, name, or `#` and a number.
     #[must_use]
     pub fn truth_keys(&self, dataset: Dataset, tenant: &str) -> Option<Keys> {
-        let world = &self.platform.world;
-        world.tenant_named(tenant).map(|tenant| truth::keys(world, tenant, dataset, (None, None)))
+        let world = self.platform.world();
+        world.tenant_named(tenant).map(|tenant| truth::keys(&world, tenant, dataset, (None, None)))
+    }
+
+    /// Returns a tenant's rows at present, each with the JSON in which it is served.
+    ///
+    /// Assets of vulnerability management come with all their findings under `same`; findings stand for themselves.
+    #[must_use]
+    pub fn truth_rows(&self, dataset: Dataset, tenant: &str) -> Option<Vec<RowTruth>> {
+        let world = self.platform.world();
+        world.tenant_named(tenant).map(|tenant| truth::rows(&world, tenant, dataset, (None, None)))
     }
 
     /// Adds rows at the end of a tenant's dataset and returns how many there are now.
     #[must_use]
     pub fn append_rows(&self, dataset: Dataset, tenant: &str, rows: u32) -> Option<usize> {
-        let world = &self.platform.world;
-        let tenant = world.tenant_named(tenant)?;
-        world.change(tenant, dataset, |order| {
-            (0..rows).for_each(|_| {
-                order.append();
-            });
-            order.len()
-        })
+        let world = self.platform.world();
+        world.append(world.tenant_named(tenant)?, dataset, rows)
     }
 
     /// Takes rows from the beginning of a tenant's dataset and returns how many are left.
     #[must_use]
     pub fn delete_rows(&self, dataset: Dataset, tenant: &str, rows: u32) -> Option<usize> {
-        let world = &self.platform.world;
+        let world = self.platform.world();
         let tenant = world.tenant_named(tenant)?;
         world.change(tenant, dataset, |order| {
             (0..rows).for_each(|_| {

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 
 use crate::answer::{Answer, Refusal};
-use crate::clock;
 use crate::data::investigations::{PRIORITIES, SOURCES, STATUSES};
 use crate::data::json::{put, put_int, put_str};
 use crate::data::world::Row;
@@ -27,7 +26,7 @@ pub(crate) fn investigations(request: &Request) -> Result<Answer, Refusal> {
     query.switch("multi-customer", false)?;
     let until = query.time("end_time")?;
     let since = query.time("start_time")?;
-    let present = clock::now().timestamp_millis().max(request.world.now_ms);
+    let present = request.world.present_ms();
     let end = until.unwrap_or(present);
     let start = since.unwrap_or_else(|| until.unwrap_or(request.world.now_ms) - INVESTIGATIONS_DAYS * DAY_MS);
     if start > end {
@@ -189,7 +188,7 @@ fn alert_window(search: &AlertWindow, request: &Request) -> Result<(i64, i64), R
     let start = search.start_time.as_deref().ok_or_else(|| Refusal::bad("search.start_time is required"))?;
     let start = time("start_time", start)?;
     let end = search.end_time.as_deref().map(|text| time("end_time", text)).transpose()?;
-    let present = clock::now().timestamp_millis().max(request.world.now_ms);
+    let present = request.world.present_ms();
     let last = last_of(end.unwrap_or(present), end.is_some(), request);
     if start > end.unwrap_or(present) {
         return Err(Refusal::bad("search.start_time must not be after search.end_time"));

@@ -9,17 +9,34 @@
 //! Where the platform's answer is unknown, the choice is a setting ([`Statuses`], [`SimulatorConfig::inclusive_end`]), and
 //! one path is a guess: the organizations of one user stand at `/account/api/1/users/{user_id}/managed-organizations`.
 //!
+//! # Time
+//!
+//! The platform's clock stands at [`SimulatorConfig::now`] until it is set, by [`Handle::set_now`] or its control path, and
+//! stands still between two settings. As it moves on, rows come into being, change and vanish, assets are scanned, and
+//! tenants join, leave and move ([`Evolution`], [`TenantEvent`]). A moment is served the same however the clock got there.
+//! Where a time was configured or set, answers carry it as their `Date`.
+//!
+//! | rows | as time passes |
+//! |---|---|
+//! | investigations, alerts | come at the rate of their history, a few of them late, and change for some days |
+//! | users, accounts, assets, sites | appear and vanish, as many as there are; an account is disabled, a status changes |
+//! | scans | come at the rate of their history, run, and end |
+//! | assets of vulnerability management | appear and vanish; after the start, what is known of one changes with its scans alone |
+//! | definitions | are added and modified |
+//!
 //! # Control paths
 //!
 //! Everything the [`Handle`] can do is also served, without a key, as JSON:
 //!
 //! | call | does |
 //! |---|---|
+//! | `GET`, `POST /_sim/clock` | the platform's time; `{"now"}` or `{"advance_ms"}` sets it, and there it stands still |
 //! | `GET /_sim/config` | the configuration it was started with |
-//! | `GET /_sim/tenants` | the managed organizations, each once, with their true regions |
+//! | `GET /_sim/tenants` | the organizations managed at present, each once, with their true regions |
 //! | `GET /_sim/journal`, `DELETE /_sim/journal` | what was asked so far ([`JournalReport`]); forget it |
 //! | `GET /_sim/truth` | counts and digests of every tenant and dataset ([`Truth`]); `since`, `until` narrow the timed ones |
 //! | `GET /_sim/truth/{dataset}/{tenant}` | the keys of the rows ([`Keys`]), with the same parameters |
+//! | `GET /_sim/truth/{dataset}/{tenant}/rows` | the rows as they are served at present ([`RowTruth`]s), with the same parameters |
 //! | `GET`, `POST`, `DELETE /_sim/faults` | the list of [`FaultRule`]s: show, replace, clear |
 //! | `GET`, `POST`, `DELETE /_sim/limits` | show all, set one [`LimitRule`], lift all |
 //! | `GET`, `POST /_sim/keys` | show all ([`KeyInfo`]), add one ([`KeyConfig`]) |
@@ -39,6 +56,7 @@ mod control;
 mod criteria;
 mod data;
 mod entity_api;
+mod events;
 mod faults;
 mod handle;
 mod idr_api;
@@ -57,8 +75,9 @@ mod tenants;
 mod truth;
 mod vm_api;
 
-pub use config::{Quirks, SimulatorConfig, Statuses};
+pub use config::{Evolution, Quirks, SimulatorConfig, Statuses};
 pub use data::Dataset;
+pub use events::{TenantChange, TenantEvent};
 pub use faults::{Fault, FaultRule};
 pub use handle::Handle;
 pub use keys::{KeyConfig, KeyInfo, KeyKind};
@@ -66,4 +85,4 @@ pub use limits::{LimitHeaders, LimitRule, LimitScope, RetryAfter};
 pub use report::{JournalReport, Misplaced, Span, SpanBefore, Tally};
 pub use server::{Simulator, StartError};
 pub use tenants::Tenant;
-pub use truth::{DatasetTruth, Keys, TenantTruth, Truth, digest};
+pub use truth::{DatasetTruth, Keys, RowTruth, TenantTruth, Truth, digest};

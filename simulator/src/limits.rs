@@ -103,17 +103,17 @@ pub enum RetryAfter {
 }
 
 impl RetryAfter {
-    /// Returns the value of the header.
-    pub(crate) fn spell(self, seconds: u64) -> Option<String> {
+    /// Returns the value of the header; a date is told by the platform's own time where it has one.
+    pub(crate) fn spell(self, seconds: u64, own_time: Option<DateTime<Utc>>) -> Option<String> {
         match self {
             Self::None => None,
             Self::Seconds => Some(seconds.to_string()),
             Self::Date => {
-                let then: DateTime<Utc> =
-                    clock::now() + TimeDelta::seconds(i64::try_from(seconds).unwrap_or(3600));
+                let now = own_time.unwrap_or_else(clock::now);
+                let then = now + TimeDelta::seconds(i64::try_from(seconds).unwrap_or(3600));
                 // Dates have whole seconds, so the one that is never too early is the next.
                 let then = then + TimeDelta::milliseconds(999);
-                Some(then.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
+                Some(clock::http_date(then))
             }
         }
     }

@@ -1,9 +1,10 @@
 //! The running platform: its content, keys, limits, faults and journal.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 use http::request::Parts;
 
 use crate::config::SimulatorConfig;
@@ -20,10 +21,12 @@ use crate::strike::Faults;
 #[derive(Debug)]
 pub(crate) struct Platform {
     pub(crate) config: SimulatorConfig,
-    pub(crate) world: World,
+    /// The world as it is at the start.
+    pub(crate) start: Arc<World>,
     pub(crate) keys: KeyRing,
     pub(crate) port: u16,
     started: Instant,
+    present: RwLock<Arc<World>>,
     limits: Mutex<Limits>,
     faults: Mutex<Faults>,
     journal: Mutex<Journal>,
@@ -33,11 +36,13 @@ pub(crate) struct Platform {
 impl Platform {
     /// Builds the platform of a configuration whose `now` is set.
     pub(crate) fn new(config: SimulatorConfig, port: u16, now_ms: i64) -> Result<Self, String> {
-        let world = World::new(&config, now_ms);
+        let world = World::new(&config, now_ms)?;
         let keys = KeyRing::new(&config, &world)?;
         let faults = Faults::new(config.seed, named(&world, config.faults.clone())?);
+        let world = Arc::new(world);
         Ok(Self {
-            world,
+            start: world.clone(),
+            present: RwLock::new(world),
             keys,
             port,
             started: Instant::now(),
@@ -52,6 +57,27 @@ impl Platform {
     /// Returns the microseconds since the start.
     pub(crate) fn now_us(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the world at the present; who holds it sees one moment, whatever the clock does meanwhile.
+    pub(crate) fn world(&self) -> Arc<World> {
+        self.present.read().expect("no holder of the present panics").clone()
+    }
+
+    /// Sets the platform's clock, which stands still from then on.
+    ///
+    /// # Errors
+    /// The moment lies before the start.
+    pub(crate) fn set_now(&self, now_ms: i64) -> Result<(), String> {
+        let world = Arc::new(self.start.at(&self.config, now_ms)?);
+        *self.present.write().expect("no holder of the present panics") = world;
+        Ok(())
+    }
+
+    /// Returns the platform's own time, if it has one: where it was told none, it goes by the machine's.
+    pub(crate) fn own_time(&self) -> Option<DateTime<Utc>> {
+        let world = self.world();
+        world.is_told.then(|| DateTime::from_timestamp_millis(world.now_ms)).flatten()
     }
 
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
@@ -69,7 +95,8 @@ impl Platform {
     /// Replaces the faults in force.
     pub(crate) fn set_faults(&self, rules: Vec<FaultRule>) -> Result<(), String> {
         rules.iter().try_for_each(FaultRule::check)?;
-        *self.faults() = Faults::new(self.config.seed, named(&self.world, rules)?);
+        let rules = named(&self.world(), rules)?;
+        *self.faults() = Faults::new(self.config.seed, rules);
         Ok(())
     }
 

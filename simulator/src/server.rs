@@ -201,7 +201,8 @@ async fn answer(
     if parts.uri.path().starts_with("/_sim/") {
         let body = read(incoming).await?;
         let answer = control::answer(&platform, &parts, body).await;
-        return Ok(reply(answer.status, answer.content_type, Outgoing::whole(answer.body, None)));
+        let reply = reply(answer.status, answer.content_type, Outgoing::whole(answer.body, None));
+        return Ok(dated(reply, &platform));
     }
     let call = Call::new(&platform, &parts);
     let arrival = call.arrival();
@@ -209,7 +210,7 @@ async fn answer(
     let leaving = Leaving { platform: platform.clone(), tenant: arrival.tenant.to_owned() };
     let body = read(incoming).await?;
     match call.answer(body).await {
-        Ok(outcome) => Ok(dress(outcome, &platform, &parts, leaving)),
+        Ok(outcome) => Ok(dated(dress(outcome, &platform, &parts, leaving), &platform)),
         Err(error) => {
             reset.store(true, Ordering::Relaxed);
             Err(error)
@@ -229,6 +230,15 @@ fn reply(status: StatusCode, content_type: &'static str, body: Outgoing<Option<L
     let mut reply = Response::new(body);
     *reply.status_mut() = status;
     reply.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    reply
+}
+
+/// Dates an answer by the platform's own time, where it has one; otherwise the server dates it by the machine's.
+fn dated(mut reply: Reply, platform: &Platform) -> Reply {
+    let date = platform.own_time().map(clock::http_date);
+    if let Some(Ok(date)) = date.map(|date| HeaderValue::from_str(&date)) {
+        reply.headers_mut().insert(http::header::DATE, date);
+    }
     reply
 }
 

@@ -6,6 +6,7 @@ use crate::config::SimulatorConfig;
 use crate::data::Dataset;
 use crate::data::json::uuid;
 use crate::data::rng::{Dice, hash_text, mix};
+use crate::events;
 
 /// One managed organization, or the primary account itself.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +25,12 @@ pub struct Tenant {
     pub licensed_vm: bool,
     /// How large it is beside a tenant of one.
     pub weight: f64,
+    /// The region in the names of its rows.
+    #[serde(skip)]
+    pub(crate) named_region: String,
+    /// Whether it is managed at present.
+    #[serde(skip)]
+    pub(crate) managed: bool,
     #[serde(skip)]
     pub(crate) number: usize,
     #[serde(skip)]
@@ -91,9 +98,23 @@ pub(crate) fn make(config: &SimulatorConfig) -> Vec<Tenant> {
         tenant.licensed_vm = false;
     }
     for tenant in &mut tenants {
+        tenant.named_region.clone_from(&tenant.region);
         tenant.counts = Dataset::counts(config, tenant);
     }
     tenants
+}
+
+/// Returns tenants as they are at a moment, from what they are at the start.
+///
+/// # Errors
+/// An event names an organization that doesn't exist.
+pub(crate) fn at(
+    config: &SimulatorConfig,
+    mut tenants: Vec<Tenant>,
+    now_ms: i64,
+) -> Result<Vec<Tenant>, String> {
+    events::befall(config, &mut tenants, now_ms)?;
+    Ok(tenants)
 }
 
 /// Makes the primary account's own organization, which has keys and users but no findings.
@@ -104,6 +125,8 @@ pub(crate) fn parent(config: &SimulatorConfig) -> Tenant {
         id: config.parent_organization.clone().unwrap_or_else(|| uuid(hash, mix(hash))),
         name: "Watchtower Security Partners".to_owned(),
         listed_region: Some(region.clone()),
+        named_region: region.clone(),
+        managed: true,
         region,
         external_id: None,
         licensed_vm: false,
@@ -131,6 +154,8 @@ fn tenant(config: &SimulatorConfig, number: usize) -> Tenant {
         id: uuid(hash, mix(hash)),
         name,
         listed_region: Some(listed),
+        named_region: String::new(),
+        managed: true,
         region,
         external_id: (config.quirks.external_ids && number.is_multiple_of(3))
             .then(|| format!("CRM-{}", 1000 + number)),
@@ -142,7 +167,8 @@ fn tenant(config: &SimulatorConfig, number: usize) -> Tenant {
     }
 }
 
-fn spelling(config: &SimulatorConfig, region: &str, number: usize) -> String {
+/// Returns a region as the list spells it for the tenant of a number.
+pub(crate) fn spelling(config: &SimulatorConfig, region: &str, number: usize) -> String {
     let region = if config.quirks.us1_regions && region == "us" { "us1" } else { region };
     match number % 3 {
         1 if config.quirks.mixed_case_regions => region.to_uppercase(),
@@ -182,11 +208,12 @@ fn spread(tenants: &mut [Tenant], pair: [usize; 2], regions: &[String]) {
 }
 
 /// Returns the numbers of the tenants as listed: one stands there twice if the quirk is on.
-pub(crate) fn entries(config: &SimulatorConfig) -> Vec<usize> {
-    let mut entries: Vec<usize> = (0..config.tenants).collect();
-    if config.quirks.duplicate_entry && config.tenants >= 2 {
+pub(crate) fn entries(config: &SimulatorConfig, tenants: &[Tenant]) -> Vec<usize> {
+    let mut entries: Vec<usize> = (0..tenants.len()).collect();
+    if config.quirks.duplicate_entry && tenants.len() >= 2 {
         entries.push(1);
     }
+    entries.retain(|number| tenants[*number].managed);
     entries
 }
 
@@ -214,7 +241,7 @@ mod tests {
             assert_eq!(tenant.listed_region.as_ref(), Some(&tenant.region));
             assert_eq!((tenant.external_id.as_ref(), tenant.weight), (None, 1.0));
         }
-        assert_eq!(entries(&plain).len(), 30);
+        assert_eq!(entries(&plain, &make(&plain)).len(), 30);
     }
 
     #[test]

@@ -15,9 +15,9 @@ use crate::tenants::Tenant;
 pub struct Truth {
     /// The primary account's own organization.
     pub parent_organization: String,
-    /// The moment the data ends, in milliseconds since 1970.
+    /// The present, in milliseconds since 1970.
     pub now_ms: i64,
-    /// Every managed organization once, in the order of the list.
+    /// Every organization managed at present once, in the order of the list.
     pub tenants: Vec<TenantTruth>,
 }
 
@@ -58,6 +58,17 @@ pub struct Keys {
     pub rejects: Vec<String>,
 }
 
+/// One row as it is at present.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowTruth {
+    /// The value that names it.
+    pub key: String,
+    /// Whether it has a value of a wrong type.
+    pub reject: bool,
+    /// The JSON in which it is served, word for word.
+    pub json: String,
+}
+
 /// Returns a digest of keys that does not depend on their order: the sum of their 64-bit FNV-1a hashes in hexadecimal.
 pub fn digest<'a>(keys: impl IntoIterator<Item = &'a str>) -> String {
     let hash = |key: &str| {
@@ -68,7 +79,7 @@ pub fn digest<'a>(keys: impl IntoIterator<Item = &'a str>) -> String {
     format!("{:016x}", keys.into_iter().map(hash).fold(0, u64::wrapping_add))
 }
 
-/// Returns the counts of all tenants; a window in milliseconds, its end excluded, narrows the timed datasets.
+/// Returns the counts of all managed tenants; a window in milliseconds, its end excluded, narrows the timed datasets.
 pub(crate) fn of(world: &World, window: (Option<i64>, Option<i64>)) -> Truth {
     let tenant = |tenant: &Tenant| TenantTruth {
         id: tenant.id.clone(),
@@ -83,7 +94,7 @@ pub(crate) fn of(world: &World, window: (Option<i64>, Option<i64>)) -> Truth {
     Truth {
         parent_organization: world.parent.id.clone(),
         now_ms: world.now_ms,
-        tenants: world.tenants.iter().map(tenant).collect(),
+        tenants: world.tenants.iter().filter(|tenant| tenant.managed).map(tenant).collect(),
     }
 }
 
@@ -110,14 +121,9 @@ pub(crate) fn keys(
     dataset: Dataset,
     window: (Option<i64>, Option<i64>),
 ) -> Keys {
-    let held_by = if dataset == Dataset::VmFindings { Dataset::VmAssets } else { dataset };
-    let mut listing = Listing::all(world, tenant, held_by);
-    if dataset.is_timed() {
-        listing.window = Some((window.0.unwrap_or(i64::MIN), window.1.map_or(i64::MAX, |until| until - 1)));
-    }
     let view = View::present(world);
     let mut keys = Keys::default();
-    for row in listing.rows() {
+    for row in listed(world, tenant, dataset, window) {
         let place = if row.is_reject() { &mut keys.rejects } else { &mut keys.keys };
         if dataset == Dataset::VmFindings {
             place.extend(vm_findings::keys(&row, &view));
@@ -126,4 +132,42 @@ pub(crate) fn keys(
         }
     }
     keys
+}
+
+/// Returns a tenant's rows, each as it is served; findings stand for themselves, and assets with all of theirs.
+pub(crate) fn rows(
+    world: &World,
+    tenant: &Tenant,
+    dataset: Dataset,
+    window: (Option<i64>, Option<i64>),
+) -> Vec<RowTruth> {
+    let view = View::present(world);
+    let mut rows = Vec::new();
+    for row in listed(world, tenant, dataset, window) {
+        let reject = row.is_reject();
+        if dataset == Dataset::VmFindings {
+            let findings = vm_findings::rows(&row, &view).into_iter();
+            rows.extend(findings.map(|(key, json)| RowTruth { key, reject, json }));
+        } else {
+            let mut json = Vec::with_capacity(1024);
+            row.put_json(&mut json);
+            let json = String::from_utf8(json).expect("rows are written from text");
+            rows.push(RowTruth { key: row.key(), reject, json });
+        }
+    }
+    rows
+}
+
+fn listed<'a>(
+    world: &'a World,
+    tenant: &'a Tenant,
+    dataset: Dataset,
+    window: (Option<i64>, Option<i64>),
+) -> Vec<Row<'a>> {
+    let held_by = if dataset == Dataset::VmFindings { Dataset::VmAssets } else { dataset };
+    let mut listing = Listing::all(world, tenant, held_by);
+    if dataset.is_timed() {
+        listing.window = Some((window.0.unwrap_or(i64::MIN), window.1.map_or(i64::MAX, |until| until - 1)));
+    }
+    listing.rows()
 }

@@ -4,7 +4,6 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use crate::answer::{Answer, Refusal};
-use crate::clock;
 use crate::criteria::Criteria;
 use crate::data::collection::RowId;
 use crate::data::json::{Fraction, put, put_int, put_str, put_time};
@@ -122,7 +121,7 @@ fn view(request: &Request) -> Result<View, Refusal> {
     let query = &request.query;
     let compared_ms = query.time("comparisonTime")?;
     let current_ms = query.time("currentTime")?.unwrap_or(request.world.now_ms);
-    if compared_ms.is_some_and(|compared| compared > current_ms.max(clock::now().timestamp_millis())) {
+    if compared_ms.is_some_and(|compared| compared > current_ms.max(request.world.present_ms())) {
         return Err(Refusal::bad("comparisonTime must not be after currentTime"));
     }
     Ok(View {

@@ -4,6 +4,7 @@ use super::alerts::put_product_token;
 use super::dataset::Dataset;
 use super::investigations::{PEOPLE, put_email};
 use super::json::{Fraction, put, put_str, put_time, put_uuid};
+use super::life;
 use super::rng::mix;
 use super::world::Row;
 
@@ -18,7 +19,8 @@ pub(crate) fn put_key(row: &Row, out: &mut Vec<u8>) {
 }
 
 fn status(row: &Row) -> &'static str {
-    STATUSES[row.dice(1).below(6).saturating_sub(3) as usize]
+    let changes = u64::from(life::has_turned(row));
+    STATUSES[row.dice_after(changes, 1).below(6).saturating_sub(3) as usize]
 }
 
 fn is_admin(row: &Row) -> bool {
@@ -61,7 +63,9 @@ fn put_product(row: &Row, out: &mut Vec<u8>) {
 fn put_user(row: &Row, out: &mut Vec<u8>) {
     let (first, last) = PEOPLE[row.dice(3).below(8) as usize];
     let mut dice = row.dice(0);
-    let created = (row.world.now_ms - dice.below(90_000_000_000) as i64) * 1000;
+    let before = dice.below(90_000_000_000) as i64;
+    let created = if row.grown().is_some() { life::born_ms(row) } else { row.world.origin_ms - before };
+    let created = created * 1000;
     put(out, r#"{"id":""#);
     put_key(row, out);
     put(out, r#"","email":""#);

@@ -4,6 +4,7 @@ use super::collection::RowId;
 use super::dataset::Dataset;
 use super::investigations::{self, PEOPLE};
 use super::json::{Fraction, put, put_code, put_hex, put_int, put_str, put_time, put_uuid};
+use super::life;
 use super::rng::{Dice, mix};
 use super::world::Row;
 
@@ -27,17 +28,17 @@ pub(crate) fn spelled_region(region: &str) -> &str {
 
 /// Returns a row's priority.
 pub(crate) fn priority(row: &Row) -> &'static str {
-    PRIORITIES[row.dice(1).below(6) as usize]
+    PRIORITIES[row.dice_after(life::changed(row).0, 1).below(6) as usize]
 }
 
 /// Returns a row's status.
 pub(crate) fn status(row: &Row) -> &'static str {
-    STATUSES[row.dice(2).below(5) as usize]
+    STATUSES[row.dice_after(life::changed(row).0, 2).below(5) as usize]
 }
 
 pub(crate) fn put_key(row: &Row, out: &mut Vec<u8>) {
     put(out, "rrn:alerts:");
-    put(out, spelled_region(&row.tenant.region));
+    put(out, spelled_region(&row.tenant.named_region));
     out.push(b':');
     put(out, &row.tenant.id);
     put(out, ":alert:1:");
@@ -53,7 +54,7 @@ pub(crate) fn put_json(row: &Row, out: &mut Vec<u8>) {
     if row.is_reject() {
         put(out, r#""eight""#);
     } else {
-        put_int(out, 1 + dice.below(9));
+        put_int(out, 1 + dice.below(9) + life::changed(row).0);
     }
     put_times(row, out);
     put(out, r#","external_source":"IDR ABA","external_id":""#);
@@ -71,14 +72,25 @@ pub(crate) fn put_json(row: &Row, out: &mut Vec<u8>) {
     put_rest(row, out);
 }
 
-fn put_times(row: &Row, out: &mut Vec<u8>) {
+/// Returns when a row was kept and when it was last seen to first, in microseconds.
+fn kept(row: &Row) -> (i64, i64) {
     let mut dice = row.dice(3);
-    let alerted = row.time_ms() * 1000;
-    let created = alerted + 408_000 + dice.below(1000) as i64;
+    let created = row.time_ms() * 1000 + 408_000 + dice.below(1000) as i64;
     // A round second now and then, so that the fraction vanishes altogether.
     let updated = created + dice.below(90_000_000) as i64;
-    let updated =
-        if dice.percent(10) { updated - updated.rem_euclid(1_000_000) + 1_000_000 } else { updated };
+    (created, if dice.percent(10) { updated - updated.rem_euclid(1_000_000) + 1_000_000 } else { updated })
+}
+
+/// Returns the first moment at which a row is kept with all its times in the past.
+pub(crate) fn kept_ms(row: &Row) -> i64 {
+    kept(row).1.div_euclid(1000) + 1
+}
+
+fn put_times(row: &Row, out: &mut Vec<u8>) {
+    let alerted = row.time_ms() * 1000;
+    let (created, first_updated) = kept(row);
+    let (changes, last) = life::changed(row);
+    let updated = if changes == 0 { first_updated } else { last * 1000 };
     for (name, time) in [
         (r#","created_at":"#, created),
         (r#","updated_at":"#, updated),
@@ -152,6 +164,8 @@ fn put_state(row: &Row, out: &mut Vec<u8>) {
     if dice.percent(50) {
         put(out, if dice.percent(50) { r#","monitored":true"# } else { r#","monitored":false"# });
     }
+    let changes = life::changed(row).0;
+    let mut dice = if changes == 0 { dice } else { row.dice_after(changes, 5) };
     if dice.percent(40) {
         put_assignee(row, &mut dice, out);
     }

@@ -1,9 +1,11 @@
 //! The order of one tenant's rows in one dataset, and what is done to it while pages are read.
 //!
 //! Undisturbed, an order is just a number: row *i* is a function of *i*, and any page is found without
-//! looking at the others. The first insertion or deletion writes the order down.
+//! looking at the others. The first insertion or deletion writes the order down, and so does a clock that moves: the
+//! rows there at a moment are found once, and what hands did to them is done again.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 /// Names one row; its content is a function of this name.
 ///
@@ -26,23 +28,57 @@ impl RowId {
 pub(crate) struct Collection {
     base: u32,
     inserted: u32,
-    edited: Option<Vec<RowId>>,
+    /// The rows put before others or at the end, and those taken away, in whatever moment.
+    added: Vec<RowId>,
+    removed: HashSet<RowId>,
+    /// The order, once it isn't just a number.
+    written: Option<Vec<RowId>>,
+    /// The moment of which the order is; none at the start.
+    moment: Option<i64>,
 }
 
 impl Collection {
     /// Returns an undisturbed order of so many rows.
     pub(crate) fn new(base: u32) -> Self {
-        Self { base, inserted: 0, edited: None }
+        Self { base, ..Self::default() }
+    }
+
+    /// Whether the order is that of a moment, or of the start when the clock has not moved.
+    pub(crate) fn is_of(&self, moment: i64, moved: bool) -> bool {
+        self.moment == moved.then_some(moment)
+    }
+
+    /// Lets the order be found again before it is next looked at.
+    pub(crate) fn unsettle(&mut self) {
+        self.moment = Some(i64::MIN);
+    }
+
+    /// Makes the order that of a moment from the rows there by themselves, or that of the start when there are none given.
+    pub(crate) fn settle(&mut self, moment: i64, there: Option<Vec<RowId>>, time: impl Fn(RowId) -> i64) {
+        self.moment = there.is_some().then_some(moment);
+        if there.is_none() && self.added.is_empty() && self.removed.is_empty() {
+            self.written = None;
+            return;
+        }
+        let appended = self.added.iter().filter(|row| row.nth == 0).count() as u32;
+        let start = || (0..self.base - appended).map(|at| RowId { at, nth: 0 }).collect();
+        let mut rows = there.unwrap_or_else(start);
+        rows.retain(|row| !self.removed.contains(row));
+        if !self.added.is_empty() {
+            rows.extend(self.added.iter().filter(|row| !self.removed.contains(row)));
+            rows.sort_by_cached_key(|row| (time(*row), row.order()));
+        }
+        self.written = Some(rows);
     }
 
     /// Returns how many rows there are now.
     pub(crate) fn len(&self) -> usize {
-        self.edited.as_ref().map_or(self.base as usize, Vec::len)
+        self.written.as_ref().map_or(self.base as usize, Vec::len)
     }
 
     /// Returns the row at a position below `len`.
     pub(crate) fn get(&self, position: usize) -> RowId {
-        match &self.edited {
+        match &self.written {
             Some(rows) => rows[position],
             None => RowId { at: position as u32, nth: 0 },
         }
@@ -80,29 +116,34 @@ impl Collection {
         let next = self.get(position);
         self.inserted += 1;
         let row = RowId { at: next.at, nth: self.inserted };
-        let place = self.before(row);
-        self.written().insert(place, row);
+        // It goes before all that were put before the same row.
+        let group = (0..position).rev().take_while(|place| self.get(*place).at == next.at).count();
+        self.written().insert(position - group, row);
+        self.added.push(row);
         row
     }
 
     /// Puts a new row at the end.
     pub(crate) fn append(&mut self) -> RowId {
         let row = RowId { at: self.base, nth: 0 };
-        if let Some(rows) = &mut self.edited {
+        if let Some(rows) = &mut self.written {
             rows.push(row);
         }
+        self.added.push(row);
         self.base += 1;
         row
     }
 
     /// Takes the row at `position` away.
     pub(crate) fn remove(&mut self, position: usize) -> Option<RowId> {
-        (position < self.len()).then(|| self.written().remove(position))
+        let row = (position < self.len()).then(|| self.written().remove(position))?;
+        self.removed.insert(row);
+        Some(row)
     }
 
     fn written(&mut self) -> &mut Vec<RowId> {
         let base = self.base;
-        self.edited.get_or_insert_with(|| (0..base).map(|at| RowId { at, nth: 0 }).collect())
+        self.written.get_or_insert_with(|| (0..base).map(|at| RowId { at, nth: 0 }).collect())
     }
 }
 

@@ -92,6 +92,20 @@ impl Dataset {
         matches!(self, Self::Investigations | Self::Alerts)
     }
 
+    /// Whether rows appear and vanish as time passes.
+    pub(crate) fn is_churned(self) -> bool {
+        matches!(
+            self,
+            Self::Users
+                | Self::Accounts
+                | Self::Assets
+                | Self::LocalAccounts
+                | Self::VmAssets
+                | Self::VmSites
+                | Self::AccountUsers
+        )
+    }
+
     /// Whether only a tenant with a licence for vulnerability management has it.
     pub(crate) fn is_vm(self) -> bool {
         matches!(

@@ -4,6 +4,7 @@ use super::collection::RowId;
 use super::dataset::Dataset;
 use super::investigations::PEOPLE;
 use super::json::{put, put_code, put_int, put_padded};
+use super::life;
 use super::rng::mix;
 use super::world::Row;
 
@@ -21,7 +22,7 @@ fn kind(dataset: Dataset) -> &'static str {
 
 pub(crate) fn put_key(row: &Row, out: &mut Vec<u8>) {
     put(out, "rrn:uba:");
-    put(out, &row.tenant.region);
+    put(out, &row.tenant.named_region);
     out.push(b':');
     put(out, &row.tenant.id);
     out.push(b':');
@@ -64,7 +65,7 @@ fn service(row: &Row) -> &'static str {
 }
 
 fn disabled(row: &Row) -> bool {
-    row.dice(4).percent(10)
+    row.dice(4).percent(10) != life::has_turned(row)
 }
 
 /// Returns the text of a field that the search knows for this dataset, `None` for a field it doesn't know.

@@ -1,7 +1,8 @@
 //! Investigations as the second version of their API spells them.
 
 use super::json::{Fraction, put, put_code, put_int, put_time};
-use super::rng::mix;
+use super::life;
+use super::rng::{Dice, mix};
 use super::world::Row;
 use crate::tenants::Tenant;
 
@@ -46,14 +47,19 @@ pub(crate) fn has_fractions(tenant: &Tenant) -> bool {
     tenant.hash.is_multiple_of(4)
 }
 
+/// Returns the draws of one purpose for what people change about a row.
+fn state(row: &Row, purpose: u64) -> Dice {
+    row.dice_after(life::changed(row).0, purpose)
+}
+
 /// Returns how urgent a row is, as a place in `PRIORITIES`.
 pub(crate) fn priority(row: &Row) -> usize {
-    row.dice(1).below(5) as usize
+    state(row, 1).below(5) as usize
 }
 
 /// Returns a row's status.
 pub(crate) fn status(row: &Row) -> &'static str {
-    STATUSES[row.dice(2).below(4) as usize]
+    STATUSES[state(row, 2).below(4) as usize]
 }
 
 /// Returns what a row came from.
@@ -63,7 +69,7 @@ pub(crate) fn source(row: &Row) -> &'static str {
 
 /// Returns who a row is assigned to.
 pub(crate) fn assignee(row: &Row) -> Option<(&'static str, &'static str)> {
-    let mut dice = row.dice(4);
+    let mut dice = state(row, 4);
     dice.percent(60).then(|| PEOPLE[dice.below(8) as usize])
 }
 
@@ -77,7 +83,7 @@ pub(crate) fn tags(row: &Row) -> Option<&'static [&'static str]> {
 
 pub(crate) fn put_key(row: &Row, out: &mut Vec<u8>) {
     put(out, "rrn:investigation:");
-    put(out, &row.tenant.region);
+    put(out, &row.tenant.named_region);
     out.push(b':');
     put(out, &row.tenant.id);
     put(out, ":investigation:");
@@ -100,6 +106,8 @@ pub(crate) fn put_json(row: &Row, out: &mut Vec<u8>) {
     put(out, r#"","priority":""#);
     put(out, PRIORITIES[priority(row)]);
     put(out, r#"","disposition":""#);
+    let changes = life::changed(row).0;
+    let mut dice = if changes == 0 { dice } else { row.dice_after(changes, 9) };
     put(out, dice.pick(&DISPOSITIONS));
     put(out, "\"");
     put_times(row, out);
@@ -121,7 +129,13 @@ fn put_times(row: &Row, out: &mut Vec<u8>) {
     if row.is_reject() {
         put(out, r#""yesterday""#);
     } else {
-        put_time(out, created + dice.below(200_000) as i64 * second, fraction);
+        let wait = dice.below(200_000) as i64 * second;
+        let accessed = match life::changed(row) {
+            (0, _) if row.grown().is_some() => created,
+            (0, _) => created + wait,
+            (_, last) => last * 1000,
+        };
+        put_time(out, accessed, fraction);
     }
     let first = created - dice.below(600) as i64 * second;
     // Absent on some, null on others: both mean that no alert is attached.

@@ -44,6 +44,11 @@ impl Dice {
         self.below(100) < of
     }
 
+    /// Throws for a chance of a share between 0 and 1.
+    pub(crate) fn share(&mut self, of: f64) -> bool {
+        (self.below(1_000_000) as f64) < of * 1e6
+    }
+
     /// Draws one of several.
     pub(crate) fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
         of[self.below(of.len() as u64) as usize]

@@ -3,8 +3,9 @@
 use super::collection::RowId;
 use super::json::{Fraction, put, put_hex, put_int, put_padded, put_time, put_uuid};
 use super::places::{from_number, from_ordered_uuid, put_ordered_number, put_ordered_uuid};
-use super::rng::mix;
+use super::rng::{Dice, mix};
 use super::vm_findings::{self, View};
+use super::vm_schedule::Schedule;
 use super::vm_vulnerabilities::put_tenths;
 use super::world::Row;
 use crate::tenants::Tenant;
@@ -45,27 +46,45 @@ pub(crate) fn place(tenant: &Tenant, id: &str, count: u32) -> Option<RowId> {
 
 /// Returns when an asset was scanned last.
 pub(crate) fn last_scan_end_ms(row: &Row) -> i64 {
+    if let Some((_, end)) = scans(row) {
+        return end;
+    }
     let mut dice = row.dice(1);
     let days = if dice.percent(10) { 200 } else { 14 };
-    row.world.now_ms - 60_000 - dice.below(days * 86_400_000) as i64
+    row.world.origin_ms - 60_000 - dice.below(days * 86_400_000) as i64
+}
+
+/// Returns when a finding that is still there was seen last.
+pub(crate) fn last_seen_ms(row: &Row) -> i64 {
+    scans(row).map_or(row.world.origin_ms - 3_600_000, |(_, end)| end)
+}
+
+/// Returns how often an asset was scanned since the start and when last, if it was.
+fn scans(row: &Row) -> Option<(u64, i64)> {
+    row.world.has_moved().then(|| Schedule::of(row).last(row.world.now_ms)).flatten()
+}
+
+/// Returns the draws of one purpose for what a scan may change about an asset.
+fn seen(row: &Row, purpose: u64) -> Dice {
+    row.dice_after(scans(row).map_or(0, |(count, _)| count), purpose)
 }
 
 /// Returns an asset's name on the network, if it has one.
 pub(crate) fn host_name(row: &Row) -> Option<String> {
     let mut dice = row.dice(2);
     let named = !row.world.irregular || dice.percent(85);
-    named.then(|| format!("srv-{:06}.corp.example", row.id.at))
+    named.then(|| format!("srv-{:06}.corp.example", row.ordinal()))
 }
 
 /// Returns an asset's address.
 pub(crate) fn address(row: &Row) -> String {
-    let at = row.id.at;
+    let at = row.ordinal();
     format!("10.{}.{}.{}", at >> 16 & 255, at >> 8 & 255, at & 255)
 }
 
 /// Returns an asset's risk in tenths.
 pub(crate) fn risk_tenths(row: &Row) -> u64 {
-    let mut dice = row.dice(3);
+    let mut dice = seen(row, 3);
     if dice.percent(10) { 0 } else { dice.below(400_000) }
 }
 
@@ -77,7 +96,7 @@ pub(crate) fn put_json(row: &Row, view: &View, out: &mut Vec<u8>) {
     put(out, r#","critical_vulnerabilities":"#);
     put_int(out, tally[0]);
     put(out, r#","exploits":"#);
-    put_int(out, row.dice(4).below(5));
+    put_int(out, seen(row, 4).below(5));
     if let Some(name) = host_name(row) {
         put(out, r#","host_name":""#);
         put(out, &name);
@@ -145,7 +164,7 @@ fn put_scan_times(row: &Row, out: &mut Vec<u8>) {
     put(out, r#","last_scan_end":"#);
     put_time(out, end, Fraction::Millis);
     put(out, r#","last_scan_start":"#);
-    put_time(out, end - row.dice(9).below(5_400_000) as i64 * 1000, Fraction::Millis);
+    put_time(out, end - seen(row, 9).below(5_400_000) as i64 * 1000, Fraction::Millis);
 }
 
 fn put_system(row: &Row, out: &mut Vec<u8>) {

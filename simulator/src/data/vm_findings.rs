@@ -3,11 +3,16 @@
 use super::collection::RowId;
 use super::dataset::Dataset;
 use super::json::{Fraction, put, put_hex, put_int, put_time, put_uuid};
+use super::life::{self, GROWN};
 use super::rng::{Dice, mix};
-use super::world::{Row, World};
+use super::vm_schedule::Schedule;
+use super::world::{DAY_MS, Row, World};
 use super::{vm_assets, vm_vulnerabilities};
 use crate::criteria::Criteria;
 
+const HOUR_MS: i64 = 3_600_000;
+/// Every so manieth finding has no key.
+const KEYLESS: u64 = 5;
 const STATUSES: [&str; 6] = [
     "VULNERABLE_EXPL",
     "VULNERABLE_VERS",
@@ -43,6 +48,13 @@ impl View {
         Self { current_ms: world.now_ms, include_same: true, unique_identifiers: true, ..Self::default() }
     }
 
+    fn shows(&self, finding: &Finding) -> bool {
+        match self.place(finding) {
+            Some(Change::Same) => self.include_same,
+            place => place.is_some(),
+        }
+    }
+
     /// Says in which list a finding belongs.
     fn place(&self, finding: &Finding) -> Option<Change> {
         let there = |time: i64| finding.first_ms <= time && finding.gone_ms.is_none_or(|gone| gone > time);
@@ -72,13 +84,35 @@ impl Finding {
         asset.world.row(asset.tenant, Dataset::VmVulnerabilities, RowId { at: self.definition, nth: 0 })
     }
 
+    /// Lets a finding of the start go when a scan no longer sees it.
+    fn live(&mut self, asset: &Row, schedule: Schedule) {
+        if self.gone_ms.is_none() {
+            let left = Dice::new(self.hash, 6).below(lasts_ms(asset.world) as u64) as i64;
+            let gone_ms = schedule.next(life::born_ms(asset) + 1 + left);
+            self.gone_ms = (gone_ms <= asset.world.now_ms).then_some(gone_ms);
+        }
+    }
+
     fn is_there(&self, time: i64) -> bool {
         self.first_ms <= time && self.gone_ms.is_none_or(|gone| gone > time)
     }
 }
 
-/// Returns all findings an asset ever had.
+/// Returns all findings an asset ever had, as far as is known at present.
 pub(crate) fn of(asset: &Row) -> Vec<Finding> {
+    let (mut findings, usual) = at_the_start(asset);
+    if asset.world.has_moved() {
+        let schedule = Schedule::of(asset);
+        for finding in &mut findings {
+            finding.live(asset, schedule);
+        }
+        findings.extend(since(asset, schedule, usual));
+    }
+    findings
+}
+
+/// Returns the findings an asset has from its first moment on or had before the start, and how many are usual for it.
+fn at_the_start(asset: &Row) -> (Vec<Finding>, u32) {
     let world = asset.world;
     let mut dice = asset.dice(20);
     let mean = u64::from(world.findings_per_asset);
@@ -87,16 +121,66 @@ pub(crate) fn of(asset: &Row) -> Vec<Finding> {
     let count = wanted.min(u64::from(world.catalogue)) as u32;
     let first = dice.below(u64::from(world.catalogue)) as u32;
     let step = world.catalogue / count.max(1);
-    (0..count).map(|number| finding(world, (first + number * step) % world.catalogue, dice.draw())).collect()
+    let findings = (0..count)
+        .map(|number| finding(asset, (first + number * step) % world.catalogue, dice.draw()))
+        .collect();
+    (findings, count)
 }
 
-fn finding(world: &World, definition: u32, hash: u64) -> Finding {
+fn finding(asset: &Row, definition: u32, hash: u64) -> Finding {
+    if asset.grown().is_some() {
+        return Finding { definition, hash, first_ms: life::born_ms(asset), gone_ms: None };
+    }
+    let origin_ms = asset.world.origin_ms;
     let mut dice = Dice::new(hash, 1);
-    let hour = 3_600_000;
     let age = 1 + dice.below(24 * 200) as i64;
-    let first_ms = world.now_ms - age * hour;
-    let gone_ms = dice.percent(15).then(|| first_ms + (1 + dice.below(age as u64) as i64) * hour);
-    Finding { definition, hash, first_ms, gone_ms: gone_ms.filter(|gone| *gone <= world.now_ms) }
+    let first_ms = origin_ms - age * HOUR_MS;
+    let gone_ms = dice.percent(15).then(|| first_ms + (1 + dice.below(age as u64) as i64) * HOUR_MS);
+    Finding { definition, hash, first_ms, gone_ms: gone_ms.filter(|gone| *gone <= origin_ms) }
+}
+
+/// Returns what the scans since the asset's first moment have found: as much as goes, on the whole.
+fn since(asset: &Row, schedule: Schedule, usual: u32) -> Vec<Finding> {
+    let world = asset.world;
+    let start = life::born_ms(asset);
+    let lasts = lasts_ms(world);
+    let step = lasts / i64::from(usual.max(1));
+    let turns = if usual == 0 { 0 } else { (world.now_ms - start) / step + 1 };
+    let come = |number: i64| {
+        let hash = mix(mix(asset.hash ^ 0x5ca0) ^ number as u64);
+        let mut dice = Dice::new(hash, 6);
+        let came_ms = start + number * step + dice.below(step.max(1) as u64) as i64;
+        // Some are gone within two days, and may come and go between two readings or unseen.
+        let lasts = if dice.percent(15) { 2 * DAY_MS } else { 2 * lasts };
+        let went_ms = came_ms + HOUR_MS + dice.below(lasts as u64) as i64;
+        let (first_ms, gone_ms) = (schedule.next(came_ms), schedule.next(went_ms));
+        (first_ms <= world.now_ms && first_ms < gone_ms).then(|| Finding {
+            definition: definition(asset, came_ms, &mut dice),
+            hash: with_a_key(hash),
+            first_ms,
+            gone_ms: (gone_ms <= world.now_ms).then_some(gone_ms),
+        })
+    };
+    (0..turns).filter_map(come).collect()
+}
+
+/// Draws what a finding is an instance of; the newest definitions are found more often than their number says.
+fn definition(asset: &Row, came_ms: i64, dice: &mut Dice) -> u32 {
+    let world = asset.world;
+    let newest = life::grown_by(world, asset.tenant, Dataset::VmVulnerabilities, came_ms);
+    if newest > 0 && dice.percent(30) {
+        return GROWN + dice.below(u64::from(newest)) as u32;
+    }
+    dice.below(u64::from(world.catalogue)) as u32
+}
+
+/// Returns a hash of which a finding has a key of its own: later ones may share definition, port and all else.
+fn with_a_key(hash: u64) -> u64 {
+    if hash.is_multiple_of(KEYLESS) { with_a_key(mix(hash)) } else { hash }
+}
+
+fn lasts_ms(world: &World) -> i64 {
+    i64::from(world.evolution.finding_days) * DAY_MS
 }
 
 /// Counts the findings there at a time, by severity from the worst.
@@ -145,7 +229,7 @@ fn put_finding(asset: &Row, finding: &Finding, out: &mut Vec<u8>) {
     put(out, r#","key":""#);
     put_finding_key(finding, out);
     put(out, r#"","last_found":"#);
-    let last = finding.gone_ms.unwrap_or(asset.world.now_ms - 3_600_000).max(finding.first_ms);
+    let last = finding.gone_ms.unwrap_or_else(|| vm_assets::last_seen_ms(asset)).max(finding.first_ms);
     put_time(out, last * 1000, Fraction::Millis);
     put_service(asset, finding, out);
     put(out, r#","proof":""#);
@@ -177,7 +261,7 @@ fn check_id(finding: &Finding) -> Option<u64> {
 
 fn put_finding_key(finding: &Finding, out: &mut Vec<u8>) {
     // Empty on some: the port and the definition tell those apart.
-    if !finding.hash.is_multiple_of(5) {
+    if !finding.hash.is_multiple_of(KEYLESS) {
         put_hex(out, finding.hash, 16);
     }
 }
@@ -227,11 +311,17 @@ pub(crate) fn put_asset_key(asset: &Row, out: &mut Vec<u8>) {
 
 /// Returns the keys of the findings shown: asset, definition, check, key, port and protocol between bars.
 pub(crate) fn keys(asset: &Row, view: &View) -> Vec<String> {
-    let shown = |finding: &Finding| match view.place(finding) {
-        Some(Change::Same) => view.include_same,
-        place => place.is_some(),
+    of(asset).iter().filter(|finding| view.shows(finding)).map(|finding| full_key(asset, finding)).collect()
+}
+
+/// Returns the findings shown: the key of each, and its JSON.
+pub(crate) fn rows(asset: &Row, view: &View) -> Vec<(String, String)> {
+    let row = |finding: &Finding| {
+        let mut json = Vec::with_capacity(600);
+        put_finding(asset, finding, &mut json);
+        (full_key(asset, finding), String::from_utf8(json).expect("findings are written from text"))
     };
-    of(asset).iter().filter(|finding| shown(finding)).map(|finding| full_key(asset, finding)).collect()
+    of(asset).iter().filter(|finding| view.shows(finding)).map(row).collect()
 }
 
 fn full_key(asset: &Row, finding: &Finding) -> String {

@@ -3,6 +3,7 @@
 use super::collection::RowId;
 use super::dataset::Dataset;
 use super::json::{Fraction, put, put_int, put_padded, put_time};
+use super::life;
 use super::places::{from_number, number, put_ordered_uuid};
 use super::world::Row;
 
@@ -39,28 +40,47 @@ pub(crate) fn put_json(row: &Row, out: &mut Vec<u8>) {
 /// Appends a scan, with its asset ids if details are wanted.
 pub(crate) fn put_scan(row: &Row, details: bool, out: &mut Vec<u8>) {
     let mut dice = row.dice(0);
-    let started = (row.world.now_ms - dice.below(90 * 86_400_000) as i64) * 1000;
+    let before = dice.below(life::SCANS_MS as u64) as i64;
+    let started = if row.grown().is_some() { life::born_ms(row) } else { row.world.origin_ms - before };
     put(out, r#"{"id":""#);
     put_key(row, out);
     put(out, r#"","name":"Scan of "#);
     put(out, dice.pick(&CITIES));
     put(out, r#"","status":""#);
-    let status = dice.pick(&STATUSES);
+    let wanted = dice.pick(&STATUSES);
+    let lasts = 60_000 + dice.below(7_200_000) as i64;
+    let finished = finished_ms(row, wanted, started, lasts);
+    let status = match finished {
+        None => "Running",
+        Some(_) if wanted == "Running" => "Success",
+        Some(_) => wanted,
+    };
     put(out, status);
     put(out, r#"","started":"#);
     if row.is_reject() {
         put(out, r#""soon""#);
     } else {
-        put_time(out, started, Fraction::Millis);
+        put_time(out, started * 1000, Fraction::Millis);
     }
     put(out, r#","finished":"#);
-    if status == "Running" {
-        put(out, "null");
-    } else {
-        put_time(out, started + (60_000 + dice.below(7_200_000) as i64) * 1000, Fraction::Millis);
+    match finished {
+        Some(finished) => put_time(out, finished * 1000, Fraction::Millis),
+        None => put(out, "null"),
     }
     put_links(row, details, out);
     out.push(b'}');
+}
+
+/// Returns when a scan ended, if it has; those running at the start end some time after it.
+fn finished_ms(row: &Row, status: &str, started: i64, lasts: i64) -> Option<i64> {
+    let world = row.world;
+    let finished = match (row.grown(), status) {
+        (None, "Running") => world.origin_ms.max(started) + lasts,
+        // What is history has ended, even if its last hour reaches beyond the start.
+        (None, _) => return Some(started + lasts),
+        (Some(_), _) => started + lasts,
+    };
+    (finished <= world.now_ms).then_some(finished)
 }
 
 fn put_links(row: &Row, details: bool, out: &mut Vec<u8>) {
@@ -88,14 +108,14 @@ fn put_engine(row: &Row, out: &mut Vec<u8>) {
     put(out, r#"{"id":""#);
     put_key(row, out);
     put(out, r#"","name":"Engine "#);
-    put_int(out, row.id.at + 1);
+    put_int(out, row.ordinal() + 1);
     put(out, r#"","host_name":"scan"#);
-    put_int(out, row.id.at + 1);
+    put_int(out, row.ordinal() + 1);
     put(out, r#".example","status":"#);
     put(out, if row.is_reject() { "17" } else { dice.pick(&[r#""HEALTHY""#, r#""UNREACHABLE""#]) });
     put(out, r#","last_seen":"#);
     put_time(out, row.world.now_ms * 1000, Fraction::Millis);
     put(out, r#","registered":"#);
-    put_time(out, (row.world.now_ms - 400 * 86_400_000) * 1000, Fraction::Millis);
+    put_time(out, (row.world.origin_ms - 400 * 86_400_000) * 1000, Fraction::Millis);
     put(out, r#","profile":{"configuration":{"last_retrieved":null,"properties":[]}}}"#);
 }

@@ -2,9 +2,10 @@
 
 use super::collection::RowId;
 use super::json::{Fraction, put, put_int, put_padded, put_time};
+use super::life;
 use super::places::{from_number, number};
 use super::rng::mix;
-use super::world::Row;
+use super::world::{DAY_MS, Row};
 
 // In the order of the alphabet, so that ids sort like their rows.
 const VENDORS: [&str; 12] = [
@@ -30,14 +31,43 @@ pub(crate) fn severity(row: &Row) -> usize {
 }
 
 fn published_ms(row: &Row) -> i64 {
-    let day = 86_400_000;
-    let today = row.world.now_ms - row.world.now_ms.rem_euclid(day);
-    today - (30 + row.dice(2).below(3000) as i64) * day
+    if row.grown().is_some() {
+        return added_ms(row) - (1 + row.dice(2).below(20) as i64) * DAY_MS;
+    }
+    let today = row.world.origin_ms - row.world.origin_ms.rem_euclid(DAY_MS);
+    today - (30 + row.dice(2).below(3000) as i64) * DAY_MS
+}
+
+fn added_ms(row: &Row) -> i64 {
+    if row.grown().is_some() { life::born_ms(row) } else { published_ms(row) + DAY_MS }
 }
 
 /// Returns when a definition was last changed.
 pub(crate) fn modified_ms(row: &Row) -> i64 {
-    published_ms(row) + row.dice(3).below(30) as i64 * 86_400_000
+    match modified(row) {
+        (0, _) if row.grown().is_some() => added_ms(row),
+        (0, _) => published_ms(row) + row.dice(3).below(30) as i64 * DAY_MS,
+        (_, last) => last,
+    }
+}
+
+/// Returns how often a definition was modified since the clock began to move or it was added, and when for the last time.
+fn modified(row: &Row) -> (u64, i64) {
+    let world = row.world;
+    if !world.has_moved() {
+        return (0, 0);
+    }
+    let usual = i64::from(world.evolution.modified_days) * DAY_MS / 1000;
+    let mut dice = row.dice(12);
+    // Times are written in whole seconds, so that is when things happen.
+    let every = (usual / 2 + dice.below(usual as u64) as i64) * 1000;
+    let start = life::born_ms(row).div_euclid(1000) * 1000;
+    let first = start + 1000 + dice.below(every as u64 / 1000) as i64 * 1000;
+    if world.now_ms < first {
+        return (0, 0);
+    }
+    let times = (world.now_ms - first) / every;
+    (times as u64 + 1, first + times * every)
 }
 
 pub(crate) fn put_key(row: &Row, out: &mut Vec<u8>) {
@@ -58,13 +88,13 @@ fn put_cve(row: &Row, out: &mut Vec<u8>) {
     put(out, "CVE-");
     put_int(out, 2010 + row.dice(4).below(16));
     out.push(b'-');
-    put_int(out, 10_000 + u64::from(row.id.at));
+    put_int(out, 10_000 + u64::from(row.ordinal()));
 }
 
 pub(crate) fn put_json(row: &Row, out: &mut Vec<u8>) {
     put(out, r#"{"added":"#);
     let published = published_ms(row) * 1000;
-    put_time(out, published + 86_400_000_000, Fraction::None);
+    put_time(out, added_ms(row) * 1000, Fraction::None);
     put(out, r#","categories":""#);
     put(
         out,
@@ -153,7 +183,7 @@ fn put_cvss_v3(row: &Row, out: &mut Vec<u8>) {
 }
 
 fn put_text(row: &Row, out: &mut Vec<u8>) {
-    let mut dice = row.dice(8);
+    let mut dice = row.dice_after(modified(row).0, 8);
     put(out, if dice.percent(20) { r#","denial_of_service":true"# } else { r#","denial_of_service":false"# });
     put(out, r#","description":""#);
     put(out, dice.pick(&[
@@ -166,7 +196,7 @@ fn put_text(row: &Row, out: &mut Vec<u8>) {
 }
 
 fn put_weapons(row: &Row, out: &mut Vec<u8>) {
-    let mut dice = row.dice(9);
+    let mut dice = row.dice_after(modified(row).0, 9);
     put(out, r#","exploits":["#);
     if dice.percent(15) {
         put(out, r#"{"description":"Proof of concept","id":""#);
@@ -190,7 +220,7 @@ fn put_weapons(row: &Row, out: &mut Vec<u8>) {
 }
 
 fn put_pci(row: &Row, out: &mut Vec<u8>) {
-    let mut dice = row.dice(10);
+    let mut dice = row.dice_after(modified(row).0, 10);
     let fails = dice.percent(60);
     put(out, r#","pci_cvss_score":"#);
     put_tenths(out, dice.below(101));
@@ -208,10 +238,10 @@ fn put_pci(row: &Row, out: &mut Vec<u8>) {
 }
 
 fn put_scores(row: &Row, out: &mut Vec<u8>) {
-    let mut dice = row.dice(11);
+    let mut dice = row.dice_after(modified(row).0, 11);
     let severity = severity(row);
     put(out, r#","references":"bid:"#);
-    put_int(out, 90_000 + u64::from(row.id.at));
+    put_int(out, 90_000 + u64::from(row.ordinal()));
     put(out, ",cve:");
     put_cve(row, out);
     put(out, r#"","risk_score":"#);

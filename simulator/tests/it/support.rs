@@ -174,6 +174,11 @@ fn request(dataset: Dataset, index: u64, size: u64, cursor: Option<&str>) -> (&'
     }
 }
 
+/// Returns the present of the tests in milliseconds.
+pub(crate) fn start_ms() -> i64 {
+    NOW_SECONDS * 1000
+}
+
 /// Returns the time so many days before the fixed present of the tests.
 pub(crate) fn chrono_ago(days: i64) -> String {
     let then = chrono::DateTime::from_timestamp(NOW_SECONDS - days * 86_400, 0).expect("in range");
