@@ -3,9 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
+use chrono::SecondsFormat;
 use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressDrawTarget};
-use pipeline::{Error, ErrorKind, Result};
+use pipeline::{Clock, Error, ErrorKind, Result, SystemClock};
 use serde::Serialize;
 
 use crate::args::{ColorChoice, Global, LogFormat};
@@ -83,7 +84,7 @@ impl Console {
         }
         match self.log_format {
             LogFormat::Text => self.words(text),
-            LogFormat::Json => self.record("info", text),
+            LogFormat::Json => self.record("INFO", text),
         }
     }
 
@@ -91,7 +92,7 @@ impl Console {
     pub(crate) fn warn(&self, text: &str) {
         match self.log_format {
             LogFormat::Text => self.words(&format!("{} {text}", self.paint("warning:", AnsiColor::Yellow))),
-            LogFormat::Json => self.record("warn", text),
+            LogFormat::Json => self.record("WARN", text),
         }
     }
 
@@ -119,7 +120,12 @@ impl Console {
     }
 
     fn record(&self, level: &str, text: &str) {
-        self.words(&serde_json::json!({ "level": level, "message": text }).to_string());
+        // The shape of the log's own lines, so that a collector needs to know one.
+        let timestamp = SystemClock.now().to_rfc3339_opts(SecondsFormat::Micros, true);
+        let line = serde_json::json!({
+            "timestamp": timestamp, "level": level, "message": text, "target": env!("CARGO_PKG_NAME"),
+        });
+        self.words(&line.to_string());
     }
 
     /// Writes lines to standard error, above the progress bars.

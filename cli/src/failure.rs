@@ -1,7 +1,8 @@
 //! How an error is told: what happened, to whom, and what to do.
 
+use chrono::SecondsFormat;
 use clap::builder::styling::AnsiColor;
-use pipeline::Error;
+use pipeline::{Clock, Error, SystemClock};
 
 use crate::args::LogFormat;
 use crate::console::Console;
@@ -52,8 +53,10 @@ fn rest(error: &Error, console: &Console) -> String {
 fn in_json(error: &Error) -> String {
     let context: serde_json::Map<_, _> =
         error.context().iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
+    let timestamp = SystemClock.now().to_rfc3339_opts(SecondsFormat::Micros, true);
     serde_json::json!({
-        "level": "error",
+        "timestamp": timestamp,
+        "level": "ERROR",
         "kind": format!("{:?}", error.kind()),
         "message": error.chain(),
         "context": context,

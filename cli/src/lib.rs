@@ -54,7 +54,8 @@ pub fn main_at(clock: Arc<dyn Clock>) -> ExitCode {
         }
     };
     let environment = Environment::process();
-    let no_colour = matches!(environment.get(env::NO_COLOR), Ok(Some(_)) | Err(_));
+    let dumb = matches!(environment.get(env::TERM), Ok(Some(term)) if term == "dumb");
+    let no_colour = dumb || matches!(environment.get(env::NO_COLOR), Ok(Some(_)) | Err(_));
     let console = Console::new(&cli.global, no_colour);
     let code = start(cli, environment, &console, clock).unwrap_or_else(|error| {
         failure::tell(&error, &console);

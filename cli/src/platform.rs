@@ -55,9 +55,29 @@ pub(crate) fn clock(clock: &Arc<dyn Clock>, connector: &dyn Connector, console: 
 /// # Errors
 /// Where the platform doesn't answer.
 pub(crate) async fn tenants(settings: &Settings, connector: &dyn Connector) -> Result<Vec<Tenant>> {
-    if settings.written_down.is_empty() {
-        connector.tenants().await
-    } else {
-        Ok(settings.written_down.clone())
+    if !settings.written_down.is_empty() {
+        return Ok(settings.written_down.clone());
+    }
+    let mut listed = connector.tenants().await?;
+    for tenant in &mut listed {
+        tenant.name = on_one_line(&tenant.name);
+    }
+    Ok(listed)
+}
+
+/// Returns a name that can be printed: what would move a terminal's cursor or end a line becomes a space.
+fn on_one_line(name: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    name.chars().map(printable).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_does_not_command_the_terminal() {
+        assert_eq!(on_one_line("Acme\u{1b}[31m\r\nerror: fake\u{7}"), "Acme [31m  error: fake");
+        assert_eq!(on_one_line("Žluť & Söhne"), "Žluť & Söhne");
     }
 }

@@ -14,6 +14,9 @@ pub const LOG: &str = "TENANTRY_LOG";
 /// When set to anything but nothing, no colour is used; see <https://no-color.org>.
 pub const NO_COLOR: &str = "NO_COLOR";
 
+/// The terminal; `dumb` means one that knows no colour.
+pub const TERM: &str = "TERM";
+
 /// The variable that a freshly written run file names for the key.
 pub const KEY: &str = "TENANTRY_KEY";
 

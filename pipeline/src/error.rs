@@ -60,13 +60,21 @@ struct Inner {
     message: String,
     context: Vec<(&'static str, String)>,
     hint: Option<String>,
+    requests: u64,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// Creates an error of a kind with a message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), context: Vec::new(), hint: None, source: None }))
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            context: Vec::new(),
+            hint: None,
+            requests: 0,
+            source: None,
+        }))
     }
 
     /// Adds the cause.
@@ -89,6 +97,26 @@ impl Error {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Says what the work that failed had cost.
+    #[must_use]
+    pub fn with_requests(mut self, requests: u64) -> Self {
+        self.0.requests = requests;
+        self
+    }
+
+    /// Returns how many requests were sent in vain.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.0.requests
+    }
+
+    /// Returns the error as one of another kind, where somebody else has to act.
+    #[must_use]
+    pub fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
         self
     }
 

@@ -9,7 +9,7 @@ use futures::stream::{self, BoxStream};
 
 use crate::batch::Records;
 use crate::run::RunSummary;
-use crate::{Commit, DataFile, Dataset, Partition, Result, Standing, Tenant, TenantId};
+use crate::{Commit, DataFile, Dataset, Partition, Receipt, Result, Standing, Tenant, TenantId};
 
 /// How far pulls are durable, by tenant and name of the pull.
 pub type Standings = BTreeMap<(TenantId, String), Standing>;
@@ -50,6 +50,11 @@ pub trait Sink: Send + Sync {
     /// Returns what the last run came to; nothing where no run was kept, or the place keeps none.
     async fn last_run(&self) -> Result<Option<RunSummary>> {
         Ok(None)
+    }
+
+    /// Returns the last receipt of everything that did not end well when it was last asked for, in whatever run.
+    async fn unsettled(&self) -> Result<Vec<Receipt>> {
+        Ok(Vec::new())
     }
 
     /// Returns how far every tenant's every pull is durable.

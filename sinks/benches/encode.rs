@@ -103,7 +103,7 @@ async fn commits(tenants: usize) -> Outcome<()> {
         );
     }
     let started = Instant::now();
-    let receipts = sink.receipts().await?.len();
+    let receipts = sink.standings().await?.len();
     println!("receipts of {receipts} tenants: {:?}", started.elapsed());
     let started = Instant::now();
     let next = open_again(&folder).await?;

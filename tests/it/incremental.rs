@@ -1,6 +1,6 @@
 //! What a run costs after the first: only what changed is read, and nothing is written twice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -113,6 +113,15 @@ fn budget_the_second_night_costs_what_changed() {
     context.check_verified();
 }
 
+/// Waits until so many requests were sent; what never comes to that fails its test.
+fn wait_for_requests(context: &Context, least: u64) {
+    let began = Instant::now();
+    while requests(context) < least {
+        assert!(began.elapsed() < Duration::from_secs(60), "only {} requests were sent", requests(context));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// A platform with a backlog of some ten commits, and a run file that reads it.
 fn backlog() -> Context {
     let latency = FaultRule::always(Fault::Latency { ms: 4, jitter_ms: 2, per_row_us: 0 });
@@ -131,10 +140,7 @@ fn backlog() -> Context {
 fn commit_an_interrupted_backlog_goes_on_where_it_stood() {
     let context = backlog();
     let running = context.command(&["run"]).spawn().expect("the program under test");
-    let some = || requests(&context) > 300;
-    while !some() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_for_requests(&context, 300);
     let sent = std::process::Command::new("kill").args(["-INT", &running.id().to_string()]).status();
     assert!(sent.expect("`kill` is there").success());
     let output = Output::of(running);
@@ -158,10 +164,7 @@ fn commit_a_killed_backlog_loses_no_more_than_one_window() {
     let context = backlog();
     for rounds in 1..=4 {
         let mut running = context.command(&["run"]).spawn().expect("the program under test");
-        let before = requests(&context);
-        while requests(&context) < before + 180 {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_for_requests(&context, requests(&context) + 180);
         running.kill().expect("a child of this process");
         assert_eq!(Output::of(running).code, None, "{rounds}");
     }

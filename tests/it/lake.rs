@@ -17,7 +17,7 @@ fn check_refused(context: &Context, url: &Path) {
     context.write(&file);
     context.platform().clear_journal();
     let output = context.run(&["run"]);
-    assert_eq!(output.code, Some(6), "{}: {}", url.display(), output.stderr);
+    assert_eq!(output.code, Some(2), "{}: {}", url.display(), output.stderr);
     assert!(output.stderr.contains(&file.url), "the place is named: {}", output.stderr);
     assert_eq!(context.platform().journal().total.requests, 0, "{}", url.display());
 }

@@ -22,6 +22,7 @@ fn check_one(fault: Fault, verdict: &str, timeout: &str) {
     assert_eq!(summary.outcome, "incomplete", "{shown}");
     for receipt in summary.of(&tenant.id) {
         assert_eq!(receipt.verdict, verdict, "{shown}: {receipt:?}");
+        assert!(receipt.requests > 0, "what was asked in vain was asked: {receipt:?}");
     }
     assert_eq!(summary.not_good(), [tenant.id.as_str()].into(), "{shown}");
     summary.check_honest();
@@ -34,11 +35,32 @@ fn check_one(fault: Fault, verdict: &str, timeout: &str) {
     let others = context.tenants().iter().filter(|other| other.id != tenant.id);
     assert_eq!(context.differences(others, &DATASETS), Vec::<String>::new(), "{shown}");
 
+    // A run that asks for less does not make it forgotten.
+    assert_eq!(context.run(&["run", "--tenant", &context.tenants()[0].id]).code, Some(0), "{shown}");
+    let problems = context.run(&["status", "--problems"]).stdout;
+    assert!(problems.contains(&tenant.name) && problems.contains(verdict), "{shown}: {problems}");
+
     // Once it is over, the next run brings what was missing, and nothing a second time.
     context.platform().set_faults(Vec::new()).expect("no fault is no contradiction");
     context.write(&context.run_file().of(&DATASETS));
     assert_eq!(context.run(&["run"]).code, Some(0), "{shown}");
     context.check_whole(&DATASETS);
+    let status = context.run(&["status", "--problems"]);
+    assert!(status.stderr.contains("nothing to look at"), "{shown}: {}", status.stdout);
+}
+
+#[test]
+fn verdict_records_that_all_fail_to_fit_are_not_called_complete() {
+    let context = start(SimulatorConfig { reject_rate: 1.0, ..small(2) });
+    context.write(&context.run_file().of(&[Dataset::Users]));
+    let (output, summary) = context.pull(&[]);
+    assert_eq!(output.code, Some(7), "{}", output.stderr);
+    for receipt in &summary.receipts {
+        assert_eq!((receipt.verdict.as_str(), receipt.rejects), ("failed", 60), "{receipt:?}");
+        assert!(receipt.committed && receipt.hint.as_deref().is_some_and(|hint| hint.contains("_rejects")));
+    }
+    assert_eq!(context.lake().rows("_rejects"), 120);
+    context.check_verified();
 }
 
 #[test]

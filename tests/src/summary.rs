@@ -37,6 +37,8 @@ pub struct Receipt {
     pub window: Option<Window>,
     /// What the platform said there is.
     pub claimed_last: Option<u64>,
+    /// Requests that were sent.
+    pub requests: u64,
     /// How often the listing was walked.
     pub passes: u64,
     /// Records in the pages.

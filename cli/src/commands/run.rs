@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use config::{Again, Settings};
 use pipeline::run::{Outcome, RunContext, RunSummary};
-use pipeline::{Clock, Connector, Region, Result, Sink};
+use pipeline::{Clock, Connector, Region, Result, Scope, Sink};
 use sinks::{Changes, Moved};
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
@@ -93,7 +93,8 @@ fn interrupted() -> pipeline::Error {
 }
 
 fn announce(work: &Work, console: &Console) {
-    let tenants: std::collections::BTreeSet<_> = work.jobs.iter().map(|job| &job.tenant.id).collect();
+    let of_tenants = work.jobs.iter().filter(|job| job.datasets[0].scope == Scope::Tenant);
+    let tenants: std::collections::BTreeSet<_> = of_tenants.map(|job| &job.tenant.id).collect();
     let regions: std::collections::BTreeSet<_> = work.jobs.iter().map(|job| job.region.as_str()).collect();
     let datasets: u64 = work.jobs.iter().map(|job| job.datasets.len() as u64).sum();
     console.say(&format!(

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use config::Settings;
-use pipeline::run::RunSummary;
 use pipeline::{Checkpoint, Receipt, Result, Standings, TenantId, Timestamp, Verdict};
 use serde::{Serialize, Serializer};
 
@@ -28,7 +27,7 @@ struct Line {
     late: bool,
     /// The last committed receipt, if there ever was one.
     committed: Option<Receipt>,
-    /// The receipt of the last run, where it asked for this dataset.
+    /// The receipt of the last run that asked for it, where that did not end well, or the last run's own.
     last: Option<Receipt>,
 }
 
@@ -42,7 +41,9 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
     let sink = settings.sink.open()?;
     let last_run = sink.last_run().await?;
     let now = context.clock.now();
-    let mut lines = lines(sink.standings().await?, last_run.as_ref(), &targets(&settings), now);
+    let last =
+        sink.unsettled().await?.into_iter().chain(last_run.iter().flat_map(|run| run.receipts.clone()));
+    let mut lines = lines(sink.standings().await?, last, &targets(&settings), now);
     if args.problems {
         lines.retain(|_, line| line.is_bad());
     }
@@ -61,7 +62,17 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
     }
     let rows = lines.values().map(|line| line.row(now)).collect();
     console.data(&table(
-        &["tenant", "id", "region", "dataset", "last verdict", "#rows", "through", "read", "fresh within"],
+        &[
+            "tenant",
+            "id",
+            "region",
+            "dataset",
+            "last verdict",
+            "#rows written",
+            "through",
+            "read",
+            "fresh within",
+        ],
         rows,
     ))?;
     if let Some(run) = &last_run {
@@ -85,7 +96,7 @@ fn targets(settings: &Settings) -> BTreeMap<&'static str, TimeDelta> {
 
 fn lines(
     standings: Standings,
-    last_run: Option<&RunSummary>,
+    last: impl Iterator<Item = Receipt>,
     targets: &BTreeMap<&'static str, TimeDelta>,
     now: Timestamp,
 ) -> BTreeMap<(TenantId, String), Line> {
@@ -97,9 +108,10 @@ fn lines(
             lines.insert(key(&receipt), Line::of(standing.checkpoint, receipt, target, now));
         }
     }
-    for receipt in last_run.iter().flat_map(|run| &run.receipts) {
-        let never = || Line::never(targets.get(receipt.dataset.as_str()).copied());
-        lines.entry(key(receipt)).or_insert_with(never).last = Some(receipt.clone());
+    for receipt in last {
+        let target = targets.get(receipt.dataset.as_str()).copied();
+        let line = lines.entry(key(&receipt)).or_insert_with(|| Line::never(target));
+        line.last = Some(receipt);
     }
     lines
 }
@@ -168,8 +180,7 @@ mod tests {
         let committed = samples::receipt("t1", "eu", "users", Verdict::Complete);
         let refused = samples::receipt("t1", "eu", "users", Verdict::Forbidden);
         let never = samples::receipt("t2", "eu", "users", Verdict::Unavailable);
-        let mut run = samples::summary(&[]);
-        run.receipts = vec![refused, never];
+        let last = [refused, never];
         let began = committed.started_at;
         let checkpoint = Checkpoint::default().next(Some(began));
         let standing = Standing { checkpoint, receipts: vec![committed] };
@@ -177,7 +188,7 @@ mod tests {
         let targets = [("users", TimeDelta::hours(26))].into();
         let rows = |hours| -> Vec<String> {
             let now = began + TimeDelta::hours(hours);
-            let lines = lines(standings.clone(), Some(&run), &targets, now);
+            let lines = lines(standings.clone(), last.clone().into_iter(), &targets, now);
             lines.values().map(|line| line.row(now).join("|")).collect()
         };
         assert_eq!(

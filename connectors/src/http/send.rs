@@ -171,6 +171,7 @@ impl<'a> Sending<'a> {
             .with_context("region", self.client.region.as_str())
             .with_context("request", format!("{} {shown}", self.call.method))
             .with_context("attempts", self.tries.requests.to_string())
+            .with_requests(self.tries.requests)
             .with_context("elapsed", format!("{:.1}s", self.tries.spent.as_secs_f64()));
         match self.correlation {
             Some(id) => error.with_context("correlation id", id.to_string()),

@@ -12,7 +12,7 @@ use super::lanes::Lanes;
 use super::stopped::StoppedTenants;
 use super::work::{Worked, work};
 use super::{Events, Outcome, RunEvent, RunSummary, receipts};
-use crate::{Clock, Connector, Error, ErrorKind, Job, Receipt, Sink, Timestamp};
+use crate::{Clock, Connector, Error, ErrorKind, Job, Receipt, Scope, Sink, Tally, Timestamp};
 
 /// What a run works with.
 #[derive(Clone)]
@@ -40,7 +40,8 @@ pub struct RunContext {
 /// Works through the jobs and returns what came of each.
 pub async fn run(jobs: Vec<Job>, context: RunContext) -> RunSummary {
     let started_at = context.clock.now();
-    let tenants = jobs.iter().map(|job| &job.tenant.id).collect::<std::collections::HashSet<_>>().len();
+    let of_tenants = jobs.iter().filter(|job| job.datasets[0].scope == Scope::Tenant);
+    let tenants = of_tenants.map(|job| &job.tenant.id).collect::<std::collections::HashSet<_>>().len();
     let mut lanes = Lanes::new(jobs);
     (context.events)(RunEvent::Planned { jobs: lanes.jobs_by_region() });
     let mut run = Running {
@@ -53,7 +54,7 @@ pub async fn run(jobs: Vec<Job>, context: RunContext) -> RunSummary {
     run.work_off(&mut lanes).await;
     for job in lanes.rest() {
         let reason = run.reason_for_the_rest();
-        run.set_aside(&job, Vec::new(), &reason);
+        run.set_aside(&job, Vec::new(), &Tally::default(), &reason);
     }
     run.summary(started_at, tenants as u64)
 }
@@ -117,7 +118,7 @@ impl Running {
                 if error.kind() == ErrorKind::Isolation {
                     self.stopped.stop(&job.tenant.id, &error.to_string());
                 }
-                self.set_aside(job, worked.receipts, &error);
+                self.set_aside(job, worked.receipts, &worked.lost, &error);
                 if error.kind().ends_run() {
                     self.end_run(error);
                 }
@@ -131,9 +132,9 @@ impl Running {
     }
 
     /// Sets a job aside; what it committed before stays and is told with it.
-    fn set_aside(&mut self, job: &Job, committed: Vec<Receipt>, error: &Error) {
+    fn set_aside(&mut self, job: &Job, committed: Vec<Receipt>, lost: &Tally, error: &Error) {
         warn!(tenant = %job.tenant.id, region = %job.region, pull = job.pull(), error = %error.chain(), "set aside");
-        for receipt in receipts::of_error(job, committed, error, &self.context) {
+        for receipt in receipts::of_error(job, committed, lost, error, &self.context) {
             self.keep(receipt);
         }
     }

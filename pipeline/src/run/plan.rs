@@ -92,20 +92,28 @@ pub(super) fn halves(partition: &Partition, records: u64) -> Option<[Partition; 
     Some([half(window.since, middle), half(middle, window.until)])
 }
 
-/// Returns where the checkpoint stands after a partition that was begun at an instant and kept so many records.
+/// What a reading came to, as far as it moves the checkpoint.
+pub(super) struct Reached {
+    /// When it began.
+    pub(super) began: Timestamp,
+    /// Records of the listing that it kept.
+    pub(super) records: u64,
+    /// Whether something may be missing.
+    pub(super) drifted: bool,
+}
+
+/// Returns where the checkpoint stands after a partition.
 ///
 /// A window that does not join what is durable, as a backfill of an earlier span may not, leaves it where it is.
-pub(super) fn moved(
-    from: &Checkpoint,
-    job: &Job,
-    partition: &Partition,
-    began: Timestamp,
-    records: u64,
-) -> Checkpoint {
+/// So does a snapshot that drifted: it is due until it is whole.
+pub(super) fn moved(from: &Checkpoint, job: &Job, partition: &Partition, reached: &Reached) -> Checkpoint {
     let sequence = from.sequence + 1;
+    if reached.drifted {
+        return Checkpoint { sequence, ..*from };
+    }
     let Some(window) = partition.window else {
-        let full = Some(FullSnapshot { at: began, records });
-        return Checkpoint { sequence, through: Some(began), full };
+        let full = Some(FullSnapshot { at: reached.began, records: reached.records });
+        return Checkpoint { sequence, through: Some(reached.began), full };
     };
     let joins = window.since <= from.through.unwrap_or(job.reading.since);
     let through = if joins { from.through.max(Some(window.until)) } else { from.through };
@@ -193,8 +201,9 @@ mod tests {
             let job = job_of(ReadMode::Window, false, Reading::from(at("01-10T00:00:00")));
             let from = Checkpoint { sequence: 3, through: from.map(at), full: None };
             let partition = partition(&job, Some(span), span.until);
-            let moved = moved(&from, &job, &partition, span.until, 9);
-            assert_eq!(moved, Checkpoint { sequence: 4, through: expected.map(at), full: None });
+            let reached = Reached { began: span.until, records: 9, drifted: false };
+            let expected = Checkpoint { sequence: 4, through: expected.map(at), full: None };
+            assert_eq!(moved(&from, &job, &partition, &reached), expected);
         };
         let tenth = "01-10T00:00:00";
         check(None, window(tenth, "01-12T00:00:00"), Some("01-12T00:00:00"));
@@ -202,5 +211,17 @@ mod tests {
         check(Some(tenth), window("01-02T00:00:00", "01-03T00:00:00"), Some(tenth));
         check(Some(tenth), window("01-09T00:00:00", "01-12T00:00:00"), Some("01-12T00:00:00"));
         check(Some(tenth), window("01-11T00:00:00", "01-12T00:00:00"), Some(tenth));
+    }
+
+    #[test]
+    fn a_snapshot_that_drifted_stays_due() {
+        let now = at("01-10T03:00:00");
+        let job = job_of(ReadMode::Snapshot, false, Reading::from(now));
+        let from = through("01-09T03:00:00");
+        let partition = due(&job, &from, now).expect("the last is of yesterday");
+        let after = |drifted| moved(&from, &job, &partition, &Reached { began: now, records: 9, drifted });
+        assert!(due(&job, &after(false), now).is_none());
+        assert_eq!(after(true).sequence, 2);
+        assert!(due(&job, &after(true), now).is_some());
     }
 }

@@ -40,7 +40,9 @@ fn of_dataset(
     let counts = tally.datasets.get(dataset.name).copied().unwrap_or_default();
     let rows_written = rows(files, dataset.name);
     agree(dataset.name, counts.read, rows_written + counts.duplicates + counts.rejects + counts.unchanged)?;
+    let fits_nothing = counts.kept() == 0 && counts.rejects > 0;
     let verdict = match (tally.drifted, counts.read) {
+        (_, _) if fits_nothing => Verdict::Failed,
         (true, _) => Verdict::Drifted,
         (false, 0) => Verdict::Empty,
         (false, _) => Verdict::Complete,
@@ -61,19 +63,34 @@ fn of_dataset(
         counts,
         rows_written,
         started_at,
+        error: fits_nothing.then(|| format!("none of the {} records fits the dataset's columns", counts.rejects)),
+        hint: fits_nothing.then(|| "the platform answers otherwise than this version knows; the records are kept in `_rejects`, with the reason".to_owned()),
         ..blank(dataset, &partition.tenant, &partition.region, context)
     })
 }
 
 /// Returns the receipts of a job that failed or was never begun, over what it committed before.
+///
+/// What was counted of the partition that is lost is told as well: it was asked for, and it cost something.
 pub(super) fn of_error(
     job: &Job,
     committed: Vec<Receipt>,
+    lost: &Tally,
     error: &Error,
     context: &RunContext,
 ) -> Vec<Receipt> {
-    let mut receipts = if committed.is_empty() { of_job(job, context, |_| {}) } else { committed };
+    let nothing = committed.is_empty();
+    let mut receipts = if nothing { of_job(job, context, |_| {}) } else { committed };
     for receipt in &mut receipts {
+        receipt.pages += lost.pages;
+        receipt.bytes += lost.bytes;
+        receipt.requests += lost.requests;
+        if nothing {
+            let listed = receipt.dataset == job.pull();
+            receipt.claimed_first = lost.claimed_first.or(lost.claimed_last).filter(|_| listed);
+            receipt.claimed_last = lost.claimed_last.filter(|_| listed);
+            receipt.counts = lost.datasets.get(&receipt.dataset).copied().unwrap_or_default();
+        }
         receipt.verdict = Verdict::of(error);
         receipt.error = Some(error.chain());
         receipt.hint = error.hint().map(str::to_owned);

@@ -6,28 +6,32 @@ use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::plan::{due, halves, is_worth_counting, moved};
+use super::plan::{Reached, due, halves, is_worth_counting, moved};
 use super::{RunContext, RunEvent, receipts};
 use crate::batch::{Batch, Provenance};
 use crate::known::{Content, Known};
 use crate::{
     Ask, Checkpoint, Commit, Dataset, Error, ErrorKind, Job, Partition, Receipt, Result, Standing, Tally,
-    Timestamp, Writer, rejects,
+    Writer, rejects,
 };
 
 /// A listing that kept fewer records than this may lose most of them in a day without anybody wondering.
 const TOO_FEW_TO_WONDER: u64 = 20;
 
-/// What came of a job: one receipt for each dataset, over all that was committed, and what ended it early.
+/// What came of a job.
 #[derive(Debug, Default)]
 pub(super) struct Worked {
+    /// One for each dataset, over all that was committed.
     pub(super) receipts: Vec<Receipt>,
+    /// What was counted of the partition that is not committed.
+    pub(super) lost: Tally,
+    /// What ended it early.
     pub(super) error: Option<Error>,
 }
 
 impl From<Error> for Worked {
     fn from(error: Error) -> Self {
-        Self { receipts: Vec::new(), error: Some(error) }
+        Self { error: Some(error), ..Self::default() }
     }
 }
 
@@ -35,7 +39,8 @@ impl From<Error> for Worked {
 pub(super) async fn work(job: &Job, context: &RunContext, stop: &CancellationToken) -> Worked {
     let mut worked = Worked::default();
     let worker = Worker { job, context, stop };
-    worked.error = worker.work_off(&mut worked.receipts).await.err().map(|error| {
+    worked.error = worker.work_off(&mut worked).await.err().map(|error| {
+        worked.lost.requests += error.requests();
         error
             .with_context("tenant", format!("{} ({})", job.tenant.name, job.tenant.id))
             .with_context("region", job.region.as_str())
@@ -50,7 +55,8 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    async fn work_off(&self, kept: &mut Vec<Receipt>) -> Result<()> {
+    async fn work_off(&self, worked: &mut Worked) -> Result<()> {
+        let Worked { receipts: kept, lost: tally, .. } = worked;
         let Standing { mut checkpoint, receipts: last } =
             self.context.sink.standing(&self.job.tenant.id, self.job.pull()).await?;
         let Some(whole) = due(self.job, &checkpoint, self.context.clock.now()) else {
@@ -59,18 +65,18 @@ impl Worker<'_> {
         };
         // The earliest lies on top: it is committed before the next is begun.
         let mut open = vec![whole];
-        let mut spent = Tally::default();
         while let Some(partition) = open.pop() {
             if !kept.is_empty() && self.context.wind_down.is_cancelled() {
                 return Err(interrupted());
             }
-            if let Some([early, late]) = self.halves(&partition, &mut spent).await? {
+            if let Some([early, late]) = self.halves(&partition, tally).await? {
                 open.extend([late, early]);
                 continue;
             }
             let reading =
                 PartitionReading { worker: self, partition: &partition, from: checkpoint, last: &last };
-            let commit = self.unless_stopped(reading.read(std::mem::take(&mut spent))).await?;
+            let commit = self.unless_stopped(reading.read(tally)).await?;
+            *tally = Tally::default();
             let (receipts, to) = (commit.receipts.clone(), commit.to);
             // Never dropped half-way: a commit that nobody waits for may still be carried out, and its receipt
             // would say that it was not.
@@ -83,12 +89,12 @@ impl Worker<'_> {
     }
 
     /// Returns the halves of a partition that is too large for one commit.
-    async fn halves(&self, partition: &Partition, spent: &mut Tally) -> Result<Option<[Partition; 2]>> {
+    async fn halves(&self, partition: &Partition, tally: &mut Tally) -> Result<Option<[Partition; 2]>> {
         if !is_worth_counting(self.job, partition) {
             return Ok(None);
         }
         let counted = self.unless_stopped(self.context.connector.count(partition)).await?;
-        spent.requests += counted.requests;
+        tally.requests += counted.requests;
         Ok(counted.claimed_last.and_then(|records| halves(partition, records)))
     }
 
@@ -116,7 +122,7 @@ impl PartitionReading<'_> {
     /// Reads the partition to its end and returns what has to be committed.
     ///
     /// The next page is asked for while the last is written, and no earlier: a slow sink slows the reading.
-    async fn read(&self, mut tally: Tally) -> Result<Commit> {
+    async fn read(&self, tally: &mut Tally) -> Result<Commit> {
         let (context, partition) = (self.worker.context, self.partition);
         let started_at = context.clock.now();
         let mut sieve = self.sieve().await?;
@@ -134,7 +140,7 @@ impl PartitionReading<'_> {
             next = following;
         }
         drop(pages);
-        self.check(&tally)?;
+        self.check(tally)?;
         let content = sieve.content();
         let files = if !tally.drifted && self.equals_the_last(content.as_ref()) {
             drop(writer);
@@ -143,12 +149,13 @@ impl PartitionReading<'_> {
         } else {
             writer.close().await?
         };
-        let mut receipts = receipts::of_reading(partition, &tally, &files, started_at, context)?;
+        let mut receipts = receipts::of_reading(partition, tally, &files, started_at, context)?;
         for receipt in &mut receipts {
             receipt.content = content.as_ref().and_then(|content| content.get(&receipt.dataset).cloned());
         }
-        let records = self.kept(&tally).or(self.from.full.map(|full| full.records)).unwrap_or_default();
-        let to = moved(&self.from, self.worker.job, partition, started_at, records);
+        let records = self.kept(tally).or(self.from.full.map(|full| full.records)).unwrap_or_default();
+        let reached = Reached { began: started_at, records, drifted: tally.drifted };
+        let to = moved(&self.from, self.worker.job, partition, &reached);
         let (run_id, partition, from) = (context.run_id.clone(), partition.clone(), self.from);
         Ok(Commit { run_id, partition, files, from, to, receipts })
     }
@@ -156,10 +163,8 @@ impl PartitionReading<'_> {
     /// Returns what every batch passes before it is written.
     async fn sieve(&self) -> Result<Sieve> {
         let partition = self.partition;
-        let same_day = |through: Timestamp| through.date_naive() == partition.date;
-        let may_be_known = partition.window.is_some() || self.from.through.is_some_and(same_day);
         let mut known = Known::default();
-        if may_be_known && self.from.sequence > 0 {
+        if self.from.sequence > 0 {
             let mut committed = self.worker.context.sink.committed(partition);
             while let Some(records) = committed.next().await {
                 let records = records?;

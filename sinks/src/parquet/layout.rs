@@ -89,6 +89,11 @@ impl Layout {
         self.own().join("last-run.json")
     }
 
+    /// What did not end well when it was last asked for.
+    pub(super) fn unsettled(&self) -> PathBuf {
+        self.own().join("unsettled.json")
+    }
+
     pub(super) fn runs(&self) -> PathBuf {
         self.own().join("runs")
     }

@@ -9,6 +9,7 @@
 //!                  tmp/<run>/                            files being written
 //!                  tenants.json                          the registry of tenants
 //!                  runs/<run>.json  last-run.json        what each run came to, and the last
+//!                  unsettled.json                        what did not end well when it was last asked for
 //! ```
 //!
 //! # How a commit becomes visible
@@ -45,6 +46,7 @@ mod sink;
 mod store;
 #[cfg(test)]
 mod tests;
+mod unsettled;
 mod verify;
 mod writer;
 

@@ -21,7 +21,10 @@ pub(super) struct OpenRun {
 impl OpenRun {
     /// Proves that the lake can be written, registers the run, and clears what dead runs left.
     pub(super) fn begin(layout: &Layout, store: &Store, run_id: &str) -> Result<Self> {
-        let refused = |path: &Path, error| failed("prepare the lake", path, error);
+        let refused = |path: &Path, error: io::Error| {
+            let kind = misplaced(&error).unwrap_or(ErrorKind::Sink);
+            failed("prepare the lake", path, error).of_kind(kind)
+        };
         for folder in [layout.root().to_owned(), layout.own(), layout.all_pending(), layout.all_temporary()] {
             store.create_dirs(&folder).map_err(|error| refused(&folder, error))?;
         }
@@ -37,6 +40,13 @@ impl OpenRun {
         probe(store, &temporary).map_err(|error| refused(&temporary, error))?;
         Ok(run)
     }
+}
+
+/// Returns the kind of an error that no other disk or hour mends: the run file names a place that cannot be written.
+fn misplaced(error: &io::Error) -> Option<ErrorKind> {
+    use io::ErrorKind::{AlreadyExists, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    let setting = [AlreadyExists, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem];
+    setting.contains(&error.kind()).then_some(ErrorKind::Config)
 }
 
 impl Drop for OpenRun {

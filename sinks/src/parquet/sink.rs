@@ -9,7 +9,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use pipeline::batch::Records;
 use pipeline::run::RunSummary;
 use pipeline::{
-    Commit, Error, ErrorKind, Partition, Result, Sink, Standing, Standings, Tenant, TenantId, Writer,
+    Commit, Error, ErrorKind, Partition, Receipt, Result, Sink, Standing, Standings, Tenant, TenantId, Writer,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -21,6 +21,7 @@ use super::registry::Registry;
 use super::rolling::Target;
 use super::run::OpenRun;
 use super::store::{Disk, Files, Store, failed};
+use super::unsettled::Unsettled;
 use super::writer::{ParquetWriter, Permits, closing, panicked};
 use super::{commit, committed, history};
 
@@ -163,6 +164,10 @@ impl Sink for ParquetSink {
         let name = format!("{}.json", layout::run_id(&summary.run_id)?);
         let text = serde_json::to_vec_pretty(summary)
             .map_err(|error| Error::new(ErrorKind::Bug, "lay out the run's summary").with_source(error))?;
+        let mut unsettled = self.on_disk(|lake| Unsettled::read(&lake.layout)).await?;
+        let registry = self.on_disk(|lake| Registry::read(lake.layout.root())).await?;
+        unsettled.take_over(summary, &registry);
+        let unsettled = serde_json::to_vec_pretty(&unsettled).expect("receipts are plain data");
         self.on_disk(move |lake| {
             let runs = lake.layout.runs();
             lake.store
@@ -170,8 +175,9 @@ impl Sink for ParquetSink {
                 .map_err(|error| failed("keep what the run came to", &runs, error))?;
             // The prefix keeps it apart from what commits put there.
             let temporary = lake.layout.temporary(&run.id).join(format!("run-{name}"));
-            for path in [runs.join(&name), lake.layout.last_run()] {
-                let kept = lake.store.replace(&temporary, &path, &text);
+            let unsettled = (lake.layout.unsettled(), &unsettled);
+            for (path, text) in [(runs.join(&name), &text), (lake.layout.last_run(), &text), unsettled] {
+                let kept = lake.store.replace(&temporary, &path, text);
                 kept.map_err(|error| failed("keep what the run came to", path, error))?;
             }
             Ok(())
@@ -181,6 +187,10 @@ impl Sink for ParquetSink {
 
     async fn last_run(&self) -> Result<Option<RunSummary>> {
         self.on_disk(|lake| history::last_run(&lake.layout)).await
+    }
+
+    async fn unsettled(&self) -> Result<Vec<Receipt>> {
+        self.on_disk(|lake| Ok(Unsettled::read(&lake.layout)?.receipts)).await
     }
 
     async fn standings(&self) -> Result<Standings> {

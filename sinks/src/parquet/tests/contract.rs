@@ -249,7 +249,7 @@ async fn a_lake_that_cannot_be_made_is_refused_with_what_to_do() {
     let lake = TestLake::new();
     fs_err::write(lake.root(), "a file").expect("writes");
     let error = lake.sink().prepare("one").await.expect_err("a file is there");
-    assert_eq!(error.kind(), ErrorKind::Sink);
+    assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.hint().is_some_and(|hint| hint.contains("move it away")), "{error:?}");
     assert!(
         error.context().iter().any(|(name, path)| *name == "path" && path.ends_with("lake")),
