@@ -155,7 +155,11 @@ fn is_region(code: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Evolution {
+    /// How many new investigations, alerts and scans come, beside the rate of the history; none at 0.
+    pub growth: f64,
     /// The share of new investigations and alerts that can be seen much later than their time says.
+    ///
+    /// Every alert is kept some minutes after it was raised, and seen no sooner.
     pub late_rows: f64,
     /// How late they can be; most are late by less.
     pub late_hours: u32,
@@ -169,9 +173,9 @@ pub struct Evolution {
     pub churn: f64,
     /// The share of the catalogue of vulnerabilities that is added to it in 30 days.
     pub new_definitions: f64,
-    /// Every how many days a definition is modified, on average.
+    /// Every how many days a definition is modified, on average; never at 0.
     pub modified_days: u32,
-    /// Every how many days an asset is scanned, on average.
+    /// Every how many days an asset is scanned, on average; never at 0, and then nothing new is known of it.
     pub scan_days: u32,
     /// How many days a finding lasts, on average.
     pub finding_days: u32,
@@ -180,6 +184,7 @@ pub struct Evolution {
 impl Default for Evolution {
     fn default() -> Self {
         Self {
+            growth: 1.0,
             late_rows: 0.03,
             late_hours: 48,
             changed_rows: 0.5,
@@ -195,14 +200,33 @@ impl Default for Evolution {
 }
 
 impl Evolution {
+    /// Returns a platform whose clock moves and in which nothing happens.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            growth: 0.0,
+            late_rows: 0.0,
+            changed_rows: 0.0,
+            belated_changes: 0.0,
+            churn: 0.0,
+            new_definitions: 0.0,
+            modified_days: 0,
+            scan_days: 0,
+            ..Self::default()
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         let shares =
             [self.late_rows, self.changed_rows, self.belated_changes, self.churn, self.new_definitions];
         if !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
             return Err("the shares of the evolution must lie between 0 and 1".to_owned());
         }
-        if [self.change_hours, self.modified_days, self.scan_days, self.finding_days].contains(&0) {
-            return Err("the spans of the evolution must be at least 1".to_owned());
+        if self.change_hours == 0 || self.finding_days == 0 {
+            return Err("change_hours and finding_days must be at least 1".to_owned());
+        }
+        if !(0.0..=1000.0).contains(&self.growth) {
+            return Err("growth must lie between 0 and 1000".to_owned());
         }
         Ok(())
     }
