@@ -8,10 +8,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
+use crate::data::life::GROWN;
 use crate::events::TenantEvent;
 use crate::faults::FaultRule;
 use crate::keys::KeyConfig;
 use crate::limits::LimitRule;
+use crate::tenants::LARGEST_USUAL_WEIGHT;
 
 /// Describes a simulated platform completely: the same description serves the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,6 +115,14 @@ impl SimulatorConfig {
         Self { tenants, quirks: Quirks::none(), skewed: false, gzip: false, ..Self::default() }
     }
 
+    /// Returns a bound of the rows that the largest tenant has of any dataset.
+    fn most_rows(&self) -> f64 {
+        let largest = if self.skewed { self.giant_factor.max(LARGEST_USUAL_WEIGHT) } else { 1.0 };
+        let usual = Dataset::ALL.map(|dataset| dataset.usual(self));
+        let most = usual.into_iter().max().unwrap_or_default();
+        (f64::from(most) * largest * self.rows).max(f64::from(self.catalogue))
+    }
+
     /// Says what is wrong with the description, or nothing.
     ///
     /// # Errors
@@ -138,6 +148,9 @@ impl SimulatorConfig {
         }
         if self.history_days == 0 || self.catalogue == 0 {
             return Err("history_days and catalogue must be at least 1".to_owned());
+        }
+        if self.most_rows() >= f64::from(GROWN) {
+            return Err(format!("a tenant cannot have {GROWN} rows of a dataset or more"));
         }
         self.evolution.check()?;
         self.events.iter().try_for_each(|event| event.check(self))?;
