@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::{Pattern, Since};
 use pipeline::Region;
@@ -263,6 +264,9 @@ pub(crate) struct Simulate {
     /// What decides every name, row and fault: the same seed serves the same bytes
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// The platform's own time, at which its data ends and its clock stands until it is moved, such as 2026-11-20T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) now: Option<DateTime<Utc>>,
     /// Multiplies every tenant's rows
     #[arg(long, value_name = "FACTOR")]
     pub(crate) rows: Option<f64>,

@@ -8,10 +8,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
+use crate::data::life::GROWN;
 use crate::events::TenantEvent;
 use crate::faults::FaultRule;
 use crate::keys::KeyConfig;
 use crate::limits::LimitRule;
+use crate::tenants::LARGEST_USUAL_WEIGHT;
 
 /// Describes a simulated platform completely: the same description serves the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,6 +115,14 @@ impl SimulatorConfig {
         Self { tenants, quirks: Quirks::none(), skewed: false, gzip: false, ..Self::default() }
     }
 
+    /// Returns a bound of the rows that the largest tenant has of any dataset.
+    fn most_rows(&self) -> f64 {
+        let largest = if self.skewed { self.giant_factor.max(LARGEST_USUAL_WEIGHT) } else { 1.0 };
+        let usual = Dataset::ALL.map(|dataset| dataset.usual(self));
+        let most = usual.into_iter().max().unwrap_or_default();
+        (f64::from(most) * largest * self.rows).max(f64::from(self.catalogue))
+    }
+
     /// Says what is wrong with the description, or nothing.
     ///
     /// # Errors
@@ -139,6 +149,9 @@ impl SimulatorConfig {
         if self.history_days == 0 || self.catalogue == 0 {
             return Err("history_days and catalogue must be at least 1".to_owned());
         }
+        if self.most_rows() >= f64::from(GROWN) {
+            return Err(format!("a tenant cannot have {GROWN} rows of a dataset or more"));
+        }
         self.evolution.check()?;
         self.events.iter().try_for_each(|event| event.check(self))?;
         self.limits.iter().try_for_each(LimitRule::check)?;
@@ -155,7 +168,11 @@ fn is_region(code: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Evolution {
+    /// How many new investigations, alerts and scans come, beside the rate of the history; none at 0.
+    pub growth: f64,
     /// The share of new investigations and alerts that can be seen much later than their time says.
+    ///
+    /// Every alert is kept some minutes after it was raised, and seen no sooner.
     pub late_rows: f64,
     /// How late they can be; most are late by less.
     pub late_hours: u32,
@@ -169,9 +186,9 @@ pub struct Evolution {
     pub churn: f64,
     /// The share of the catalogue of vulnerabilities that is added to it in 30 days.
     pub new_definitions: f64,
-    /// Every how many days a definition is modified, on average.
+    /// Every how many days a definition is modified, on average; never at 0.
     pub modified_days: u32,
-    /// Every how many days an asset is scanned, on average.
+    /// Every how many days an asset is scanned, on average; never at 0, and then nothing new is known of it.
     pub scan_days: u32,
     /// How many days a finding lasts, on average.
     pub finding_days: u32,
@@ -180,6 +197,7 @@ pub struct Evolution {
 impl Default for Evolution {
     fn default() -> Self {
         Self {
+            growth: 1.0,
             late_rows: 0.03,
             late_hours: 48,
             changed_rows: 0.5,
@@ -195,14 +213,33 @@ impl Default for Evolution {
 }
 
 impl Evolution {
+    /// Returns a platform whose clock moves and in which nothing happens.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            growth: 0.0,
+            late_rows: 0.0,
+            changed_rows: 0.0,
+            belated_changes: 0.0,
+            churn: 0.0,
+            new_definitions: 0.0,
+            modified_days: 0,
+            scan_days: 0,
+            ..Self::default()
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         let shares =
             [self.late_rows, self.changed_rows, self.belated_changes, self.churn, self.new_definitions];
         if !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
             return Err("the shares of the evolution must lie between 0 and 1".to_owned());
         }
-        if [self.change_hours, self.modified_days, self.scan_days, self.finding_days].contains(&0) {
-            return Err("the spans of the evolution must be at least 1".to_owned());
+        if self.change_hours == 0 || self.finding_days == 0 {
+            return Err("change_hours and finding_days must be at least 1".to_owned());
+        }
+        if !(0.0..=1000.0).contains(&self.growth) {
+            return Err("growth must lie between 0 and 1000".to_owned());
         }
         Ok(())
     }

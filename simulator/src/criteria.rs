@@ -15,6 +15,8 @@ struct Comparison {
     attribute: Attribute,
     operator: Operator,
     values: Vec<String>,
+    /// The first value where a number or a time is compared.
+    number: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,10 +104,12 @@ fn comparison(text: &str, of: Dataset) -> Result<Comparison, String> {
         OPERATORS.iter().find(|(spelling, _)| rest.starts_with(spelling)).ok_or_else(wrong)?;
     let attribute = attribute(name, of).ok_or_else(wrong)?;
     let values = values(rest[spelling.len()..].trim(), *operator).ok_or_else(wrong)?;
-    if let (Attribute::LastScanEnd | Attribute::Modified, Some(time)) = (attribute, values.first()) {
-        time.parse::<DateTime<Utc>>().map_err(|_| wrong())?;
-    }
-    Ok(Comparison { attribute, operator: *operator, values })
+    let value = values.first().map_or("", String::as_str);
+    let number = match attribute {
+        Attribute::LastScanEnd | Attribute::Modified => time_ms(value).ok_or_else(wrong)?,
+        _ => value.parse().unwrap_or(f64::NAN),
+    };
+    Ok(Comparison { attribute, operator: *operator, values, number })
 }
 
 fn attribute(name: &str, of: Dataset) -> Option<Attribute> {
@@ -142,11 +146,9 @@ fn values(text: &str, operator: Operator) -> Option<Vec<String>> {
 impl Comparison {
     fn holds(&self, row: &Row) -> bool {
         match self.attribute {
-            Attribute::LastScanEnd => self.numbers(vm_assets::last_scan_end_ms(row) as f64, time_ms),
-            Attribute::Modified => self.numbers(vm_vulnerabilities::modified_ms(row) as f64, time_ms),
-            Attribute::RiskScore => {
-                self.numbers(vm_assets::risk_tenths(row) as f64 / 10.0, |text| text.parse().ok())
-            }
+            Attribute::LastScanEnd => self.numbers(vm_assets::last_scan_end_ms(row) as f64),
+            Attribute::Modified => self.numbers(vm_vulnerabilities::modified_ms(row) as f64),
+            Attribute::RiskScore => self.numbers(vm_assets::risk_tenths(row) as f64 / 10.0),
             Attribute::Id => self.texts(&row.key()),
             Attribute::HostName => self.texts(&vm_assets::host_name(row).unwrap_or_default()),
             Attribute::Address => self.texts(&vm_assets::address(row)),
@@ -156,8 +158,8 @@ impl Comparison {
         }
     }
 
-    fn numbers(&self, value: f64, read: impl Fn(&str) -> Option<f64>) -> bool {
-        let other = self.values.first().and_then(|text| read(text)).unwrap_or(f64::NAN);
+    fn numbers(&self, value: f64) -> bool {
+        let other = self.number;
         match self.operator {
             Operator::Equal | Operator::In => value == other,
             Operator::Unequal => value != other,

@@ -43,6 +43,7 @@ pub(crate) fn search(request: &Request, dataset: Dataset) -> Result<Answer, Refu
         keep: entity_filter(body.search, dataset)?,
         order: entity_order(body.sort, dataset)?,
         twist: request.twist,
+        asked: Some(request.asked()),
         ..Listing::all(request.world, request.tenant, dataset)
     };
     Ok(index_page(&listing, index, size, 320))

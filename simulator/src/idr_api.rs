@@ -37,6 +37,7 @@ pub(crate) fn investigations(request: &Request) -> Result<Answer, Refusal> {
         keep: investigation_filter(request)?,
         order: investigation_order(query.all("sort"))?,
         twist: request.twist,
+        asked: Some(request.asked()),
         ..Listing::all(request.world, request.tenant, Dataset::Investigations)
     };
     Ok(index_page(&listing, index, size, 640))
@@ -176,6 +177,7 @@ pub(crate) fn alert_search(request: &Request) -> Result<Answer, Refusal> {
         keep: alert_filter(body.search.terms)?,
         order: alert_order(&body.sorts)?,
         twist: request.twist,
+        asked: Some(request.asked()),
         ..Listing::all(request.world, request.tenant, Dataset::Alerts)
     };
     Ok(alert_page(&listing, index, size, rrns_only, request))

@@ -64,6 +64,7 @@ mod journal;
 mod keys;
 mod limits;
 mod listing;
+mod memo;
 mod platform;
 mod query;
 mod report;

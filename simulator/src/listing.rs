@@ -6,6 +6,7 @@ use crate::data::Dataset;
 use crate::data::collection::{Collection, RowId};
 use crate::data::json::{put, put_int};
 use crate::data::world::{Row, World};
+use crate::memo::Mark;
 use crate::strike::Twist;
 use crate::tenants::Tenant;
 
@@ -34,6 +35,8 @@ pub(crate) struct Listing<'a> {
     pub(crate) keep: Option<Keep<'a>>,
     pub(crate) order: Order<'a>,
     pub(crate) twist: Twist,
+    /// What was asked but for the page, so that other pages need not filter and sort again.
+    pub(crate) asked: Option<String>,
 }
 
 /// Where a page begins.
@@ -57,7 +60,7 @@ impl<'a> Listing<'a> {
     /// Returns everything a tenant has of a dataset.
     pub(crate) fn all(world: &'a World, tenant: &'a Tenant, dataset: Dataset) -> Self {
         let (window, keep, order, twist) = (None, None, Order::Ascending, Twist::default());
-        Self { world, tenant, dataset, window, keep, order, twist }
+        Self { world, tenant, dataset, window, keep, order, twist, asked: None }
     }
 
     /// Returns a page, after letting its faults happen to the data.
@@ -117,19 +120,24 @@ impl<'a> Listing<'a> {
             Start::At(_) => (0, 0),
         };
         let (before, after) = edges(start);
-        let row = |id: RowId| self.world.row(self.tenant, self.dataset, id);
-        let kept = |place: &usize| self.keep.as_ref().is_none_or(|keep| keep(&row(rows.get(*place))));
-        let mut places: Vec<usize> = range.filter(kept).collect();
-        let first = match (&self.order, start) {
-            (Order::By(compare), _) => {
-                places.sort_by(|a, b| compare(&row(rows.get(*a)), &row(rows.get(*b))));
-                0
+        let places = match &self.asked {
+            Some(asked) => {
+                let mark = Mark {
+                    tenant: self.tenant.number,
+                    dataset: self.dataset,
+                    moment: self.world.now_ms,
+                    edits: rows.edits(),
+                    window: self.window,
+                    asked: asked.clone(),
+                };
+                self.world.memo().recall(mark, || self.places(rows, range))
             }
-            (Order::Descending, _) => {
-                places.reverse();
-                places.partition_point(|place| *place >= before)
-            }
-            (Order::Ascending, _) => places.partition_point(|place| *place < after),
+            None => self.places(rows, range).into(),
+        };
+        let first = match &self.order {
+            Order::By(_) => 0,
+            Order::Descending => places.partition_point(|place| *place >= before),
+            Order::Ascending => places.partition_point(|place| *place < after),
         };
         let first = if let Start::At(offset) = start { offset as usize } else { first }.min(places.len());
         let size = usize::try_from(size).unwrap_or(usize::MAX);
@@ -137,6 +145,19 @@ impl<'a> Listing<'a> {
         let previous =
             places[first.saturating_sub(size)..first].iter().map(|place| rows.get(*place)).collect();
         (places.len() as u64, page, previous)
+    }
+
+    /// Returns the positions of the rows that are listed, in their order.
+    fn places(&self, rows: &Collection, range: std::ops::Range<usize>) -> Vec<usize> {
+        let row = |place: &usize| self.world.row(self.tenant, self.dataset, rows.get(*place));
+        let kept = |place: &usize| self.keep.as_ref().is_none_or(|keep| keep(&row(place)));
+        let mut places: Vec<usize> = range.filter(kept).collect();
+        match &self.order {
+            Order::By(compare) => places.sort_by(|a, b| compare(&row(a), &row(b))),
+            Order::Descending => places.reverse(),
+            Order::Ascending => {}
+        }
+        places
     }
 
     /// Returns the first position of the window and the one after its last.

@@ -24,6 +24,16 @@ impl Query {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Returns the parameters as text, without those of some names.
+    pub(crate) fn without(&self, names: &[&str]) -> String {
+        let mut text = String::new();
+        for (name, value) in self.0.iter().filter(|(name, _)| !names.contains(&name.as_str())) {
+            // A null byte is no part of a parameter that anybody sends.
+            text.extend([name, "\0", value, "\0"]);
+        }
+        text
+    }
+
     /// Returns the parts of a comma-separated value; `None` when it isn't given.
     pub(crate) fn list(&self, name: &str) -> Option<Vec<&str>> {
         self.get(name).map(|value| value.split(',').map(str::trim).collect())

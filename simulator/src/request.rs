@@ -36,6 +36,13 @@ impl Request<'_> {
         self.tenant.number == self.world.parent.number
     }
 
+    /// Returns everything that was asked, but for the page.
+    pub(crate) fn asked(&self) -> String {
+        let mut asked = self.query.without(&["index", "page", "size", "cursor"]);
+        asked.push_str(&String::from_utf8_lossy(&self.body));
+        asked
+    }
+
     /// Reads the body as JSON; an absent one is empty.
     pub(crate) fn json<T: DeserializeOwned + Default>(&self) -> Result<T, Refusal> {
         if self.body.is_empty() {

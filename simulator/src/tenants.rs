@@ -39,6 +39,8 @@ pub struct Tenant {
     pub(crate) counts: [u32; Dataset::COUNT],
 }
 
+/// How large a tenant can be that is not the giant (see [`weight`]).
+pub(crate) const LARGEST_USUAL_WEIGHT: f64 = 2.55;
 const FIRST: [&str; 24] = [
     "Acme",
     "Borealis",

@@ -144,7 +144,13 @@ fn listing<'a>(
         Some("id,desc" | "name,desc") => Order::Descending,
         Some(other) => return Err(Refusal::bad(format!("The sort {other:?} is not supported."))),
     };
-    Ok(Listing { keep, order, twist: request.twist, ..Listing::all(request.world, request.tenant, dataset) })
+    Ok(Listing {
+        keep,
+        order,
+        twist: request.twist,
+        asked: Some(request.asked()),
+        ..Listing::all(request.world, request.tenant, dataset)
+    })
 }
 
 type Write<'w> = &'w dyn Fn(&Row, &mut Vec<u8>);

@@ -31,7 +31,7 @@ pub(crate) async fn simulate(args: &Simulate, context: &Context) -> Result<u8> {
         console.data(&format!("{}\n{datasets}\n{SINK}", simulated::connector_table(&platform)))?;
         console.say(&format!(
             "{} tenants at {}\nsave the lines above as tenantry.toml, then:\n\n  export {}={key}\n  tenantry run\n\n\
-             faults, limits, keys and the truth: {}\nCtrl-C ends it",
+             faults, limits, keys, the clock and the truth: {}\nCtrl-C ends it",
             platform.tenants().len(),
             platform.endpoint(),
             config::env::KEY,
@@ -50,7 +50,8 @@ fn described(args: &Simulate) -> Result<SimulatorConfig> {
         Some(path) => read(path)?,
         None => SimulatorConfig::default(),
     };
-    let Simulate { port, tenants, seed, rows, regions, unlicensed, reject_rate, .. } = args;
+    let Simulate { port, tenants, seed, now, rows, regions, unlicensed, reject_rate, .. } = args;
+    config.now = now.or(config.now);
     set(&mut config.port, port);
     set(&mut config.tenants, tenants);
     set(&mut config.seed, seed);
@@ -157,8 +158,11 @@ mod tests {
             "0.02",
             "--latency",
             "50ms",
+            "--now",
+            "2026-11-20T06:00:00Z",
         ]);
         assert_eq!(config.tenants, 3);
+        assert_eq!(config.now.map(|now| now.timestamp()), Some(1_795_154_400));
         assert_eq!((config.limits[0].requests, config.limits[0].window_ms), (600, 60_000));
         let faults: Vec<(f64, &Fault)> =
             config.faults.iter().map(|rule| (rule.probability, &rule.fault)).collect();
@@ -181,6 +185,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
+        assert!(Cli::try_parse_from(["tenantry", "simulate", "--now", "tomorrow"]).is_err());
         for text in ["600", "0/60s", "x/60s", "600/soon", "600/0s"] {
             assert!(text.parse::<Rate>().is_err(), "{text}");
         }

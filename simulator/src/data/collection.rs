@@ -76,6 +76,11 @@ impl Collection {
         self.written.as_ref().map_or(self.base as usize, Vec::len)
     }
 
+    /// Returns how often rows were put in or taken away.
+    pub(crate) fn edits(&self) -> usize {
+        self.added.len() + self.removed.len()
+    }
+
     /// Returns the row at a position below `len`.
     pub(crate) fn get(&self, position: usize) -> RowId {
         match &self.written {

@@ -119,8 +119,11 @@ impl Dataset {
         )
     }
 
-    /// How many rows a tenant of weight one has.
-    fn usual(self) -> u32 {
+    /// Returns how many rows a tenant of weight one has.
+    pub(crate) fn usual(self, config: &SimulatorConfig) -> u32 {
+        if let Some(rows) = config.row_counts.get(&self) {
+            return *rows;
+        }
         match self {
             Self::Investigations => 200,
             Self::Alerts => 700,
@@ -141,7 +144,7 @@ impl Dataset {
     pub(crate) fn counts(config: &SimulatorConfig, tenant: &Tenant) -> [u32; Self::COUNT] {
         let mut counts = [0; Self::COUNT];
         for dataset in Self::ALL {
-            let usual = config.row_counts.get(&dataset).copied().unwrap_or_else(|| dataset.usual());
+            let usual = dataset.usual(config);
             counts[dataset as usize] = match dataset {
                 _ if dataset.is_vm() && !tenant.licensed_vm => 0,
                 Self::VmVulnerabilities => config.catalogue,

@@ -58,18 +58,20 @@ impl Rate {
 fn rate(world: &World, tenant: &Tenant, dataset: Dataset) -> Option<Rate> {
     let rows = i64::from(tenant.counts[dataset as usize]);
     let span_ms = match dataset {
-        Dataset::Investigations | Dataset::Alerts => world.history_ms,
-        Dataset::VmScans => SCANS_MS,
-        Dataset::VmVulnerabilities => share_of_a_month(world.evolution.new_definitions)?,
-        _ if dataset.is_churned() => share_of_a_month(world.evolution.churn)?,
+        Dataset::Investigations | Dataset::Alerts => divided(world.history_ms, world.evolution.growth)?,
+        Dataset::VmScans => divided(SCANS_MS, world.evolution.growth)?,
+        Dataset::VmVulnerabilities => divided(MONTH_MS, world.evolution.new_definitions)?,
+        _ if dataset.is_churned() => divided(MONTH_MS, world.evolution.churn)?,
         _ => return None,
     };
     (rows > 0 && span_ms >= rows).then_some(Rate { rows, span_ms })
 }
 
-/// Returns in how long all rows are replaced when a share of them is in a month.
-fn share_of_a_month(share: f64) -> Option<i64> {
-    (share > 0.0).then(|| (MONTH_MS as f64 / share) as i64)
+/// Returns in how long as many rows come as there are, when a share of them comes in a span.
+fn divided(span_ms: i64, share: f64) -> Option<i64> {
+    // Beyond a thousand years it is never, and the sums stay small.
+    let all_ms = span_ms as f64 / share;
+    (all_ms < 1000.0 * 365.0 * DAY_MS as f64).then_some(all_ms as i64)
 }
 
 /// Returns when a row came into being; those of the start were there before the clock began to move.

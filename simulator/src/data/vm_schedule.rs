@@ -3,6 +3,9 @@
 use super::life;
 use super::world::{DAY_MS, Row};
 
+/// A moment that does not come, and from which one can go on as far again without leaving the numbers.
+const NEVER: i64 = i64::MAX / 4;
+
 /// The scans of one asset, at equal distances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Schedule {
@@ -15,11 +18,11 @@ impl Schedule {
     pub(crate) fn of(asset: &Row) -> Self {
         let usual = i64::from(asset.world.evolution.scan_days) * DAY_MS;
         let mut dice = asset.dice(30);
-        let every_ms = usual / 2 + dice.below(usual as u64) as i64;
-        let first_ms = if asset.grown().is_some() {
-            life::born_ms(asset)
-        } else {
-            asset.world.origin_ms + 1 + dice.below(every_ms as u64) as i64
+        let every_ms = if usual == 0 { NEVER } else { usual / 2 + dice.below(usual as u64) as i64 };
+        let first_ms = match asset.grown() {
+            Some(_) => life::born_ms(asset),
+            None if usual == 0 => NEVER,
+            None => asset.world.origin_ms + 1 + dice.below(every_ms as u64) as i64,
         };
         Self { first_ms, every_ms }
     }

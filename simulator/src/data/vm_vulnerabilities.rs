@@ -54,7 +54,7 @@ pub(crate) fn modified_ms(row: &Row) -> i64 {
 /// Returns how often a definition was modified since the clock began to move or it was added, and when for the last time.
 fn modified(row: &Row) -> (u64, i64) {
     let world = row.world;
-    if !world.has_moved() {
+    if !world.has_moved() || world.evolution.modified_days == 0 {
         return (0, 0);
     }
     let usual = i64::from(world.evolution.modified_days) * DAY_MS / 1000;

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::clock;
 use crate::config::{Evolution, SimulatorConfig};
+use crate::memo::Memo;
 use crate::tenants::{self, Tenant};
 
 pub(crate) const DAY_MS: i64 = 86_400_000;
@@ -44,6 +45,7 @@ struct Traces {
     collections: Vec<RwLock<Collection>>,
     /// The times of rows put at the end after the clock was moved, by collection and place.
     appended_ms: RwLock<HashMap<(usize, u32), i64>>,
+    memo: Memo,
 }
 
 impl World {
@@ -58,7 +60,7 @@ impl World {
             .flat_map(|tenant| tenant.counts.iter())
             .map(|count| RwLock::new(Collection::new(*count)))
             .collect();
-        let traces = Traces { collections, appended_ms: RwLock::default() };
+        let traces = Traces { collections, appended_ms: RwLock::default(), memo: Memo::default() };
         Ok(Self {
             tenants: tenants::at(config, start, origin_ms)?,
             parent: tenants::parent(config),
@@ -177,6 +179,11 @@ impl World {
             }
             rows.len()
         })
+    }
+
+    /// Returns what is remembered of listings.
+    pub(crate) fn memo(&self) -> &Memo {
+        &self.traces.memo
     }
 
     fn place(&self, tenant: &Tenant, dataset: Dataset) -> usize {

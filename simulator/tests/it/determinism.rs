@@ -128,6 +128,7 @@ async fn impossible_descriptions_do_not_start() {
         SimulatorConfig { rows: -1.0, ..plain(1) },
         SimulatorConfig { reject_rate: 2.0, ..plain(1) },
         SimulatorConfig { history_days: 0, ..plain(1) },
+        SimulatorConfig { rows: 1e6, ..plain(1) },
         SimulatorConfig { limits: vec![simulator::LimitRule::new(0, 1)], ..plain(1) },
     ] {
         let started = simulator::Simulator::start(config).await;

@@ -457,6 +457,63 @@ async fn what_hands_did_outlasts_the_moment() {
     bench.handle.stop().await;
 }
 
+#[tokio::test]
+async fn where_nothing_is_to_happen_nothing_does() {
+    let bench = Bench::new(SimulatorConfig { evolution: Evolution::none(), ..lively(1) }).await;
+    let all = |bench: &Bench| -> Vec<_> { Dataset::ALL.map(|dataset| truth(bench, 0, dataset)).to_vec() };
+    let before = all(&bench);
+    go_to(&bench, start_ms() + 300 * DAY).await;
+    for (dataset, (before, after)) in Dataset::ALL.into_iter().zip(before.into_iter().zip(all(&bench))) {
+        match dataset {
+            // An engine reports at every moment, and a scan that ran has ended meanwhile.
+            Dataset::VmEngines | Dataset::VmScans => assert!(before.keys().eq(after.keys()), "{dataset:?}"),
+            _ => assert_eq!(before, after, "{dataset:?}"),
+        }
+    }
+    bench.handle.stop().await;
+}
+
+#[tokio::test]
+async fn filters_and_unusual_orders_follow_the_clock_and_the_hands() {
+    let bench = Bench::new(lively(1)).await;
+    let filtered = async |size: u64| {
+        let mut found = Vec::new();
+        for index in 0.. {
+            let body = json!({
+                "search": [{"field": "disabled", "operator": "EQUALS", "value": "false"}],
+                "sort": [{"field": "domain", "order": "DESC"}],
+            });
+            let path = format!("/idr/v1/accounts/_search?index={index}&size={size}");
+            let page = bench.read(0, "POST", &path, ask(&body.to_string())).await.json();
+            found.extend(page["data"].as_array().expect("rows").iter().cloned());
+            if index + 1 >= page["metadata"]["total_pages"].as_u64().expect("a number") {
+                return found;
+            }
+        }
+        unreachable!("pages are counted without end")
+    };
+    let expected = || {
+        let rows = truth(&bench, 0, Dataset::Accounts).into_values();
+        let rows = rows.map(|row| serde_json::from_str::<Value>(&row).expect("JSON"));
+        rows.filter(|row| row["disabled"] == false).count()
+    };
+    let mut counts = BTreeSet::new();
+    for day in [0, 3, 90, 91] {
+        go_to(&bench, start_ms() + day * DAY).await;
+        for by_hand in [0, 1] {
+            let _ = bench.handle.append_rows(Dataset::Accounts, "#0", by_hand * 40);
+            let _ = bench.handle.delete_rows(Dataset::Accounts, "#0", by_hand * 10);
+            let rows = filtered(19).await;
+            assert_eq!(rows, filtered(1000).await);
+            assert!(rows.iter().rev().is_sorted_by_key(|row| row["domain"].to_string()));
+            assert_eq!(rows.len(), expected(), "on day {day}");
+            counts.insert(rows.len());
+        }
+    }
+    assert!(counts.len() > 5, "{counts:?}");
+    bench.handle.stop().await;
+}
+
 fn event(day: i64, tenant: &str, change: TenantChange) -> TenantEvent {
     let at = DateTime::from_timestamp_millis(start_ms() + day * DAY).expect("in range");
     TenantEvent { at, tenant: tenant.to_owned(), change }
