@@ -8,6 +8,7 @@ mod incremental;
 mod isolation;
 mod killed;
 mod lake;
+mod proof;
 mod readers;
 mod run;
 mod secrecy;
