@@ -11,6 +11,7 @@ use pipeline::Region;
 use simulator::FaultRule;
 
 use crate::commands::simulate::{Rate, fault, share};
+use crate::compliance::Month;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -127,7 +128,18 @@ pub(crate) enum Command {
     /// Say for each tenant and dataset how far it is, how fresh, and its last verdict
     Status(StatusArgs),
     /// Read everything in the lake again, offline, and compare it with its receipts
+    #[command(
+        after_help = "Examples:\n  tenantry verify\n  tenantry verify --root 9f2c... --public-key public.pem\n  \
+        tenantry verify --gc\n\n\
+        It prints the root of the newest run, which stands for everything before it: kept elsewhere, it shows \
+        with --root that nothing was taken away since."
+    )]
     Verify(Verify),
+    /// Write the compliance report of a month: what was covered, the gaps and why, the hashes to check it by
+    #[command(after_help = "Examples:\n  tenantry report --month 2026-10\n  \
+        tenantry report --month 2026-10 --into reports\n  tenantry report --month 2026-10 --json\n\n\
+        It writes tenantry-2026-10.html, ready to print, and tenantry-2026-10.json. It reads every record and no data.")]
+    Report(ReportArgs),
     /// Serve a simulated platform on this machine, with limits and faults, to rehearse against
     #[command(after_help = "Examples:\n  tenantry simulate --tenants 300 --port 9400\n  \
         tenantry simulate --rate-limit 600/60s --error-rate 0.02\n  tenantry simulate --platform platform.json")]
@@ -245,9 +257,36 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Files that are read at once [default: one for each core]
+    /// How many files are read at once [default: one for each core]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroU16>,
+    /// The root of a run that was kept elsewhere: it must be in the lake's chain of runs
+    #[arg(long, value_name = "HEX", value_parser = root)]
+    pub(crate) root: Option<String>,
+    /// The public key that must have signed every run since signing began; several where the key was changed
+    #[arg(long = "public-key", value_name = "FILE")]
+    pub(crate) public_keys: Vec<PathBuf>,
+    /// Read no data, and list what no commit names: what dead runs left, and files that are not of this program
+    #[arg(long, conflicts_with_all = ["threads", "root", "public_keys"])]
+    pub(crate) gc: bool,
+    /// Remove what --gc lists as left by dead runs, without asking
+    #[arg(long, requires = "gc")]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The month, in UTC, such as 2026-10
+    #[arg(long, value_name = "YYYY-MM")]
+    pub(crate) month: Month,
+    /// The folder that the two files are written into [default: this one; none with --json]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: Option<PathBuf>,
+}
+
+fn root(text: &str) -> Result<String, String> {
+    let digits = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if digits { Ok(text.to_ascii_lowercase()) } else { Err("a root has 64 hexadecimal digits".to_owned()) }
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod datasets;
 mod demo;
 mod init;
 mod plan;
+mod report;
 mod run;
 mod schema;
 pub(crate) mod simulate;
@@ -70,6 +71,7 @@ pub(crate) async fn execute(command: Command, context: &Context) -> Result<u8> {
         Command::Checkpoint(args) => checkpoint::checkpoint(&args, context).await,
         Command::Status(args) => status::status(&args, context).await,
         Command::Verify(args) => verify::verify(&args, context),
+        Command::Report(args) => report::report(&args, context),
         Command::Simulate(args) => simulate::simulate(&args, context).await,
         Command::Completions { shell } => completions::completions(shell, context),
         Command::Schema => schema::schema(context),

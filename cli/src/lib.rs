@@ -7,6 +7,7 @@ pub mod exit_code;
 
 mod args;
 mod commands;
+mod compliance;
 mod console;
 mod failure;
 mod interrupt;

@@ -10,7 +10,7 @@ use std::time::Instant;
 use chrono::{DateTime, NaiveDate};
 use pipeline::batch::{Counts, Provenance};
 use pipeline::{Checkpoint, Commit, Partition, Receipt, Sink, Timestamp, Verdict, testing};
-use sinks::parquet::{Config, ParquetSink, verify};
+use sinks::parquet::{Config, ParquetSink, VerifyOptions, verify};
 
 #[path = "encode/shapes.rs"]
 mod shapes;
@@ -103,7 +103,7 @@ async fn commits(tenants: usize) -> Outcome<()> {
         );
     }
     let started = Instant::now();
-    let receipts = sink.standings().await?.len();
+    let receipts: usize = sink.standings().await?.values().map(|standing| standing.receipts.len()).sum();
     println!("receipts of {receipts} tenants: {:?}", started.elapsed());
     let started = Instant::now();
     let next = open_again(&folder).await?;
@@ -149,7 +149,7 @@ async fn commit(
 
 fn check(folder: &tempfile::TempDir, rows: u64) -> Outcome<()> {
     let started = Instant::now();
-    let report = verify(folder.path(), 2, &|_| {})?;
+    let report = verify(folder.path(), &VerifyOptions { threads: 2, ..VerifyOptions::default() }, &|_| {})?;
     let seconds = started.elapsed().as_secs_f64();
     assert!(report.is_good() && report.rows == rows, "{report:?}");
     println!(

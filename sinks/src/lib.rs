@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ::pipeline::{Result, Sink};
+use ::pipeline::{Result, Sink, Window};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub mod parquet;
 
-pub use self::parquet::{Changes, Finding, FindingKind, Moved, Registry, VerifyProgress, VerifyReport};
+pub use self::parquet::{
+    Changes, CommitEvidence, Evidence, Finding, FindingKind, Garbage, Moved, PublicKey, Registry,
+    RunEvidence, SealedRoot, VerifyOptions, VerifyProgress, VerifyReport,
+};
 
 /// The sink of a run file: the key below `[sink]` picks the place.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -30,6 +33,14 @@ impl SinkConfig {
         }
     }
 
+    /// Returns where the data goes, as the run file says it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Self::Parquet(config) => config.url.clone(),
+        }
+    }
+
     /// Opens the place; nothing is read or written before the first call to it.
     ///
     /// # Errors
@@ -44,9 +55,43 @@ impl SinkConfig {
     ///
     /// # Errors
     /// Where the place cannot be read at all; whatever is wrong inside it is a finding of the report.
-    pub fn verify(&self, threads: usize, progress: &(dyn Fn(VerifyProgress) + Sync)) -> Result<VerifyReport> {
+    pub fn verify(
+        &self,
+        options: &VerifyOptions,
+        progress: &(dyn Fn(VerifyProgress) + Sync),
+    ) -> Result<VerifyReport> {
         match self {
-            Self::Parquet(config) => parquet::verify(&config.root()?, threads, progress),
+            Self::Parquet(config) => parquet::verify(&config.root()?, options, progress),
+        }
+    }
+
+    /// Reads what the place can show of a span of time.
+    ///
+    /// # Errors
+    /// Where it cannot be listed.
+    pub fn evidence(&self, span: Window) -> Result<Evidence> {
+        match self {
+            Self::Parquet(config) => parquet::evidence(&config.root()?, span),
+        }
+    }
+
+    /// Lists what no commit names; changes nothing.
+    ///
+    /// # Errors
+    /// Where the place cannot be listed.
+    pub fn find_garbage(&self) -> Result<Garbage> {
+        match self {
+            Self::Parquet(config) => parquet::find_garbage(&config.root()?),
+        }
+    }
+
+    /// Removes what no commit names, and returns what that was.
+    ///
+    /// # Errors
+    /// Where the records are not whole, so that nothing was removed; or where the place refuses.
+    pub fn remove_garbage(&self) -> Result<Garbage> {
+        match self {
+            Self::Parquet(config) => parquet::remove_garbage(&config.root()?),
         }
     }
 

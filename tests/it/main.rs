@@ -8,11 +8,13 @@ mod incremental;
 mod isolation;
 mod killed;
 mod lake;
+mod proof;
 mod readers;
 mod run;
 mod secrecy;
 mod tenants;
 mod verdicts;
+mod year;
 
 use simulator::{Dataset, SimulatorConfig};
 use tests::Context;

@@ -97,6 +97,27 @@ impl Lake {
             .collect()
     }
 
+    /// Returns some columns of a dataset's rows as text, nulls as nothing; the rows pulled first come first.
+    ///
+    /// # Panics
+    /// Where the dataset has no such column.
+    #[must_use]
+    pub fn rows_of(&self, dataset: &str, columns: &[&str]) -> Vec<Vec<String>> {
+        let mut rows: Vec<(i64, Vec<String>)> = Vec::new();
+        for batch in below(&self.root.join(dataset)).iter().flat_map(|path| read(path)) {
+            let pulled = text(&batch, "pulled_at");
+            let texts: Vec<StringArray> = columns.iter().map(|column| text(&batch, column)).collect();
+            rows.extend((0..batch.num_rows()).map(|row| {
+                let value =
+                    |texts: &StringArray| if texts.is_null(row) { "" } else { texts.value(row) }.to_owned();
+                let at = pulled.value(row).parse().expect("an instant as its number");
+                (at, texts.iter().map(value).collect())
+            }));
+        }
+        rows.sort_by_key(|(at, _)| *at);
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+
     fn check_place(&self, path: &Path, batch: &RecordBatch) {
         let relative = self.relative(path);
         for column in ["region", "organization_id"] {

@@ -8,6 +8,8 @@ use serde::Deserialize;
 /// What `tenantry run --json` prints.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Summary {
+    /// When the run began.
+    pub started_at: DateTime<Utc>,
     /// How the run ended as a whole.
     pub outcome: String,
     /// Tenants that were listed and chosen.

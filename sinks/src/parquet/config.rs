@@ -27,6 +27,17 @@ pub struct Config {
     /// What all open files together may hold in memory, such as `48 MiB`.
     #[serde(default = "memory")]
     pub memory: ByteSize,
+    /// Signs what each run came to: the file of an Ed25519 key, as `openssl genpkey -algorithm ed25519` writes it.
+    #[serde(default)]
+    pub signing_key: Option<SigningKeyConfig>,
+}
+
+/// Where the key is that signs what each run came to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SigningKeyConfig {
+    /// A file with the private key in PEM.
+    File(PathBuf),
 }
 
 impl Config {
@@ -38,6 +49,7 @@ impl Config {
             target_file_size: target_file_size(),
             row_group_size: row_group_size(),
             memory: memory(),
+            signing_key: None,
         }
     }
 

@@ -6,13 +6,19 @@ use std::path::Path;
 use pipeline::run::RunSummary;
 use pipeline::{Error, ErrorKind, Partition, Receipt, Result, Standing, Standings, TenantId};
 
-use super::layout::{Layout, parse_record_name};
-use super::record::{Flaw, Record, Sealed};
+use super::layout::Layout;
+use super::pulls::Names;
+use super::record::{Record, Sealed};
+use super::segment;
 use super::store::{failed, names_in};
 
 /// Returns a commit record, if there is one.
 pub(super) fn read(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Result<Option<Sealed>> {
-    read_file(&layout.record(tenant, pull, sequence)?)
+    // The order matters: a segment is there before the single records that it holds are removed.
+    match read_file(&layout.record(tenant, pull, sequence)?)? {
+        Some(sealed) => Ok(Some(sealed)),
+        None => segment::read(layout, tenant, pull, sequence),
+    }
 }
 
 /// Returns how far a tenant's pull is durable, and the last committed receipt of each of its datasets.
@@ -90,7 +96,7 @@ pub(super) fn last_run(layout: &Layout) -> Result<Option<RunSummary>> {
 
 /// Returns the highest sequence among a folder's records.
 fn newest(folder: &Path) -> Result<Option<u64>> {
-    Ok(names(folder)?.iter().filter_map(|name| parse_record_name(name)).max())
+    Ok(Names::list(folder)?.newest())
 }
 
 fn names(folder: &Path) -> Result<Vec<String>> {
@@ -105,14 +111,7 @@ fn read_file(path: &Path) -> Result<Option<Sealed>> {
         text => text.map_err(|error| failed("read a commit record", path, error))?,
     };
     Sealed::parse(&text).map(Some).map_err(|flaw| {
-        let why = match flaw {
-            Flaw::Unreadable(why) => why,
-            Flaw::Edited => "it was changed after it was written".to_owned(),
-            Flaw::Version(version) => {
-                format!("a newer version of the program wrote it (schema version {version})")
-            }
-        };
-        Error::new(ErrorKind::Sink, format!("read a commit record: {why}"))
+        Error::new(ErrorKind::Sink, format!("read a commit record: {flaw}"))
             .with_context("path", path.display().to_string())
             .with_hint("`tenantry verify` lists everything that is wrong; put the file back from a copy")
     })

@@ -9,6 +9,8 @@ use chrono::NaiveDate;
 use pipeline::dataset::REJECTS;
 use pipeline::{Error, ErrorKind, Partition, Region, Result, TenantId};
 
+use super::pulls::Span;
+
 /// The folder that holds everything but data.
 const OWN: &str = "_tenantry";
 
@@ -80,6 +82,11 @@ impl Layout {
         Ok(self.commits(tenant, pull)?.join(record_name(sequence)))
     }
 
+    /// The file that a run of a pull's oldest records was rolled into.
+    pub(super) fn segment(&self, tenant: &TenantId, pull: &str, span: Span) -> Result<PathBuf> {
+        Ok(self.commits(tenant, pull)?.join(segment_name(span)))
+    }
+
     pub(super) fn registry(&self) -> PathBuf {
         self.own().join("tenants.json")
     }
@@ -89,13 +96,22 @@ impl Layout {
         self.own().join("last-run.json")
     }
 
-    /// What did not end well when it was last asked for.
-    pub(super) fn unsettled(&self) -> PathBuf {
-        self.own().join("unsettled.json")
-    }
-
     pub(super) fn runs(&self) -> PathBuf {
         self.own().join("runs")
+    }
+
+    pub(super) fn run_record(&self, sequence: u64) -> PathBuf {
+        self.runs().join(record_name(sequence))
+    }
+
+    /// Says how far the run records go.
+    pub(super) fn head(&self) -> PathBuf {
+        self.own().join("head.json")
+    }
+
+    /// Returns a path as it is below the root.
+    pub(super) fn below(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
 
     /// Returns the full path of a data file from its path below the root.
@@ -131,6 +147,33 @@ pub(super) fn parse_data_name(path: &str) -> Option<(&str, u32)> {
     Some((commit, number.parse().ok()?))
 }
 
+/// Returns whose file it is, by its path below the root.
+pub(super) fn tenant_of(path: &str) -> Option<TenantId> {
+    let own = format!("{OWN}/commits/");
+    let id = match path.strip_prefix(&own) {
+        Some(rest) => rest.split('/').next(),
+        None => path.split('/').find_map(|segment| segment.strip_prefix("organization_id=")),
+    };
+    id?.parse().ok()
+}
+
+/// Returns whether a path is one that this program gives a data file.
+pub(super) fn is_data_path(path: &str) -> bool {
+    let segments: Vec<&str> = path.split('/').collect();
+    let [dataset, region, tenant, date, file] = segments.as_slice() else { return false };
+    let parse = || {
+        let region: Region = region.strip_prefix("region=")?.parse().ok()?;
+        let tenant: TenantId = tenant.strip_prefix("organization_id=")?.parse().ok()?;
+        let date: NaiveDate = date.strip_prefix("date=")?.parse().ok()?;
+        let (commit, number) = parse_data_name(file)?;
+        let is_ours =
+            commit.len() == 32 && commit.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let folder = data_folder(dataset, &region, &tenant, date).ok()?;
+        Some(is_ours && path == format!("{folder}/{}", data_name(commit, number)))
+    };
+    parse().unwrap_or_default()
+}
+
 pub(super) fn record_name(sequence: u64) -> String {
     format!("{sequence:010}.json")
 }
@@ -139,6 +182,17 @@ pub(super) fn record_name(sequence: u64) -> String {
 pub(super) fn parse_record_name(file: &str) -> Option<u64> {
     let sequence = file.strip_suffix(".json")?.parse().ok()?;
     (record_name(sequence) == file).then_some(sequence)
+}
+
+pub(super) fn segment_name(span: Span) -> String {
+    format!("{:010}-{:010}.jsonl", span.first, span.last)
+}
+
+/// Returns the sequences in a segment's name, if it has the form of one.
+pub(super) fn parse_segment_name(file: &str) -> Option<Span> {
+    let (first, last) = file.strip_suffix(".jsonl")?.split_once('-')?;
+    let span = Span { first: first.parse().ok()?, last: last.parse().ok()? };
+    (segment_name(span) == file && span.first <= span.last).then_some(span)
 }
 
 /// Returns a name of ours, which begins with a letter so that it never meets a folder with a meaning of its own.

@@ -7,9 +7,10 @@
 //!                  pending/<run>/lock                    held while the run lives
 //!                  pending/<run>/<commit>.json           an intent: the files that a commit is about to move
 //!                  tmp/<run>/                            files being written
-//!                  tenants.json                          the registry of tenants
-//!                  runs/<run>.json  last-run.json        what each run came to, and the last
-//!                  unsettled.json                        what did not end well when it was last asked for
+//!                  commits/<id>/<pull>/0000000001-0000000256.jsonl   the oldest, rolled into a segment
+//!                  runs/0000000001.json                  what each run came to, and the commits it covers
+//!                  head.json                             how far the run records go, and what is not settled
+//!                  tenants.json  last-run.json           the registry of tenants; a copy of the last summary
 //! ```
 //!
 //! # How a commit becomes visible
@@ -30,28 +31,39 @@
 //! Between steps 3 and 4, which is a moment, a reader that globs the tree can see files that are not yet
 //! committed. They hold true records of their tenant, and are gone again if the commit is refused.
 
+mod chain;
 mod commit;
 mod committed;
+mod compact;
 mod config;
+mod evidence;
+mod gc;
 mod history;
 mod layout;
 mod memory;
+mod merkle;
 mod properties;
+mod pulls;
 mod record;
 mod recover;
 mod registry;
 mod rolling;
 mod run;
+mod seal;
+mod segment;
+mod signing;
 mod sink;
 mod store;
 #[cfg(test)]
 mod tests;
-mod unsettled;
 mod verify;
 mod writer;
 
-pub use config::{ByteSize, CompressionLevel, Config};
+pub use config::{ByteSize, CompressionLevel, Config, SigningKeyConfig};
+pub use evidence::{CommitEvidence, Evidence, RunEvidence, evidence};
+pub use gc::{Garbage, find_garbage, remove_garbage};
 pub use layout::is_foreign;
 pub use registry::{Changes, KnownTenant, Moved, Registry, Renamed, Seen};
+pub use signing::PublicKey;
 pub use sink::ParquetSink;
-pub use verify::{Finding, FindingKind, VerifyProgress, VerifyReport, verify};
+pub use verify::{Finding, FindingKind, SealedRoot, VerifyOptions, VerifyProgress, VerifyReport, verify};

@@ -4,13 +4,13 @@
 //! or exchanged afterwards is noticed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{NaiveDate, NaiveTime};
 use pipeline::{Checkpoint, Commit, DataFile, Receipt, Region, TenantId, Timestamp, Window};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::rolling::hex;
+use super::seal::{seal, seal_of};
 
 /// The version written into new records.
 pub(super) const SCHEMA_VERSION: u32 = 1;
@@ -50,7 +50,7 @@ pub(super) struct Sealed {
 }
 
 /// Why a text is not a record.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Flaw {
     /// It is no JSON of a record's shape.
     Unreadable(String),
@@ -60,7 +60,17 @@ pub(super) enum Flaw {
     Version(u64),
 }
 
-const SEAL: &str = ",\"sha256\":\"";
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(why) => f.write_str(why),
+            Self::Edited => f.write_str("it was changed after it was written"),
+            Self::Version(version) => {
+                write!(f, "a newer version of the program wrote it (schema version {version})")
+            }
+        }
+    }
+}
 
 impl Record {
     /// Returns the record of a commit that follows another.
@@ -99,40 +109,34 @@ impl Record {
 
     /// Returns the text of the record, sealed with its hash.
     pub(super) fn seal(&self) -> Vec<u8> {
-        let mut text = serde_json::to_vec(self).expect("a record has no map with keys other than strings");
-        text.pop();
-        let hash = hex(Sha256::new().chain_update(&text));
-        text.extend_from_slice(format!("{SEAL}{hash}\"}}\n").as_bytes());
-        text
+        seal(serde_json::to_vec(self).expect("a record has no map with keys other than strings"))
     }
 }
 
 impl Sealed {
     /// Reads a sealed record.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Flaw> {
-        #[derive(Deserialize)]
-        struct Version {
-            schema_version: u64,
-        }
-        let version: Version =
-            serde_json::from_slice(text).map_err(|error| Flaw::Unreadable(error.to_string()))?;
-        if version.schema_version != u64::from(SCHEMA_VERSION) {
-            return Err(Flaw::Version(version.schema_version));
-        }
-        // The hash is over the text and not over its values, so that it stays true whatever is added to the shape.
-        let tail = SEAL.len() + 64 + "\"}\n".len();
-        let (body, seal) = text.split_at(text.len().saturating_sub(tail));
-        let hash = hex(Sha256::new().chain_update(body));
-        if seal != format!("{SEAL}{hash}\"}}\n").as_bytes() {
-            return Err(Flaw::Edited);
-        }
+        let sha256 = check_sealed(text, SCHEMA_VERSION)?;
         let record = serde_json::from_slice(text).map_err(|error| Flaw::Unreadable(error.to_string()))?;
-        Ok(Self { record, sha256: hash })
+        Ok(Self { record, sha256 })
     }
 }
 
 fn read_up_to(commit: &Commit) -> Option<Timestamp> {
     commit.partition.window.map(|window| window.until).or(commit.to.through)
+}
+
+/// Returns the hash that a text is sealed with, if it is of a version that this program knows.
+pub(super) fn check_sealed(text: &[u8], version: u32) -> Result<String, Flaw> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema_version: u64,
+    }
+    let found: Version = serde_json::from_slice(text).map_err(|error| Flaw::Unreadable(error.to_string()))?;
+    if found.schema_version != u64::from(version) {
+        return Err(Flaw::Version(found.schema_version));
+    }
+    seal_of(text).ok_or(Flaw::Edited)
 }
 
 fn earlier(commit: &Commit, previous: Option<&Sealed>) -> BTreeMap<String, u64> {

@@ -56,6 +56,31 @@ impl Intent {
     }
 }
 
+/// Returns whether a run lives: whether its lock is held.
+pub(super) fn lives(layout: &Layout, run_id: &str) -> Result<bool> {
+    let path = layout.run_lock(run_id);
+    let file = match fs_err::OpenOptions::new().write(true).open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file.map_err(|error| failed("look whether a run lives", &path, error))?,
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(failed("look whether a run lives", &path, error)),
+    }
+}
+
+/// Returns whether a run but this one lives; with the lake's turn, none begins meanwhile.
+pub(super) fn others_live(layout: &Layout, own: &str) -> Result<bool> {
+    let all = layout.all_pending();
+    for run_id in names_in(&all).map_err(|error| failed("list the open runs", &all, error))? {
+        if run_id != own && layout::run_id(&run_id).is_ok() && lives(layout, &run_id)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Clears every run but one, unless it lives.
 pub(super) fn clear_dead_runs(layout: &Layout, store: &Store, own: &str) -> Result<()> {
     let all = layout.all_pending();
@@ -113,17 +138,21 @@ pub(super) fn intents(layout: &Layout, run_id: &str) -> io::Result<Vec<(PathBuf,
 /// Deletes the files of an intent whose commit never happened; returns whether that could be decided.
 fn settle(layout: &Layout, store: &Store, intent: Option<Intent>) -> Result<bool> {
     let Some(intent) = intent else { return Ok(true) };
-    let record = match history::read(layout, &intent.organization_id, &intent.pull, intent.sequence) {
-        Ok(record) => record,
+    match was_carried_out(layout, &intent) {
+        Ok(true) => {}
+        Ok(false) => remove_files(layout, store, intent.own_files())?,
         Err(error) => {
             warn!(error = %error.chain(), commit = intent.commit, "left a dead run's files where they are");
             return Ok(false);
         }
-    };
-    if record.is_none_or(|sealed| sealed.record.commit != intent.commit) {
-        remove_files(layout, store, intent.own_files())?;
     }
     Ok(true)
+}
+
+/// Returns whether the commit that an intent declares was carried out.
+pub(super) fn was_carried_out(layout: &Layout, intent: &Intent) -> Result<bool> {
+    let record = history::read(layout, &intent.organization_id, &intent.pull, intent.sequence)?;
+    Ok(record.is_some_and(|sealed| sealed.record.commit == intent.commit))
 }
 
 /// Takes back data files that no record names, durably.

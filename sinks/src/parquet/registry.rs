@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::layout::Layout;
+use super::seal::seal;
 use super::store::failed;
 
 /// The version written into new registries.
@@ -139,6 +140,11 @@ impl Registry {
             |known: &&KnownTenant| known.listed && listing.iter().all(|tenant| tenant.id != known.id);
         changes.left = self.tenants.iter().filter(is_gone).cloned().collect();
         changes
+    }
+
+    /// Returns the text of the registry, sealed with its hash.
+    pub(super) fn seal(&self) -> Vec<u8> {
+        seal(serde_json::to_vec_pretty(self).expect("a registry is plain data"))
     }
 
     /// Takes over a run's listing; a tenant that left stays known.

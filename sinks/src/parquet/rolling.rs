@@ -173,7 +173,7 @@ impl OpenFile {
             path: layout::data_path(&target.partition, dataset.name, &target.commit, self.number)?,
             rows: self.rows,
             bytes: file.bytes,
-            sha256: hex(file.hash.clone()),
+            sha256: hex(&file.hash.clone().finalize()),
         };
         self.guard.keep = true;
         Ok(data)
@@ -231,9 +231,9 @@ impl Write for HashedFile {
 }
 
 /// Returns a hash in hexadecimal digits.
-pub(super) fn hex(hash: Sha256) -> String {
+pub(super) fn hex(hash: &[u8]) -> String {
     use std::fmt::Write;
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a string takes every text");
         text
     })

@@ -8,11 +8,14 @@ use pipeline::{Error, ErrorKind, Result};
 
 use super::layout::Layout;
 use super::recover;
+use super::signing::SigningKey;
 use super::store::{Store, failed};
 
 /// An open run of this process; its lock is released by dropping it, or by the process's death.
 pub(super) struct OpenRun {
     pub(super) id: String,
+    /// Signs what the run comes to.
+    pub(super) signing_key: Option<SigningKey>,
     layout: Layout,
     store: Store,
     _lock: fs_err::File,
@@ -20,7 +23,12 @@ pub(super) struct OpenRun {
 
 impl OpenRun {
     /// Proves that the lake can be written, registers the run, and clears what dead runs left.
-    pub(super) fn begin(layout: &Layout, store: &Store, run_id: &str) -> Result<Self> {
+    pub(super) fn begin(
+        layout: &Layout,
+        store: &Store,
+        run_id: &str,
+        signing_key: Option<SigningKey>,
+    ) -> Result<Self> {
         let refused = |path: &Path, error: io::Error| {
             let kind = misplaced(&error).unwrap_or(ErrorKind::Sink);
             failed("prepare the lake", path, error).of_kind(kind)
@@ -29,11 +37,11 @@ impl OpenRun {
             store.create_dirs(&folder).map_err(|error| refused(&folder, error))?;
         }
         // One at a time: nobody may take a run for dead that has its folder and not yet its lock.
-        let turn = layout.prepare_lock();
-        let turn_file = lock_file(&turn).and_then(|file| file.lock().map(|()| file));
-        let _turn = turn_file.map_err(|error| refused(&turn, error))?;
+        let _turn = take_turn(layout)?;
         let lock = register(layout, store, run_id)?;
-        let run = Self { id: run_id.to_owned(), layout: layout.clone(), store: store.clone(), _lock: lock };
+        let (layout, store) = (layout.clone(), store.clone());
+        let run = Self { id: run_id.to_owned(), signing_key, layout, store, _lock: lock };
+        let (layout, store) = (&run.layout, &run.store);
         recover::clear_dead_runs(layout, store, run_id)?;
         let temporary = layout.temporary(run_id);
         store.create_dirs(&temporary).map_err(|error| refused(&temporary, error))?;
@@ -58,6 +66,13 @@ impl Drop for OpenRun {
             self.store.remove_dir_all(&pending).ok();
         }
     }
+}
+
+/// Waits for the lake's turn, which one process has at a time; dropping the file gives it up.
+pub(super) fn take_turn(layout: &Layout) -> Result<fs_err::File> {
+    let path = layout.prepare_lock();
+    let file = lock_file(&path).and_then(|file| file.lock().map(|()| file));
+    file.map_err(|error| failed("prepare the lake", path, error))
 }
 
 fn register(layout: &Layout, store: &Store, run_id: &str) -> Result<fs_err::File> {

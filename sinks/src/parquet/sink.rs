@@ -14,16 +14,18 @@ use pipeline::{
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::config::Config;
+use super::chain::Ended;
+use super::compact::Sizes;
+use super::config::{Config, SigningKeyConfig};
 use super::layout::{self, Layout};
 use super::memory::Memory;
 use super::registry::Registry;
 use super::rolling::Target;
 use super::run::OpenRun;
+use super::signing::SigningKey;
 use super::store::{Disk, Files, Store, failed};
-use super::unsettled::Unsettled;
 use super::writer::{ParquetWriter, Permits, closing, panicked};
-use super::{commit, committed, history};
+use super::{chain, commit, committed, history};
 
 /// Commits that wait for the disk at once: they share its work, and each holds a thread.
 const DISK_TASKS: usize = 16;
@@ -35,6 +37,8 @@ pub struct ParquetSink {
     pub(super) memory: Arc<Memory>,
     permits: Permits,
     run: Mutex<Option<Arc<OpenRun>>>,
+    /// How much of the old records a run rolls up.
+    pub(super) sizes: Sizes,
 }
 
 #[derive(Clone)]
@@ -58,7 +62,8 @@ impl ParquetSink {
         let permits =
             Permits { encode: Arc::new(Semaphore::new(cores)), disk: Arc::new(Semaphore::new(DISK_TASKS)) };
         let memory = Memory::new(config.memory.as_usize());
-        Ok(Self { lake, config: config.clone(), memory, permits, run: Mutex::new(None) })
+        let (config, run) = (config.clone(), Mutex::new(None));
+        Ok(Self { lake, config, memory, permits, run, sizes: Sizes::USUAL })
     }
 
     fn open_run(&self) -> Result<Arc<OpenRun>> {
@@ -98,7 +103,13 @@ impl Sink for ParquetSink {
         if self.run.lock().expect("no holder panics").as_ref().is_some_and(|run| run.id == run_id) {
             return Ok(());
         }
-        let run = self.on_disk(move |lake| OpenRun::begin(&lake.layout, &lake.store, &run_id)).await?;
+        let key_file = self.config.signing_key.as_ref().map(|SigningKeyConfig::File(path)| path.clone());
+        let begin = move |lake: &Lake| {
+            // First of all: a run whose record cannot be signed is not begun.
+            let key = key_file.map(|path| SigningKey::read(&path)).transpose()?;
+            OpenRun::begin(&lake.layout, &lake.store, &run_id, key)
+        };
+        let run = self.on_disk(begin).await?;
         *self.run.lock().expect("no holder panics") = Some(Arc::new(run));
         Ok(())
     }
@@ -150,7 +161,7 @@ impl Sink for ParquetSink {
         self.on_disk(move |lake| {
             let mut registry = Registry::read(lake.layout.root())?;
             registry.take_over(&tenants, &run.id);
-            let text = serde_json::to_vec_pretty(&registry).expect("a registry is plain data");
+            let text = registry.seal();
             let (temporary, path) =
                 (lake.layout.temporary(&run.id).join("tenants.json"), lake.layout.registry());
             let replaced = lake.store.replace(&temporary, &path, &text);
@@ -161,28 +172,8 @@ impl Sink for ParquetSink {
 
     async fn record_run(&self, summary: &RunSummary) -> Result<()> {
         let run = self.open_run()?;
-        let name = format!("{}.json", layout::run_id(&summary.run_id)?);
-        let text = serde_json::to_vec_pretty(summary)
-            .map_err(|error| Error::new(ErrorKind::Bug, "lay out the run's summary").with_source(error))?;
-        let mut unsettled = self.on_disk(|lake| Unsettled::read(&lake.layout)).await?;
-        let registry = self.on_disk(|lake| Registry::read(lake.layout.root())).await?;
-        unsettled.take_over(summary, &registry);
-        let unsettled = serde_json::to_vec_pretty(&unsettled).expect("receipts are plain data");
-        self.on_disk(move |lake| {
-            let runs = lake.layout.runs();
-            lake.store
-                .create_dirs(&runs)
-                .map_err(|error| failed("keep what the run came to", &runs, error))?;
-            // The prefix keeps it apart from what commits put there.
-            let temporary = lake.layout.temporary(&run.id).join(format!("run-{name}"));
-            let unsettled = (lake.layout.unsettled(), &unsettled);
-            for (path, text) in [(runs.join(&name), &text), (lake.layout.last_run(), &text), unsettled] {
-                let kept = lake.store.replace(&temporary, &path, text);
-                kept.map_err(|error| failed("keep what the run came to", path, error))?;
-            }
-            Ok(())
-        })
-        .await
+        let (ended, sizes) = (Ended::new(summary)?, self.sizes);
+        self.on_disk(move |lake| chain::seal_run(&lake.layout, &lake.store, &run, &ended, sizes)).await
     }
 
     async fn last_run(&self) -> Result<Option<RunSummary>> {
@@ -190,7 +181,7 @@ impl Sink for ParquetSink {
     }
 
     async fn unsettled(&self) -> Result<Vec<Receipt>> {
-        self.on_disk(|lake| Ok(Unsettled::read(&lake.layout)?.receipts)).await
+        self.on_disk(|lake| chain::unsettled(&lake.layout)).await
     }
 
     async fn standings(&self) -> Result<Standings> {

@@ -1,26 +1,46 @@
-//! Reads a lake again, offline, and compares every byte and every count with its commit records.
+//! Reads a lake again, offline, and compares every byte and every count with its records.
 //!
-//! The order makes it safe beside a run: first the files are listed, then the intents, then the records. A
-//! file that was moved before it was listed is named by its intent or, if that is gone already, by its record.
+//! The order makes it safe beside a run: first the files are listed, then the intents, then the run records, then
+//! the commit records. A file that was moved before it was listed is named by its intent or, if that is gone
+//! already, by its record; a commit that a run record covers was there before it.
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use pipeline::Result;
+use pipeline::{Result, TenantId, Timestamp};
 use serde::Serialize;
 
 mod files;
+mod own;
 mod records;
+mod runs;
 
 use self::files::CheckedFile;
-use super::layout::Layout;
+pub(super) use self::records::Committed;
+use super::layout::{self, Layout};
 use super::record::Record;
+use super::recover;
+use super::signing::PublicKey;
 use super::store::{failed, names_in};
-use super::{layout, recover};
+
+/// What an auditor asks for.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyOptions {
+    /// Threads that read data files; at least one is used.
+    pub threads: usize,
+    /// The root of a run that was kept elsewhere, in lower-case hexadecimal digits.
+    pub root: Option<String>,
+    /// Keys, one of which must have signed each run since signing began.
+    pub public_keys: Vec<PublicKey>,
+}
 
 /// What a verification found.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct VerifyReport {
+    /// Run records that were read.
+    pub runs: u64,
+    /// The newest of them; its root stands for everything before it.
+    pub newest_run: Option<SealedRoot>,
     /// Commit records that were read.
     pub commits: u64,
     /// Data files that were read.
@@ -32,6 +52,11 @@ pub struct VerifyReport {
     /// Files of runs that have not committed them, by path below the root: a live run's work, or what the
     /// next run clears away.
     pub leftovers: Vec<String>,
+    /// Commits that no run record covers yet, by the path of their records: of a live run, or of a killed one
+    /// until the next run adopts them.
+    pub unsealed: Vec<String>,
+    /// Run records of the time before signing began, where a public key was given.
+    pub unsigned: Vec<String>,
     /// Everything that is not as the records say, in the order of the paths.
     pub findings: Vec<Finding>,
 }
@@ -44,6 +69,21 @@ impl VerifyReport {
     }
 }
 
+/// The root of a run, which an auditor keeps elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SealedRoot {
+    /// The number of the run record.
+    pub sequence: u64,
+    /// The run.
+    pub run_id: String,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// The root over what it came to, the commits it covers, and the run record before it.
+    pub root: String,
+    /// The fingerprint of the key that signed it.
+    pub signed_by: Option<String>,
+}
+
 /// One thing that is not as the records say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -51,8 +91,22 @@ pub struct Finding {
     pub kind: FindingKind,
     /// Where, below the root.
     pub path: String,
+    /// Whose it is, where that can be told.
+    pub tenant: Option<TenantId>,
     /// What is wrong, as a sentence.
     pub sentence: String,
+}
+
+impl Finding {
+    fn new(kind: FindingKind, path: impl Into<String>, sentence: impl Into<String>) -> Self {
+        let path = path.into();
+        Self { kind, tenant: layout::tenant_of(&path), path, sentence: sentence.into() }
+    }
+
+    fn of(mut self, tenant: &TenantId) -> Self {
+        self.tenant = Some(tenant.clone());
+        self
+    }
 }
 
 /// The kinds of findings.
@@ -83,6 +137,14 @@ pub enum FindingKind {
     BrokenChain,
     /// A record is of a version that this program does not know.
     UnknownVersion,
+    /// A file among our own that no version of the program writes there.
+    UnknownFile,
+    /// A root that was kept elsewhere is not in the chain of runs.
+    UnknownRoot,
+    /// A run record is signed by none of the keys.
+    WrongSignature,
+    /// A run record is not signed although it should be.
+    Unsigned,
 }
 
 /// How far a verification is.
@@ -104,42 +166,70 @@ pub struct VerifyProgress {
 /// Where the lake cannot be listed at all.
 pub fn verify(
     root: &Path,
-    threads: usize,
+    options: &VerifyOptions,
     progress: &(dyn Fn(VerifyProgress) + Sync),
 ) -> Result<VerifyReport> {
     let layout = Layout::new(root.to_owned());
-    let found = list_data(&layout)?;
-    let (pending, mut leftovers) = uncommitted(&layout)?;
-    let mut findings = Vec::new();
-    let records = records::read_all(&layout, &mut findings)?;
-    let named: HashSet<&str> =
-        records.iter().flat_map(|record| &record.files).map(|file| file.path.as_str()).collect();
-    for path in found.into_iter().filter(|path| !named.contains(path.as_str())) {
-        if pending.contains(&path) {
-            leftovers.push(path);
-        } else {
-            let sentence = "no commit names this file".to_owned();
-            findings.push(Finding { kind: FindingKind::UnnamedFile, path, sentence });
-        }
+    let Evidence { records, strays, mut report } = read(&layout, options)?;
+    for path in strays {
+        report.findings.push(Finding::new(FindingKind::UnnamedFile, path, "no commit names this file"));
     }
-    let checked = files::check_all(&layout, &records, threads, progress);
-    let mut report = VerifyReport { commits: records.len() as u64, leftovers, ..VerifyReport::default() };
+    let checked = files::check_all(&layout, &records, options.threads, progress);
     let mut rest = checked.as_slice();
-    for record in &records {
-        let (own, others) = rest.split_at(record.files.len());
+    for committed in &records {
+        let (own, others) = rest.split_at(committed.record.files.len());
         rest = others;
-        records::compare_receipts(record, own, &mut findings);
+        records::compare_receipts(committed, own, &mut report.findings);
     }
     for file in checked {
         report.files += 1;
         report.rows += file.rows.unwrap_or_default();
         report.bytes += file.bytes;
-        findings.extend(file.findings);
+        report.findings.extend(file.findings);
     }
-    findings.sort_by(|a, b| (&a.path, a.kind).cmp(&(&b.path, b.kind)));
-    report.leftovers.sort_unstable();
-    report.findings = findings;
+    report.put_in_order();
     Ok(report)
+}
+
+/// The records of a lake, compared with each other and not with the data.
+pub(super) struct Evidence {
+    pub(super) records: Vec<Committed>,
+    /// Data files that neither a record nor an intent names.
+    pub(super) strays: Vec<String>,
+    pub(super) report: VerifyReport,
+}
+
+/// Reads everything but the data.
+pub(super) fn read(layout: &Layout, options: &VerifyOptions) -> Result<Evidence> {
+    let mut report = VerifyReport::default();
+    let found = list_data(layout)?;
+    own::check(layout, &mut report.findings)?;
+    let (pending, leftovers) = uncommitted(layout)?;
+    report.leftovers = leftovers;
+    let runs = runs::read(layout, &mut report.findings)?;
+    runs.check_registry(layout, &mut report.findings)?;
+    let records = records::read_all(layout, &mut report.findings)?;
+    report.commits = records.len() as u64;
+    runs.compare(&records, &mut report);
+    runs.check_against(layout, options, &mut report);
+    let named: HashSet<&str> =
+        records.iter().flat_map(|it| &it.record.files).map(|file| file.path.as_str()).collect();
+    let mut strays = Vec::new();
+    for path in found.into_iter().filter(|path| !named.contains(path.as_str())) {
+        if pending.contains(&path) { report.leftovers.push(path) } else { strays.push(path) }
+    }
+    report.put_in_order();
+    Ok(Evidence { records, strays, report })
+}
+
+impl VerifyReport {
+    fn put_in_order(&mut self) {
+        self.findings.sort_by(|a, b| (&a.path, a.kind).cmp(&(&b.path, b.kind)));
+        // What is missing may be missed from two sides.
+        self.findings
+            .dedup_by(|a, b| a.path == b.path && a.kind == b.kind && a.kind == FindingKind::MissingRecord);
+        self.leftovers.sort_unstable();
+    }
 }
 
 /// Returns every file outside the folder of our own, by path below the root.
@@ -180,18 +270,19 @@ fn uncommitted(layout: &Layout) -> Result<(HashSet<String>, Vec<String>)> {
             named.extend(intent.iter().flat_map(recover::Intent::own_files).map(str::to_owned));
         }
     }
+    for run_id in runs(&layout.all_pending())? {
+        let folder = layout.pending(&run_id);
+        let names = names_in(&folder).map_err(|error| failed("list the open runs", &folder, error))?;
+        let strange = names.into_iter().filter(|name| name != "lock" && !name.ends_with(".json"));
+        writing.extend(strange.map(|name| format!("{}/{name}", layout.below(&folder))));
+    }
     for run_id in runs(&layout.all_temporary())? {
         let folder = layout.temporary(&run_id);
         let names = names_in(&folder).map_err(|error| failed("list the open runs", &folder, error))?;
-        let below = folder.strip_prefix(layout.root()).unwrap_or(&folder).display().to_string();
+        let below = layout.below(&folder);
         writing.extend(names.into_iter().map(|name| format!("{below}/{name}")));
     }
     Ok((named, writing))
-}
-
-/// Returns the finding about a committed file.
-fn about_file(kind: FindingKind, path: &str, sentence: String) -> Finding {
-    Finding { kind, path: path.to_owned(), sentence }
 }
 
 /// Returns whether a file's path is one that the record's own commit may hold.

@@ -12,7 +12,9 @@ async fn strike(chosen: usize, fault: Fault) -> bool {
     let (lake, partition) = (TestLake::new(), partition("acme", &["alerts", "evidences"]));
     let before = {
         let sink = lake.prepared("before").await;
-        commit_next(&sink, "before", &partition, 5).await.expect("commits")
+        let commit = commit_next(&sink, "before", &partition, 5).await.expect("commits");
+        sink.record_run(&summary("before")).await.expect("seals");
+        commit
     };
     let files = Arc::new(FaultyFiles::new(chosen, fault));
     let sink = lake.sink_with(files.clone());
@@ -20,7 +22,8 @@ async fn strike(chosen: usize, fault: Fault) -> bool {
         sink.prepare("struck").await?;
         let to = before.to;
         let commit = written(&sink, "struck", &partition, to, 7).await?;
-        sink.commit(commit).await
+        sink.commit(commit).await?;
+        sink.record_run(&summary("struck")).await
     }
     .await;
     if let (Err(error), Fault::Once(kind)) = (&outcome, fault) {
@@ -45,6 +48,8 @@ async fn strike(chosen: usize, fault: Fault) -> bool {
     }
     commit_next(&next, "next", &partition, 9).await.expect("goes on");
     assert_consistent(&lake, &what);
+    next.record_run(&summary("next")).await.expect("seals");
+    assert_sealed(&lake, &what);
     files.struck()
 }
 
@@ -55,12 +60,21 @@ fn assert_consistent(lake: &TestLake, what: &str) {
     assert_eq!(report.files as usize, lake.visible().len(), "{what}: {:?}", report.leftovers);
 }
 
+/// Every commit is covered by a run record, and the head is at the newest.
+fn assert_sealed(lake: &TestLake, what: &str) {
+    assert_consistent(lake, what);
+    let report = lake.verify();
+    assert!(report.unsealed.is_empty(), "{what}: {:?}", report.unsealed);
+    let head = fs_err::read_to_string(lake.root().join("_tenantry/head.json")).expect("reads");
+    assert!(head.contains(&format!("\"sequence\":{},", report.runs)), "{what}: {head}");
+}
+
 async fn strike_every_step(fault: Fault) {
     let mut chosen = 0;
     while strike(chosen, fault).await {
         chosen += 1;
     }
-    assert!(chosen > 30, "a run has more steps than {chosen}");
+    assert!(chosen > 45, "a run has more steps than {chosen}");
 }
 
 #[tokio::test]
@@ -76,6 +90,52 @@ async fn a_full_disk_at_any_step_leaves_nothing_half_visible() {
 #[tokio::test]
 async fn a_missing_permission_at_any_step_leaves_nothing_half_visible() {
     strike_every_step(Fault::Once(io::ErrorKind::PermissionDenied)).await;
+}
+
+/// Lets one step go wrong of a run that rolls records into segments; returns whether there was such a step.
+async fn strike_rolling(chosen: usize, fault: Fault) -> bool {
+    let (lake, partition) = (TestLake::new(), partition("acme", &["alerts"]));
+    {
+        let sink = lake.sink_with(Arc::new(FaultyFiles::new(usize::MAX, fault)));
+        sink.prepare("before").await.expect("prepares");
+        for _ in 0..13 {
+            commit_empty(&sink, "before", &partition).await.expect("commits");
+        }
+    }
+    let files = Arc::new(FaultyFiles::new(chosen, fault));
+    let mut sink = lake.sink_with(files.clone());
+    sink.sizes = SMALL;
+    let outcome = async {
+        sink.prepare("struck").await?;
+        sink.record_run(&summary("struck")).await
+    }
+    .await;
+    let what = format!("step {chosen}, {fault:?}, {outcome:?}");
+    assert_consistent(&lake, &what);
+    let checkpoint = sink.standing(&partition.tenant.id, "alerts").await.expect("reads").checkpoint;
+    assert_eq!(checkpoint.sequence, 13, "{what}");
+    drop(sink);
+
+    let mut next = lake.prepared("next").await;
+    next.sizes = SMALL;
+    commit_empty(&next, "next", &partition).await.expect("goes on");
+    next.record_run(&summary("next")).await.expect("seals");
+    assert_sealed(&lake, &what);
+    assert_eq!(lake.verify().commits, 14, "{what}");
+    let single = lake.below(|path| path.ends_with(".json") && path.contains("/commits/")).len();
+    assert_eq!(single, 4, "{what}: what a segment holds has no file of its own");
+    files.struck()
+}
+
+#[tokio::test]
+async fn a_crash_while_records_are_rolled_up_loses_none_and_doubles_none() {
+    for fault in [Fault::Crash, Fault::Once(io::ErrorKind::StorageFull)] {
+        let mut chosen = 0;
+        while strike_rolling(chosen, fault).await {
+            chosen += 1;
+        }
+        assert!(chosen > 50, "rolling has more steps than {chosen}");
+    }
 }
 
 /// A real full disk, where this user may mount one; the faults above try the same paths everywhere.

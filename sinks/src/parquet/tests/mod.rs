@@ -9,19 +9,24 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use chrono::{DateTime, NaiveDate};
 use pipeline::batch::{Counts, Provenance};
 use pipeline::dataset::REJECTS;
+use pipeline::run::RunSummary;
 use pipeline::{
     Checkpoint, Commit, Dataset, Partition, Receipt, Result, Sink, Timestamp, Verdict, Window, testing,
 };
 use tempfile::TempDir;
 
+use super::compact::Sizes;
 use super::store::{Disk, Files};
-use super::{Config, ParquetSink, VerifyReport, verify};
+use super::{Config, ParquetSink, VerifyOptions, VerifyReport, verify};
 
 mod bounds;
+mod chain;
+mod compaction;
 mod contract;
 mod crash;
 mod faulty;
 mod format;
+mod garbage;
 mod tampering;
 
 /// A lake in a folder that is gone when the test ends.
@@ -56,7 +61,11 @@ impl TestLake {
     }
 
     fn verify(&self) -> VerifyReport {
-        verify(&self.root(), 2, &|_| {}).expect("the lake can be listed")
+        self.verify_with(&VerifyOptions { threads: 2, ..VerifyOptions::default() })
+    }
+
+    fn verify_with(&self, options: &VerifyOptions) -> VerifyReport {
+        verify(&self.root(), options, &|_| {}).expect("the lake can be listed")
     }
 
     /// The data files that a reader's glob would find, by path below the root.
@@ -75,6 +84,9 @@ impl TestLake {
         files_below(&root).into_iter().map(path).filter(|path| keep(path)).collect()
     }
 }
+
+/// Sizes that a few commits reach.
+const SMALL: Sizes = Sizes { kept: 3, rolled: 5, segments: 64 };
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -185,6 +197,30 @@ fn receipt(partition: &Partition, dataset: &str, rows: u64) -> Receipt {
         error: None,
         hint: None,
     }
+}
+
+/// What a run came to, of whose receipts nothing is asked.
+fn summary(run_id: &str) -> RunSummary {
+    let summary = serde_json::json!({
+        "schema_version": 1, "run_id": run_id, "started_at": at(0), "finished_at": at(1),
+        "outcome": "complete", "tenants": 2, "receipts": [],
+    });
+    serde_json::from_value(summary).expect("a summary")
+}
+
+/// Commits a partition without files, which is quick.
+async fn commit_empty(sink: &dyn Sink, run_id: &str, partition: &Partition) -> Result<Commit> {
+    let from = sink.standing(&partition.tenant.id, partition.pull()).await?.checkpoint;
+    let commit = Commit {
+        run_id: run_id.to_owned(),
+        partition: partition.clone(),
+        files: Vec::new(),
+        from,
+        to: from.next(Some(from.through.unwrap_or(at(0)) + chrono::TimeDelta::minutes(1))),
+        receipts: partition.datasets.iter().map(|dataset| receipt(partition, dataset.name, 0)).collect(),
+    };
+    sink.commit(commit.clone()).await?;
+    Ok(commit)
 }
 
 /// Commits a partition from where its pull stands.

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use pipeline::DataFile;
-use sha2::{Digest, Sha256};
+// Its SHA-256 is in hardware wherever the machine has it, on ARM as well.
+use ring::digest::{Context, SHA256};
 
 use super::super::layout::Layout;
 use super::super::properties::TENANT_KEY;
 use super::super::record::Record;
 use super::super::rolling::hex;
-use super::{Finding, FindingKind, VerifyProgress, about_file, is_in_place};
+use super::{Committed, Finding, FindingKind, VerifyProgress, is_in_place};
 
 /// What reading one file again came to.
 #[derive(Default)]
@@ -27,30 +28,57 @@ pub(super) struct CheckedFile {
 // Large enough that the disk reads ahead, small enough to stay in a core's cache.
 const BUFFER: usize = 256 << 10;
 
-/// Checks the files of all records, in their order.
+/// How often a reader of a large file tells how far it is.
+const TOLD_EVERY: u64 = 64 << 20;
+
+/// How far all readers together are.
+struct Meter<'a> {
+    files: AtomicU64,
+    files_total: u64,
+    bytes: AtomicU64,
+    bytes_total: u64,
+    tell: &'a (dyn Fn(VerifyProgress) + Sync),
+}
+
+impl Meter<'_> {
+    fn add(&self, files: u64, bytes: u64) {
+        let files = self.files.fetch_add(files, Relaxed) + files;
+        let bytes = self.bytes.fetch_add(bytes, Relaxed) + bytes;
+        let (files_total, bytes_total) = (self.files_total, self.bytes_total);
+        (self.tell)(VerifyProgress { files, files_total, bytes, bytes_total });
+    }
+}
+
+/// Checks the files of all records, and returns what came of each in their order.
+///
+/// The largest come first: one that is larger than all others together is read beside them, and not after.
 pub(super) fn check_all(
     layout: &Layout,
-    records: &[Record],
+    records: &[Committed],
     threads: usize,
     progress: &(dyn Fn(VerifyProgress) + Sync),
 ) -> Vec<CheckedFile> {
     let work: Vec<(&Record, &DataFile)> =
-        records.iter().flat_map(|record| record.files.iter().map(move |file| (record, file))).collect();
-    let bytes_total = work.iter().map(|(_, file)| file.bytes).sum();
-    let (next, files, bytes) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        records.iter().flat_map(|it| it.record.files.iter().map(move |file| (&it.record, file))).collect();
+    let mut order: Vec<usize> = (0..work.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(work[*at].1.bytes));
+    let meter = Meter {
+        files: AtomicU64::new(0),
+        files_total: work.len() as u64,
+        bytes: AtomicU64::new(0),
+        bytes_total: work.iter().map(|(_, file)| file.bytes).sum(),
+        tell: progress,
+    };
+    let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(work.len()));
     std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, work.len().max(1)) {
             scope.spawn(|| {
                 let mut buffer = vec![0; BUFFER];
-                loop {
-                    let at = next.fetch_add(1, Relaxed);
-                    let Some((record, file)) = work.get(at) else { break };
-                    let checked = check(layout, record, file, &mut buffer);
-                    let bytes = bytes.fetch_add(checked.bytes, Relaxed) + checked.bytes;
-                    let files = files.fetch_add(1, Relaxed) + 1;
-                    progress(VerifyProgress { files, files_total: work.len() as u64, bytes, bytes_total });
-                    done.lock().expect("no holder panics").push((at, checked));
+                while let Some(at) = order.get(next.fetch_add(1, Relaxed)) {
+                    let (record, file) = work[*at];
+                    let checked = check(layout, record, file, &mut buffer, &meter);
+                    done.lock().expect("no holder panics").push((*at, checked));
                 }
             });
         }
@@ -60,9 +88,15 @@ pub(super) fn check_all(
     done.into_iter().map(|(_, checked)| checked).collect()
 }
 
-fn check(layout: &Layout, record: &Record, file: &DataFile, buffer: &mut [u8]) -> CheckedFile {
+fn check(
+    layout: &Layout,
+    record: &Record,
+    file: &DataFile,
+    buffer: &mut [u8],
+    meter: &Meter<'_>,
+) -> CheckedFile {
     let mut checked = CheckedFile::default();
-    let mut find = |kind, sentence| checked.findings.push(about_file(kind, &file.path, sentence));
+    let mut find = |kind, sentence| checked.findings.push(Finding::new(kind, file.path.as_str(), sentence));
     if !is_in_place(record, &file.dataset, &file.path) {
         let tenant = &record.organization_id;
         find(
@@ -73,7 +107,7 @@ fn check(layout: &Layout, record: &Record, file: &DataFile, buffer: &mut [u8]) -
         return checked;
     }
     let opened = fs_err::File::open(layout.file(&file.path)).map(fs_err::File::into_file);
-    let hashed = opened.and_then(|mut opened| Ok((hash(&mut opened, buffer)?, opened)));
+    let hashed = opened.and_then(|mut opened| Ok((hash(&mut opened, buffer, meter)?, opened)));
     let ((sha256, bytes), opened) = match hashed {
         Ok(hashed) => hashed,
         Err(error) => {
@@ -112,11 +146,12 @@ fn check(layout: &Layout, record: &Record, file: &DataFile, buffer: &mut [u8]) -
     checked
 }
 
-fn hash(file: &mut File, buffer: &mut [u8]) -> io::Result<(String, u64)> {
-    let (mut hash, mut bytes) = (Sha256::new(), 0);
+/// Returns a file's hash and size.
+fn hash(file: &mut File, buffer: &mut [u8], meter: &Meter<'_>) -> io::Result<(String, u64)> {
+    let (mut hash, mut bytes, mut told) = (Context::new(&SHA256), 0, 0);
     loop {
         match file.read(buffer) {
-            Ok(0) => return Ok((hex(hash), bytes)),
+            Ok(0) => break,
             Ok(read) => {
                 hash.update(&buffer[..read]);
                 bytes += read as u64;
@@ -124,7 +159,13 @@ fn hash(file: &mut File, buffer: &mut [u8]) -> io::Result<(String, u64)> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+        if bytes - told >= TOLD_EVERY {
+            meter.add(0, bytes - told);
+            told = bytes;
+        }
     }
+    meter.add(1, bytes - told);
+    Ok((hex(hash.finish().as_ref()), bytes))
 }
 
 fn tenant_of(footer: &ParquetMetaData) -> Option<&str> {

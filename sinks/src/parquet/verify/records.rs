@@ -1,17 +1,30 @@
 //! Checks the commit records: that none is missing, none was changed, and each follows from the one before.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
-use pipeline::Result;
 use pipeline::dataset::REJECTS;
+use pipeline::{Result, TenantId};
 
-use super::super::layout::{Layout, parse_record_name, record_name};
+use super::super::layout::{Layout, parse_record_name, record_name, segment_name};
+use super::super::pulls::{Names, Span};
 use super::super::record::{Flaw, Record, Sealed};
+use super::super::segment;
 use super::super::store::{failed, names_in};
 use super::{CheckedFile, Finding, FindingKind};
 
+/// A commit record and where it stands.
+pub(in super::super) struct Committed {
+    pub(in super::super) record: Record,
+    /// The hash that it is sealed with.
+    pub(in super::super) sha256: String,
+    /// The file that holds it, below the root.
+    pub(in super::super) path: String,
+}
+
 /// Reads every record of every tenant's pull.
-pub(super) fn read_all(layout: &Layout, findings: &mut Vec<Finding>) -> Result<Vec<Record>> {
+pub(in super::super) fn read_all(layout: &Layout, findings: &mut Vec<Finding>) -> Result<Vec<Committed>> {
     let all = layout.all_commits();
     let list = |folder: &Path| {
         let mut names = names_in(folder).map_err(|error| failed("list the commits", folder, error))?;
@@ -20,23 +33,36 @@ pub(super) fn read_all(layout: &Layout, findings: &mut Vec<Finding>) -> Result<V
     };
     let mut records = Vec::new();
     for tenant in list(&all)? {
-        for pull in list(&all.join(&tenant))? {
+        let pulls = list(&all.join(&tenant))?;
+        if pulls.is_empty() && !all.join(&tenant).is_dir() {
+            findings.push(no_folder(layout.below(&all.join(&tenant))));
+        }
+        for pull in pulls {
             let folder = all.join(&tenant).join(&pull);
-            let below = folder.strip_prefix(layout.root()).unwrap_or(&folder).display().to_string();
-            let is_ours =
-                tenant.parse().is_ok_and(|id| layout.commits(&id, &pull).is_ok()) && folder.is_dir();
+            let below = layout.below(&folder);
+            let is_ours = tenant.parse::<TenantId>().is_ok_and(|id| layout.commits(&id, &pull).is_ok())
+                && folder.is_dir();
             if !is_ours {
-                let sentence = "this is no folder of commit records".to_owned();
-                findings.push(Finding { kind: FindingKind::UnreadableRecord, path: below, sentence });
+                findings.push(no_folder(below));
                 continue;
             }
             let mut chain = Chain { tenant: &tenant, pull: &pull, below, last: None, next: 1, findings };
-            for name in list(&folder)? {
-                records.extend(chain.read(&folder, &name));
+            for (sequence, text) in chain.texts(&folder)? {
+                records.extend(chain.read(sequence, &text));
             }
         }
     }
     Ok(records)
+}
+
+fn no_folder(path: String) -> Finding {
+    Finding::new(FindingKind::UnreadableRecord, path, "this is no folder of commit records")
+}
+
+/// The text of a record and the name of the file that holds it.
+struct Text {
+    name: String,
+    bytes: Result<Vec<u8>, Flaw>,
 }
 
 /// The records of one tenant's pull, as far as they were read.
@@ -53,14 +79,93 @@ struct Chain<'a> {
 impl Chain<'_> {
     fn find(&mut self, kind: FindingKind, name: &str, sentence: impl Into<String>) {
         let path = format!("{}/{name}", self.below);
-        self.findings.push(Finding { kind, path, sentence: sentence.into() });
+        self.findings.push(Finding::new(kind, path, sentence));
     }
 
-    fn read(&mut self, folder: &Path, name: &str) -> Option<Record> {
-        let Some(sequence) = parse_record_name(name) else {
-            self.find(FindingKind::UnreadableRecord, name, "the file is no commit record");
-            return None;
+    /// Reads the texts of a folder's records by their sequence.
+    fn texts(&mut self, folder: &Path) -> Result<BTreeMap<u64, Text>> {
+        // A run that rolls records into a segment removes files that were just listed; the segment was there first.
+        const TRIES: usize = 3;
+        for tried in 1.. {
+            let (mut texts, mut found) = (BTreeMap::new(), Vec::new());
+            let names = Names::list(folder)?;
+            for span in &names.segments {
+                self.read_segment(folder, *span, &mut texts, &mut found);
+            }
+            let mut vanished = false;
+            for sequence in &names.single {
+                vanished |= self.read_single(folder, *sequence, &mut texts, &mut found);
+            }
+            if vanished && tried < TRIES {
+                continue;
+            }
+            self.findings.append(&mut found);
+            for name in &names.strange {
+                self.find(FindingKind::UnreadableRecord, name, "the file is no commit record");
+            }
+            return Ok(texts);
+        }
+        unreachable!("the last try returns")
+    }
+
+    fn read_segment(
+        &self,
+        folder: &Path,
+        span: Span,
+        texts: &mut BTreeMap<u64, Text>,
+        found: &mut Vec<Finding>,
+    ) {
+        let name = segment_name(span);
+        let text = fs_err::read(folder.join(&name));
+        let flawed = |flaw: &Flaw| flawed(flaw, format!("{}/{name}", self.below), "segment");
+        let text = match text {
+            Ok(text) => text,
+            Err(error) => return found.push(flawed(&Flaw::Unreadable(error.to_string()))),
         };
+        let lines = match segment::split(span, &text) {
+            Ok(lines) => lines,
+            Err(flaw) => {
+                found.push(flawed(&flaw));
+                // The lines that are whole still say what they say.
+                text.split_inclusive(|byte| *byte == b'\n').collect()
+            }
+        };
+        for (sequence, line) in (span.first..=span.last).zip(lines) {
+            if Sealed::parse(line).is_ok_and(|sealed| sealed.record.to.sequence == sequence) {
+                texts.insert(sequence, Text { name: name.clone(), bytes: Ok(line.to_owned()) });
+            } else if texts.get(&sequence).is_none() && !found.iter().any(|it| it.path.ends_with(&name)) {
+                found.push(flawed(&Flaw::Edited));
+            }
+        }
+    }
+
+    /// Returns whether the file was gone.
+    fn read_single(
+        &self,
+        folder: &Path,
+        sequence: u64,
+        texts: &mut BTreeMap<u64, Text>,
+        found: &mut Vec<Finding>,
+    ) -> bool {
+        let name = record_name(sequence);
+        let bytes = match fs_err::read(folder.join(&name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return true,
+            read => read.map_err(|error| Flaw::Unreadable(error.to_string())),
+        };
+        let path = format!("{}/{name}", self.below);
+        if let Some(Text { bytes: Ok(line), .. }) = texts.get(&sequence) {
+            if bytes.as_ref().is_ok_and(|bytes| bytes == line) {
+                return false;
+            }
+            let sentence = "the record is not the one that a segment holds of the same place in the order";
+            found.push(Finding::new(FindingKind::EditedRecord, path, sentence));
+            return false;
+        }
+        texts.insert(sequence, Text { name, bytes });
+        false
+    }
+
+    fn read(&mut self, sequence: u64, text: &Text) -> Option<Committed> {
         let is_gap = sequence != self.next;
         while self.next < sequence {
             let missing = record_name(self.next);
@@ -70,29 +175,17 @@ impl Chain<'_> {
         }
         self.next = sequence + 1;
         let before = self.last.take();
-        let sealed = self.parse(folder, name)?;
-        self.compare(name, sequence, &sealed, before.as_ref(), is_gap);
+        let sealed = match text.bytes.as_ref().map_err(Flaw::clone).and_then(|bytes| Sealed::parse(bytes)) {
+            Ok(sealed) => sealed,
+            Err(flaw) => {
+                self.findings.push(flawed(&flaw, format!("{}/{}", self.below, text.name), "record"));
+                return None;
+            }
+        };
+        self.compare(&text.name, sequence, &sealed, before.as_ref(), is_gap);
         self.last = Some(sealed.clone());
-        Some(sealed.record)
-    }
-
-    fn parse(&mut self, folder: &Path, name: &str) -> Option<Sealed> {
-        let text = fs_err::read(folder.join(name)).map_err(|error| Flaw::Unreadable(error.to_string()));
-        match text.and_then(|text| Sealed::parse(&text)) {
-            Ok(sealed) => return Some(sealed),
-            Err(Flaw::Unreadable(why)) => {
-                let sentence = format!("the record cannot be read: {why}");
-                self.find(FindingKind::UnreadableRecord, name, sentence);
-            }
-            Err(Flaw::Edited) => {
-                self.find(FindingKind::EditedRecord, name, "the record was changed after it was written");
-            }
-            Err(Flaw::Version(version)) => {
-                let sentence = format!("the record's schema version {version} is unknown to this program");
-                self.find(FindingKind::UnknownVersion, name, sentence);
-            }
-        }
-        None
+        let path = format!("{}/{}", self.below, text.name);
+        Some(Committed { record: sealed.record, sha256: sealed.sha256, path })
     }
 
     fn compare(&mut self, name: &str, sequence: u64, sealed: &Sealed, before: Option<&Sealed>, is_gap: bool) {
@@ -133,12 +226,36 @@ impl Chain<'_> {
     }
 }
 
+/// Returns the finding about a text that is not what was written.
+pub(super) fn flawed(flaw: &Flaw, path: String, what: &str) -> Finding {
+    let (kind, sentence) = match flaw {
+        Flaw::Unreadable(why) => (FindingKind::UnreadableRecord, format!("the {what} cannot be read: {why}")),
+        Flaw::Edited => (FindingKind::EditedRecord, format!("the {what} was changed after it was written")),
+        Flaw::Version(version) => (
+            FindingKind::UnknownVersion,
+            format!("the {what}'s schema version {version} is unknown to this program"),
+        ),
+    };
+    Finding::new(kind, path, sentence)
+}
+
+/// Returns where a commit record of its own would stand, below the root.
+pub(super) fn place(tenant: &TenantId, pull: &str, sequence: u64) -> String {
+    format!("_tenantry/commits/{tenant}/{pull}/{}", record_name(sequence))
+}
+
+/// Returns whether a name in the folder of run records is one of theirs.
+pub(super) fn is_numbered(name: &str) -> bool {
+    parse_record_name(name).is_some()
+}
+
 /// Compares what a record's receipts say was written with the footers of its files.
-pub(super) fn compare_receipts(record: &Record, files: &[CheckedFile], findings: &mut Vec<Finding>) {
+pub(super) fn compare_receipts(committed: &Committed, files: &[CheckedFile], findings: &mut Vec<Finding>) {
     if files.iter().any(|file| file.rows.is_none()) {
         // A file whose rows are unknown is a finding of its own.
         return;
     }
+    let record = &committed.record;
     let written = |dataset: &str| {
         let of_dataset = record.files.iter().zip(files).filter(|(file, _)| file.dataset == dataset);
         of_dataset.filter_map(|(_, checked)| checked.rows).sum::<u64>()
@@ -146,11 +263,9 @@ pub(super) fn compare_receipts(record: &Record, files: &[CheckedFile], findings:
     let mut compare = |dataset: &str, said: u64| {
         let actual = written(dataset);
         if said != actual {
-            let sequence = record_name(record.to.sequence);
-            let path = format!("_tenantry/commits/{}/{}/{sequence}", record.organization_id, record.pull);
             let sentence =
                 format!("the receipts say {said} rows of {dataset} were written, the files hold {actual}");
-            findings.push(Finding { kind: FindingKind::WrongReceipt, path, sentence });
+            findings.push(Finding::new(FindingKind::WrongReceipt, committed.path.clone(), sentence));
         }
     };
     for receipt in &record.receipts {

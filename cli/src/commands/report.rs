@@ -1,0 +1,73 @@
+//! `tenantry report`: what was covered in a month, what was not and why, for paper and for programs.
+
+use std::path::{Path, PathBuf};
+
+use pipeline::{Clock, Error, ErrorKind, Result, SystemClock};
+
+use super::Context;
+use crate::args::{Narrow, ReportArgs};
+use crate::compliance::{Report, Sources, html};
+use crate::exit_code;
+use crate::table::{count, several};
+
+pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<u8> {
+    let settings = context.settings(&Narrow::default())?;
+    let now = SystemClock.now();
+    let span = args.month.span();
+    if span.since > now {
+        return Err(Error::new(ErrorKind::Usage, format!("report on {}: it has not begun", args.month))
+            .with_hint("name this month or an earlier one, such as `--month 2026-10`"));
+    }
+    let report = Report::new(Sources {
+        month: args.month,
+        now,
+        lake: settings.sink.place(),
+        evidence: settings.sink.evidence(span)?,
+        registry: settings.sink.tenants()?,
+    });
+    let console = &context.console;
+    let json = serde_json::to_string_pretty(&report)
+        .map_err(|error| Error::new(ErrorKind::Bug, "write JSON").with_source(error))?;
+    let here = || (!console.json).then(|| PathBuf::from("."));
+    if let Some(folder) = args.into.clone().or_else(here) {
+        for (kind, text) in [("html", &html::page(&report)), ("json", &format!("{json}\n"))] {
+            let path = folder.join(format!("tenantry-{}.{kind}", args.month));
+            write(&path, text)?;
+            if !console.json {
+                console.data(&path.display().to_string())?;
+            }
+        }
+    }
+    if console.json {
+        console.data(&json)?;
+    }
+    console.say(&told(&report, args));
+    if !report.is_sound() {
+        console.warn(
+            "the records are not as they were written: the report says where, `tenantry verify` tells more",
+        );
+        return Ok(exit_code::SINK);
+    }
+    Ok(exit_code::OK)
+}
+
+fn told(report: &Report, args: &ReportArgs) -> String {
+    if report.is_empty() {
+        return format!("nothing was read in {}: the report says so", args.month);
+    }
+    let (whole, all) = report.whole();
+    format!("{} of {} covered without a gap", count(whole), several(all, "tenant's dataset"))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    let refused = |error| {
+        Error::new(ErrorKind::Usage, "write the report")
+            .with_source(error)
+            .with_context("path", path.display().to_string())
+            .with_hint("name a folder that can be written with `--into DIR`")
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs_err::create_dir_all(folder).map_err(refused)?;
+    }
+    fs_err::write(path, text).map_err(refused)
+}

@@ -1,0 +1,344 @@
+//! Checks the run records: that the chain has no gap, that each root is that of its leaves, that each covered
+//! commit is there as it was covered, and that signatures are the auditor's key's.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+
+use pipeline::{Result, TenantId};
+use serde_json::value::RawValue;
+
+use super::super::chain::{Coverage, Covered, Head, Header, RunRecord, SealedRun};
+use super::super::layout::{Layout, record_name};
+use super::super::merkle::{self, Hash};
+use super::super::record::Flaw;
+use super::super::seal::seal_of;
+use super::super::signing::{PublicKey, Signature};
+use super::super::store::{failed, names_in};
+use super::records::{Committed, flawed, is_numbered, place};
+use super::{Finding, FindingKind, SealedRoot, VerifyOptions, VerifyReport};
+
+/// A run record without its summary, which may be large.
+struct Run {
+    /// The number in the name of its file; the header's own, if all is well.
+    number: u64,
+    header: Header,
+    root: String,
+    signature: Option<Signature>,
+    commits: Vec<Covered>,
+    sha256: String,
+    summary: Hash,
+}
+
+impl Run {
+    fn of(number: u64, sealed: SealedRun) -> Self {
+        let SealedRun { record, header, sha256 } = sealed;
+        let summary = merkle::leaf(record.summary.get().as_bytes());
+        let RunRecord { root, signature, commits, .. } = record;
+        Self { number, header, root, signature, commits, sha256, summary }
+    }
+}
+
+/// The run records of a lake, as far as they could be read.
+#[derive(Default)]
+pub(super) struct Runs {
+    sealed: Vec<Run>,
+    /// Whether a record is missing or damaged, so that what it covered is not known.
+    holes: bool,
+    coverage: Coverage,
+}
+
+/// Reads the head, the copy of the last summary, and every run record.
+///
+/// In the opposite order to that in which a run writes them, so that a run that ends meanwhile is no finding.
+pub(super) fn read(layout: &Layout, findings: &mut Vec<Finding>) -> Result<Runs> {
+    let read = |path: PathBuf| match fs_err::read(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read the run records", path, error)),
+    };
+    let head = read(layout.head())?.map(|text| Head::parse(&text));
+    let last_run = read(layout.last_run())?;
+    let head_sequence = head.as_ref().and_then(|head| head.as_ref().ok()).map_or(0, |head| head.sequence);
+    let covered_at_head = (head_sequence == 0).then(Coverage::default);
+    let mut reading = Reading { layout, runs: Runs::default(), findings, head_sequence, covered_at_head };
+    reading.records()?;
+    reading.head(head);
+    reading.last_run(last_run.as_deref());
+    Ok(reading.runs)
+}
+
+struct Reading<'a> {
+    layout: &'a Layout,
+    runs: Runs,
+    findings: &'a mut Vec<Finding>,
+    /// How far the head says that the records go; zero where it says nothing.
+    head_sequence: u64,
+    /// What was covered after that record.
+    covered_at_head: Option<Coverage>,
+}
+
+impl Reading<'_> {
+    fn find(&mut self, kind: FindingKind, path: impl Into<String>, sentence: impl Into<String>) {
+        self.findings.push(Finding::new(kind, path.into(), sentence));
+    }
+
+    fn path(&self, sequence: u64) -> String {
+        self.layout.below(&self.layout.run_record(sequence))
+    }
+
+    fn records(&mut self) -> Result<()> {
+        let folder = self.layout.runs();
+        let mut names = names_in(&folder).map_err(|error| failed("list the run records", &folder, error))?;
+        names.sort_unstable();
+        let mut next = 1;
+        for name in names {
+            let path = format!("{}/{name}", self.layout.below(&folder));
+            if !is_numbered(&name) {
+                self.find(FindingKind::UnreadableRecord, path, "the file is no run record");
+                continue;
+            }
+            let sequence = name.trim_end_matches(".json").parse().unwrap_or_default();
+            self.gap(next, sequence, "a later run record is there and this one is not");
+            let is_gap = next != sequence;
+            next = sequence + 1;
+            let text = fs_err::read(folder.join(&name));
+            let text = text.map_err(|error| failed("read a run record", folder.join(&name), error))?;
+            match SealedRun::parse(&text) {
+                Ok(sealed) => self.take(sequence, &path, sealed, is_gap),
+                Err(flaw) => {
+                    self.runs.holes = true;
+                    self.findings.push(flawed(&flaw, path, "run record"));
+                }
+            }
+            if sequence == self.head_sequence {
+                self.covered_at_head = Some(self.runs.coverage.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn gap(&mut self, from: u64, until: u64, sentence: &str) {
+        if from >= until {
+            return;
+        }
+        self.runs.holes = true;
+        let shown = if until - from > 100 { from..from + 1 } else { from..until };
+        for missing in shown {
+            let path = self.path(missing);
+            self.find(FindingKind::MissingRecord, path, sentence);
+        }
+    }
+
+    fn take(&mut self, sequence: u64, path: &str, sealed: SealedRun, is_gap: bool) {
+        if sealed.header.sequence != sequence {
+            self.find(FindingKind::BrokenChain, path, "the run record is of another place in the order");
+        }
+        let before = self.runs.sealed.last().filter(|before| before.number + 1 == sequence);
+        let follows = match before {
+            Some(before) => sealed.header.previous.as_ref() == Some(&before.sha256),
+            None => sequence > 1 || sealed.header.previous.is_none(),
+        };
+        if !follows && !is_gap {
+            self.find(
+                FindingKind::BrokenChain,
+                path,
+                "the run record does not follow from the one before it",
+            );
+        }
+        if sealed.record.root != sealed.record.root_of_leaves() {
+            self.find(FindingKind::BrokenChain, path, "the root is not that of what the run record holds");
+        }
+        for commit in &sealed.record.commits {
+            let expected = self.runs.coverage.of(&commit.organization_id, &commit.pull) + 1;
+            if commit.sequence != expected && !self.runs.holes {
+                let sentence = format!(
+                    "the run record covers commit {} of the tenant's {}, and commit {expected} is due",
+                    commit.sequence, commit.pull
+                );
+                let found = Finding::new(FindingKind::BrokenChain, path.to_owned(), sentence);
+                self.findings.push(found.of(&commit.organization_id));
+            }
+            self.runs.coverage.cover(commit);
+        }
+        self.runs.sealed.push(Run::of(sequence, sealed));
+    }
+
+    fn head(&mut self, head: Option<Result<Head, Flaw>>) {
+        let path = self.layout.below(&self.layout.head());
+        let head = match head {
+            Some(Ok(head)) => head,
+            Some(Err(flaw)) => return self.findings.push(flawed(&flaw, path, "head of the run records")),
+            None => {
+                if !self.runs.sealed.is_empty() || self.runs.holes {
+                    let sentence =
+                        "the head of the run records is gone: nothing says whether the newest are there";
+                    self.find(FindingKind::MissingRecord, path, sentence);
+                }
+                return;
+            }
+        };
+        let newest = self.runs.sealed.last().map_or(0, |run| run.number);
+        self.gap(newest + 1, head.sequence + 1, "the head says that this run record was there");
+        let named = self.runs.sealed.iter().find(|run| run.number == head.sequence);
+        if named.is_some_and(|sealed| head.record.as_ref() != Some(&sealed.sha256)) {
+            self.find(
+                FindingKind::BrokenChain,
+                path.clone(),
+                "the head names another run record than is there",
+            );
+        }
+        let differs = self.covered_at_head.as_ref().is_some_and(|covered| *covered != head.covered);
+        if !self.runs.holes && differs {
+            self.find(
+                FindingKind::BrokenChain,
+                path,
+                "the head says that other commits are covered than are",
+            );
+        }
+    }
+
+    fn last_run(&mut self, text: Option<&[u8]>) {
+        let path = self.layout.below(&self.layout.last_run());
+        let Some(text) = text else {
+            if self.head_sequence > 0 {
+                self.find(FindingKind::MissingFile, path, "the summary of the last run is gone");
+            }
+            return;
+        };
+        let summary = merkle::leaf(text);
+        let mut later = self.runs.sealed.iter().filter(|run| run.number >= self.head_sequence);
+        // Where a record is missing, it may be the one whose summary this is.
+        if !self.runs.holes && !later.any(|run| run.summary == summary) {
+            self.find(FindingKind::EditedRecord, path, "the summary is not that of the last run record");
+        }
+    }
+}
+
+impl Runs {
+    /// Compares the run records with the commit records, and adds what they say to the report.
+    pub(super) fn compare(&self, records: &[Committed], report: &mut VerifyReport) {
+        let by_place: HashMap<(&TenantId, &str, u64), &Committed> = records
+            .iter()
+            .map(|it| ((&it.record.organization_id, it.record.pull.as_str(), it.record.to.sequence), it))
+            .collect();
+        for run in &self.sealed {
+            for covered in &run.commits {
+                let (tenant, pull, sequence) = (&covered.organization_id, &covered.pull, covered.sequence);
+                let by = format!("run record {}", run.number);
+                let Some(found) = by_place.get(&(tenant, pull.as_str(), sequence)) else {
+                    let sentence =
+                        format!("{by} covers this commit, and its record cannot be read or is gone");
+                    let path = place(tenant, pull, sequence);
+                    report.findings.push(Finding::new(FindingKind::MissingRecord, path, sentence));
+                    continue;
+                };
+                if found.sha256 != covered.sha256 {
+                    let sentence = format!("the record of commit {sequence} is not the one that {by} covers");
+                    report.findings.push(Finding::new(
+                        FindingKind::BrokenChain,
+                        found.path.clone(),
+                        sentence,
+                    ));
+                }
+                let made_by = covered.adopted_from.as_ref().unwrap_or(&run.header.run_id);
+                if found.sha256 == covered.sha256 && *made_by != found.record.run_id {
+                    let sentence =
+                        format!("{by} says that another run made commit {sequence} than its record");
+                    report.findings.push(Finding::new(
+                        FindingKind::BrokenChain,
+                        found.path.clone(),
+                        sentence,
+                    ));
+                }
+            }
+        }
+        if !self.holes {
+            let is_uncovered = |it: &&Committed| {
+                it.record.to.sequence > self.coverage.of(&it.record.organization_id, &it.record.pull)
+            };
+            report.unsealed = records.iter().filter(is_uncovered).map(|it| it.path.clone()).collect();
+        }
+        report.runs = self.sealed.len() as u64;
+        report.newest_run = self.sealed.last().map(SealedRoot::of);
+    }
+
+    /// Checks the registry of tenants: its own hash, and that it is there.
+    pub(super) fn check_registry(&self, layout: &Layout, findings: &mut Vec<Finding>) -> Result<()> {
+        let path = &layout.registry();
+        let text = match fs_err::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if self.sealed.iter().any(|sealed| sealed.header.registry.is_some()) {
+                    let sentence = "the registry of tenants was there when the last run ended, and is gone";
+                    findings.push(Finding::new(FindingKind::MissingFile, layout.below(path), sentence));
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(failed("read the registry of tenants", path, error)),
+        };
+        let is_json = serde_json::from_slice::<&RawValue>(&text).is_ok();
+        if !is_json || seal_of(&text).is_none() {
+            let sentence = "the registry of tenants was changed after it was written";
+            findings.push(Finding::new(FindingKind::EditedRecord, layout.below(path), sentence));
+        }
+        Ok(())
+    }
+
+    /// Checks what the auditor brings along: a root that was kept, and public keys.
+    pub(super) fn check_against(&self, layout: &Layout, options: &VerifyOptions, report: &mut VerifyReport) {
+        if let Some(root) = &options.root
+            && !self.sealed.iter().any(|sealed| sealed.root == *root)
+        {
+            let sentence = format!(
+                "no run record has the root {root}: run records were removed or exchanged, or it is another lake's"
+            );
+            let path = layout.below(&layout.runs());
+            report.findings.push(Finding::new(FindingKind::UnknownRoot, path, sentence));
+        }
+        if options.public_keys.is_empty() {
+            return;
+        }
+        let mut was_signed = false;
+        for sealed in &self.sealed {
+            let path = layout.below(&layout.runs().join(record_name(sealed.number)));
+            let Some(signature) = &sealed.signature else {
+                if was_signed {
+                    let sentence = "the run record is not signed, and one before it is";
+                    report.findings.push(Finding::new(FindingKind::Unsigned, path, sentence));
+                } else {
+                    report.unsigned.push(path);
+                }
+                continue;
+            };
+            was_signed = true;
+            let root = &sealed.root;
+            if !options.public_keys.iter().any(|key| key.signed(root, signature)) {
+                let keys: Vec<String> = options.public_keys.iter().map(PublicKey::fingerprint).collect();
+                let sentence = format!(
+                    "the signature (of a key {}) is not that of {}",
+                    signature.key,
+                    keys.join(" or ")
+                );
+                report.findings.push(Finding::new(FindingKind::WrongSignature, path, sentence));
+            }
+        }
+        if !was_signed {
+            let sentence = "no run record is signed, and a public key was given to check them with";
+            let path = layout.below(&layout.runs());
+            report.findings.push(Finding::new(FindingKind::Unsigned, path, sentence));
+        }
+    }
+}
+
+impl SealedRoot {
+    fn of(run: &Run) -> Self {
+        Self {
+            sequence: run.number,
+            run_id: run.header.run_id.clone(),
+            finished_at: run.header.finished_at,
+            root: run.root.clone(),
+            signed_by: run.signature.as_ref().map(|signature| signature.key.clone()),
+        }
+    }
+}
