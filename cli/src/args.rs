@@ -246,6 +246,9 @@ pub(crate) struct Check {
 pub(crate) struct Datasets {
     /// The dataset to tell more about
     pub(crate) name: Option<String>,
+    /// Tell what the platform sent, when it was last read, that the datasets' columns do not know or do not fit
+    #[arg(long)]
+    pub(crate) drift: bool,
 }
 
 #[derive(Debug, Args)]

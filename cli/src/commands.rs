@@ -65,7 +65,7 @@ pub(crate) async fn execute(command: Command, context: &Context) -> Result<u8> {
         Command::Init(args) => init::init(&args, context),
         Command::Check(args) => check::check(&args, context).await,
         Command::Tenants(narrow) => tenants::tenants(&narrow, context).await,
-        Command::Datasets(args) => datasets::datasets(&args, context),
+        Command::Datasets(args) => datasets::datasets(&args, context).await,
         Command::Plan(narrow) => plan::plan(&narrow, context).await,
         Command::Run(args) => run::run(&args, context).await,
         Command::Checkpoint(args) => checkpoint::checkpoint(&args, context).await,

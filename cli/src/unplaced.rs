@@ -41,6 +41,7 @@ fn receipt(tenant: &Tenant, dataset: &str, key_fingerprint: &str, clock: &dyn Cl
         counts: Counts::default(),
         rows_written: 0,
         content: None,
+        drift: pipeline::Drift::default(),
         started_at: now,
         finished_at: now,
         key_fingerprint: key_fingerprint.to_owned(),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Counts;
-use crate::{Error, ErrorKind, Region, TenantId, Timestamp, Window};
+use crate::{Drift, Error, ErrorKind, Region, TenantId, Timestamp, Window};
 
 /// How one tenant's dataset ended in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -102,6 +102,7 @@ impl Receipt {
         self.passes = self.passes.max(later.passes);
         self.counts.add(&later.counts);
         self.rows_written += later.rows_written;
+        self.drift.add(&later.drift);
         self.finished_at = later.finished_at;
     }
 }
@@ -143,6 +144,9 @@ pub struct Receipt {
     /// A digest of all records of a snapshot, whatever their order, where the next one is compared with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+    /// How the records differed from the schema.
+    #[serde(default, skip_serializing_if = "Drift::is_empty")]
+    pub drift: Drift,
     /// When the reading began.
     pub started_at: Timestamp,
     /// When it ended.

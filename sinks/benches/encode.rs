@@ -195,6 +195,7 @@ fn receipt(partition: &Partition, rows: u64) -> Receipt {
         counts: Counts { read: rows, ..Counts::default() },
         rows_written: rows,
         content: None,
+        drift: pipeline::Drift::default(),
         started_at: now(),
         finished_at: now(),
         key_fingerprint: "f52fbd32b2b3".to_owned(),

@@ -137,6 +137,7 @@ async fn commit(sink: &ParquetSink, partition: &Partition, files: Vec<DataFile>)
         counts: Counts { read: rows, ..Counts::default() },
         rows_written: rows,
         content: None,
+        drift: pipeline::Drift::default(),
         started_at: at(0),
         finished_at: at(1),
         key_fingerprint: String::new(),

@@ -148,5 +148,11 @@ fn records_that_do_not_fit_are_set_aside_and_counted() {
     assert!(rejects > 10, "{rejects} are too few to tell anything");
     let listed = context.lake().column("_rejects", "dataset");
     assert_eq!(listed.iter().filter(|name| *name != "vm_findings").count(), rejects);
+    let drift = context.run(&["datasets", "--drift", "--json"]);
+    let lines: serde_json::Value = serde_json::from_str(&drift.stdout).expect("JSON");
+    let told = lines.as_array().expect("a list").iter().filter(|line| line["kept_in"] == "_rejects");
+    let told: u64 = told.filter_map(|line| line["records"].as_u64()).sum();
+    assert_eq!(told, listed.len() as u64, "{lines}");
+    assert!(context.run(&["datasets", "users", "--drift"]).stderr.contains("nothing was seen"));
     context.check_verified();
 }

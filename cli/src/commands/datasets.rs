@@ -12,7 +12,12 @@ use crate::args::Datasets;
 use crate::exit_code;
 use crate::table::table;
 
-pub(super) fn datasets(args: &Datasets, context: &Context) -> Result<u8> {
+mod drift;
+
+pub(super) async fn datasets(args: &Datasets, context: &Context) -> Result<u8> {
+    if args.drift {
+        return drift::drift(args.name.as_deref(), context).await;
+    }
     let known = connectors::rapid7::datasets::all();
     let Some(name) = &args.name else {
         list(&known, context)?;

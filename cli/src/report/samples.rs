@@ -29,6 +29,7 @@ pub(crate) fn receipt(tenant: &str, region: &str, dataset: &str, verdict: Verdic
         counts: Counts { read: rows, ..Counts::default() },
         rows_written: rows,
         content: None,
+        drift: pipeline::Drift::default(),
         started_at: at(0),
         finished_at: at(2),
         key_fingerprint: "f52fbd32b2b3".to_owned(),

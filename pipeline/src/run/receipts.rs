@@ -3,8 +3,8 @@
 use super::RunContext;
 use crate::batch::Counts;
 use crate::{
-    DataFile, Dataset, Error, ErrorKind, Job, Partition, Receipt, Region, Result, Tally, Tenant, Timestamp,
-    Verdict,
+    DataFile, Dataset, Drift, Error, ErrorKind, Job, Partition, Receipt, Region, Result, Tally, Tenant,
+    Timestamp, Verdict,
 };
 
 /// Returns the receipts of a reading that may be committed, one for each dataset.
@@ -142,6 +142,7 @@ fn blank(dataset: &Dataset, tenant: &Tenant, region: &Region, context: &RunConte
         counts: Counts::default(),
         rows_written: 0,
         content: None,
+        drift: Drift::default(),
         started_at: now,
         finished_at: now,
         key_fingerprint: context.connector.key_fingerprint(),

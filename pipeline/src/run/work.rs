@@ -11,8 +11,8 @@ use super::{RunContext, RunEvent, receipts};
 use crate::batch::{Batch, Provenance};
 use crate::known::{Content, Known};
 use crate::{
-    Ask, Checkpoint, Commit, Dataset, Error, ErrorKind, Job, Partition, Receipt, Result, Standing, Tally,
-    Writer, rejects,
+    Ask, Checkpoint, Commit, Dataset, Drift, Error, ErrorKind, Job, Partition, Receipt, Result, Standing,
+    Tally, Writer, rejects,
 };
 
 /// A listing that kept fewer records than this may lose most of them in a day without anybody wondering.
@@ -151,6 +151,7 @@ impl PartitionReading<'_> {
         };
         let mut receipts = receipts::of_reading(partition, tally, &files, started_at, context)?;
         for receipt in &mut receipts {
+            receipt.drift = sieve.drift.remove(receipt.dataset.as_str()).unwrap_or_default();
             receipt.content = content.as_ref().and_then(|content| content.get(&receipt.dataset).cloned());
         }
         let records = self.kept(tally).or(self.from.full.map(|full| full.records)).unwrap_or_default();
@@ -175,7 +176,7 @@ impl PartitionReading<'_> {
         let compares = is_snapshot && self.worker.job.reading.only_changes;
         let nothing =
             || partition.datasets.iter().map(|dataset| (dataset.name, Content::default())).collect();
-        Ok(Sieve { known, content: compares.then(nothing) })
+        Ok(Sieve { known, content: compares.then(nothing), drift: BTreeMap::new() })
     }
 
     /// Refuses what must not be committed.
@@ -223,16 +224,18 @@ impl PartitionReading<'_> {
     }
 }
 
-/// Keeps back what need not be written, and adds up what a snapshot holds.
+/// Keeps back what need not be written, and adds up what a snapshot holds and what no schema knows.
 struct Sieve {
     known: Known,
     content: Option<BTreeMap<&'static str, Content>>,
+    drift: BTreeMap<&'static str, Drift>,
 }
 
 impl Sieve {
     fn pass(&mut self, batch: &mut Batch) -> Result<()> {
         for records in &mut batch.records {
             let Dataset { name, .. } = *records.dataset;
+            self.drift.entry(name).or_default().see(records);
             if let Some(content) = &mut self.content {
                 content.entry(name).or_default().add(&records.dataset, &records.columns)?;
             }
@@ -249,6 +252,7 @@ impl Sieve {
 
     fn pass_rejects(&mut self, batch: &mut Batch) -> Result<()> {
         for reject in &batch.rejects {
+            self.drift.entry(reject.dataset).or_default().set_aside(reject);
             if let Some(content) = &mut self.content {
                 let (dataset, columns) = rejects::records(std::slice::from_ref(reject))?;
                 content.entry(reject.dataset).or_default().add(&dataset, &columns)?;

@@ -190,6 +190,7 @@ fn receipt(partition: &Partition, dataset: &str, rows: u64) -> Receipt {
         counts: Counts { read: rows, ..Counts::default() },
         rows_written: rows,
         content: None,
+        drift: pipeline::Drift::default(),
         started_at: at(0),
         finished_at: at(2),
         key_fingerprint: "f52fbd32b2b3".to_owned(),
