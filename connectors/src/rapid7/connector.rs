@@ -60,6 +60,22 @@ impl Rapid7 {
         })
     }
 
+    /// Reads the key, so that a missing one is told before anything is asked.
+    ///
+    /// # Errors
+    /// Where no key can be read.
+    pub async fn read_key(&self) -> Result<()> {
+        self.http.read_key().await
+    }
+
+    /// Asks the platform whether a key that was just made is alive, and gives it a moment to become known.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Auth`] where it does not.
+    pub async fn prove_key(&self) -> Result<()> {
+        self.http.prove_key(&self.config.home_region).await
+    }
+
     /// Asks the platform whether the key is alive.
     ///
     /// # Errors
