@@ -21,6 +21,8 @@ use super::KeySource;
 const DEAD_FOR: Duration = Duration::from_secs(10);
 /// When a newer key that was not accepted is tried again: the platform may not know it yet.
 const DOUBT_FOR: Duration = Duration::from_secs(10);
+/// How long a place may take to give its key; a command ends itself before.
+const READ_FOR: Duration = Duration::from_secs(70);
 /// How long trying a newer key may hold up the request that found it.
 const TRY_FOR: Duration = Duration::from_secs(15);
 /// For how long nothing is said of a place that holds no key: it may be being rewritten.
@@ -143,7 +145,7 @@ impl KeyRing {
         if let Some(held) = self.held() {
             return Ok(held);
         }
-        let held = Held::new(self.source.current().await?)?;
+        let held = Held::new(self.find().await?)?;
         self.hold(&held);
         self.look_in(self.source.look_every());
         Ok(held)
@@ -190,7 +192,7 @@ impl KeyRing {
     /// Looks whether there is a newer key, and takes it up if the platform accepts it.
     async fn look(&self, known: &mut Known, platform: &dyn Validator) {
         let Some(held) = self.held() else { return };
-        let found = match self.source.current().await {
+        let found = match self.find().await {
             Ok(found) => found,
             Err(error) => {
                 // Nothing but the looking itself is slowed down by a place that stays without a key.
@@ -241,7 +243,7 @@ impl KeyRing {
         let until = Instant::now() + WAIT_FOR_NEWER;
         let mut tried = vec![dead.clone()];
         loop {
-            let read = self.source.current().await;
+            let read = self.find().await;
             if let Ok(found) = &read
                 && !tried.iter().any(|key| key.is(found))
             {
@@ -280,6 +282,15 @@ impl KeyRing {
                 }
             }
         }
+    }
+
+    /// Returns the key that the place holds now. Everybody waits for whoever reads it, so there is an end to that.
+    async fn find(&self) -> Result<Secret> {
+        let silent = |_| {
+            Error::new(ErrorKind::Auth, "read the key: its place does not answer")
+                .with_context("key", self.source.place())
+        };
+        timeout(READ_FOR, self.source.current()).await.map_err(silent)?
     }
 
     fn hold(&self, key: &Arc<Held>) {

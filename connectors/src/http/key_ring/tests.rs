@@ -158,6 +158,51 @@ async fn rotation_a_place_that_is_empty_for_a_moment_ends_nothing() {
     assert_eq!(error.map(|error| error.to_string()).as_deref(), Some("use the key: it is empty"));
 }
 
+/// A place that answers once, and never again.
+#[derive(Debug, Default)]
+struct Hanging(std::sync::atomic::AtomicBool);
+
+#[async_trait]
+impl KeySource for Hanging {
+    async fn current(&self) -> Result<Secret> {
+        if self.0.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        Ok(Secret::new("old"))
+    }
+
+    fn place(&self) -> String {
+        "a test".to_owned()
+    }
+
+    fn look_every(&self) -> Option<Duration> {
+        Some(EVERY)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bounded_a_place_that_does_not_answer_stops_nobody_for_ever() {
+    let bench = Bench::default();
+    bench.set("", &["old"]);
+    let ring = KeyRing::new(Arc::new(Hanging::default()));
+    bench.check(&ring, "old").await;
+    later(1).await;
+    let look = ring.current(&bench);
+    let beside = async {
+        tokio::task::yield_now().await;
+        later(1).await;
+        bench.check(&ring, "old").await;
+        Instant::now()
+    };
+    let (looked, at) = tokio::join!(look, beside);
+    assert_eq!(looked.expect("the old key").secret.expose(), "old");
+    assert!(at.elapsed() > Duration::from_secs(60), "who did not look did not wait");
+    bench.set("", &[]);
+    let error =
+        bench.request(&ring).await.expect_err("the old key is dead").expect("and no newer one can be read");
+    assert_eq!(error.to_string(), "read the key: its place does not answer");
+}
+
 /// A platform on which a key becomes whole while the half of it is tried.
 struct Slow<'a>(&'a Bench);
 
