@@ -42,7 +42,8 @@ pub struct KeyConfig {
     /// The secret; derived from the seed and the name when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
-    /// The organization of a user or organization key: an id, a name, or `#` and a number; the first when absent.
+    /// The organization of a user or organization key: an id, the primary account's too, a name, or `#` and a
+    /// number; the first managed one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     /// The organizations a multi-tenant user key reaches, spelled alike; every second one when absent.
@@ -111,6 +112,8 @@ impl Key {
         };
         let home = match (config.kind.is_multi_tenant(), &config.tenant) {
             (true, _) => None,
+            // A key that is made in the primary account is at home there.
+            (false, Some(name)) if *name == world.parent.id => None,
             (false, Some(name)) => Some(number(name)?),
             (false, None) => Some(0).filter(|_| !world.tenants.is_empty()),
         };

@@ -185,6 +185,16 @@ async fn the_api_keys_api_makes_and_deletes_keys() {
         ..Ask::default()
     };
     assert_eq!(bench.read(0, "GET", INVESTIGATIONS, with(secret)).await.status, 200);
+    let parent = || Some(bench.handle.parent_organization().to_owned());
+    let user = Ask { organization: parent(), ..ask("USER") };
+    let user =
+        Ask { body: user.body.map(|body| body.replace(&id, bench.handle.parent_organization())), ..user };
+    assert_eq!(bench.read(0, "POST", path, user).await.status, 201);
+    let listed = bench.read(0, "GET", path, Ask { organization: parent(), ..Ask::default() }).await.text;
+    assert!(
+        listed.contains("etl-2") && !listed.contains(key_id),
+        "a key is at home where it was made: {listed}"
+    );
     let path = format!("{path}/{key_id}");
     assert_eq!(
         bench.read(1, "DELETE", &path, Ask::default()).await.status,
