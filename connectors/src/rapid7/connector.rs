@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use pipeline::{
     Batch, BudgetUse, Connector, Dataset, Error, ErrorKind, Partition, Region, Result, Tally, Tenant,
-    Timestamp,
+    TenantId, Timestamp,
 };
 use reqwest::header::HeaderName;
 
@@ -82,6 +82,15 @@ impl Rapid7 {
     /// [`ErrorKind::Auth`] where it is not.
     pub async fn check_key(&self) -> Result<()> {
         self.http.check_key(&self.config.home_region).await
+    }
+
+    pub(super) fn http(&self) -> &Arc<Http> {
+        &self.http
+    }
+
+    /// Returns the primary account's own organization and region.
+    pub(super) fn home(&self) -> (TenantId, Region) {
+        (self.config.parent_organization.clone(), self.config.home_region.clone())
     }
 
     /// Returns the path that lists the tenants: all of the account's, or those of one user.
