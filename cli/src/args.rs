@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::{Pattern, Since};
-use pipeline::Region;
+use connectors::rapid7::KeyId;
+use pipeline::{Region, TenantId};
 use simulator::FaultRule;
 
 use crate::commands::simulate::{Rate, fault, share};
@@ -140,6 +142,9 @@ pub(crate) enum Command {
         tenantry report --month 2026-10 --into reports\n  tenantry report --month 2026-10 --json\n\n\
         It writes tenantry-2026-10.html, ready to print, and tenantry-2026-10.json. It reads every record and no data.")]
     Report(ReportArgs),
+    /// List, make, delete and rotate keys through the platform's API
+    #[command(subcommand)]
+    Keys(Keys),
     /// Serve a simulated platform on this machine, with limits and faults, to rehearse against
     #[command(after_help = "Examples:\n  tenantry simulate --tenants 300 --port 9400\n  \
         tenantry simulate --rate-limit 600/60s --error-rate 0.02\n  tenantry simulate --platform platform.json")]
@@ -290,6 +295,106 @@ pub(crate) struct ReportArgs {
 fn root(text: &str) -> Result<String, String> {
     let digits = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if digits { Ok(text.to_ascii_lowercase()) } else { Err("a root has 64 hexadecimal digits".to_owned()) }
+}
+
+/// What to do with keys. A secret is written where it is told to go, and shown nowhere.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// List the keys of the primary account: id, name, type, when they were made
+    List(ListKeys),
+    /// Make a key and store it; nobody ever sees it
+    #[command(
+        after_help = "Examples:\n  tenantry keys create --name etl --type user --into /run/secrets/etl\n  \
+        tenantry keys create --name etl --type user --into-command vault kv put secret/etl key=-"
+    )]
+    Create(CreateKey),
+    /// Delete a key: whoever uses it is refused from then on
+    Delete(DeleteKey),
+    /// Put a new key in the place of the run file's, prove it, and delete the old one
+    #[command(
+        after_help = "Examples:\n  tenantry keys rotate --old 5d0c6a1e-0000-4000-8000-000000000001 --grace 10m\n  \
+        tenantry keys rotate --stdin < made-in-the-console\n\n\
+        The new key is tried before it takes the old one's place. The old one is deleted only while the run file \
+        leads to the new one, after the grace time; a run that is at work takes the new key up meanwhile."
+    )]
+    Rotate(RotateKey),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListKeys {
+    /// The keys of this managed organization instead
+    #[arg(long, value_name = "ID")]
+    pub(crate) organization: Option<TenantId>,
+}
+
+/// Where a new key goes.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct IntoPlace {
+    /// Write the key to this file, which only its owner may read
+    #[arg(long, value_name = "FILE", conflicts_with = "into_command")]
+    pub(crate) into: Option<PathBuf>,
+    /// Give the key to this command on its standard input; everything after it belongs to the command
+    #[arg(long, num_args = 1.., allow_hyphen_values = true, value_names = ["PROGRAM", "ARG"])]
+    pub(crate) into_command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateKey {
+    /// What people call it
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) name: String,
+    /// What it may reach
+    #[arg(long = "type", value_enum, value_name = "TYPE")]
+    pub(crate) kind: KeyKind,
+    /// The managed organization it is for, with `--type organization` [default: the primary account's own]
+    #[arg(long, value_name = "ID")]
+    pub(crate) organization: Option<TenantId>,
+    #[command(flatten)]
+    pub(crate) into: IntoPlace,
+}
+
+/// What a key may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyKind {
+    /// What the user who makes it may reach.
+    User,
+    /// All of one organization.
+    Organization,
+    /// Every managed organization; the platform may refuse to make one here.
+    MultiTenant,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteKey {
+    /// The id, as `tenantry keys list` shows it
+    pub(crate) id: KeyId,
+    /// The managed organization whose key it is [default: the primary account]
+    #[arg(long, value_name = "ID")]
+    pub(crate) organization: Option<TenantId>,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateKey {
+    /// The id of the old key [default: the one that was remembered when it was stored]
+    #[arg(long, value_name = "ID")]
+    pub(crate) old: Option<KeyId>,
+    /// What people call the new one [default: the old one's name and the day]
+    #[arg(long, value_name = "NAME", conflicts_with = "stdin", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) name: Option<String>,
+    /// What the new one may reach [default: the old one's type]
+    #[arg(long = "type", value_enum, value_name = "TYPE", conflicts_with = "stdin")]
+    pub(crate) kind: Option<KeyKind>,
+    /// Take over a key that was made in the console, from standard input
+    #[arg(long)]
+    pub(crate) stdin: bool,
+    /// How long the old key stays good for those who still use it, such as 10m
+    #[arg(long, value_name = "SPAN", default_value = "1m", value_parser = humantime::parse_duration)]
+    pub(crate) grace: Duration,
+    #[command(flatten)]
+    pub(crate) into: IntoPlace,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod completions;
 mod datasets;
 mod demo;
 mod init;
+mod keys;
 mod plan;
 mod report;
 mod run;
@@ -72,6 +73,7 @@ pub(crate) async fn execute(command: Command, context: &Context) -> Result<u8> {
         Command::Status(args) => status::status(&args, context).await,
         Command::Verify(args) => verify::verify(&args, context),
         Command::Report(args) => report::report(&args, context),
+        Command::Keys(command) => keys::keys(&command, context).await,
         Command::Simulate(args) => simulate::simulate(&args, context).await,
         Command::Completions { shell } => completions::completions(shell, context),
         Command::Schema => schema::schema(context),

@@ -44,10 +44,11 @@ fn directives(global: &Global, environment: &Environment) -> Result<String> {
     Ok(level.to_owned())
 }
 
-/// What is logged when nobody said: people read the summary, where a warning of each tenant stands once more.
+/// What is logged when nobody said: people read the summary, where a warning of each tenant stands once more; of a
+/// key that was not taken up, nothing else tells them.
 fn quietest(global: &Global) -> &'static str {
     match global.log_format {
-        LogFormat::Text => "error",
+        LogFormat::Text => "error,connectors::http::key_ring=warn",
         LogFormat::Json => "info",
     }
 }
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_flag_goes_before_the_environment() {
-        check(&[], "", "error");
+        check(&[], "", "error,connectors::http::key_ring=warn");
         check(&["--log-format", "json"], "", "info");
         check(&[], "debug", "debug");
         check(&["-v"], "debug", "info");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use config::{Environment, Settings};
 use connectors::ConnectorConfig;
+use connectors::http::KeySource;
 use pipeline::{Clock, Connector, CorrectedClock, Error, ErrorKind, Result, Tenant};
 
 use crate::console::Console;
@@ -18,6 +19,16 @@ const PLACEHOLDER: &str = "00000000-0000-0000-0000-000000000000";
 /// # Errors
 /// Where the key cannot be found, or the settings don't fit.
 pub(crate) async fn connect(settings: &Settings, environment: &Environment) -> Result<Arc<dyn Connector>> {
+    check(settings)?;
+    let key = config::resolve::key(&settings.connector, environment)?;
+    settings.connector.connect(key).await
+}
+
+/// Says where the run file is not filled in yet.
+///
+/// # Errors
+/// Where it is not.
+pub(crate) fn check(settings: &Settings) -> Result<()> {
     let ConnectorConfig::Rapid7(config) = &settings.connector;
     if config.parent_organization.as_str() == PLACEHOLDER {
         return Err(Error::new(
@@ -26,8 +37,15 @@ pub(crate) async fn connect(settings: &Settings, environment: &Environment) -> R
         )
         .with_hint("fill in the organization id of the primary account: the one that manages the others"));
     }
-    let key = config::resolve::key(&settings.connector, environment)?;
-    settings.connector.connect(key).await
+    Ok(())
+}
+
+/// Returns where the run file's key comes from; nothing is read yet.
+///
+/// # Errors
+/// Where the environment variable it names is not set.
+pub(crate) fn key_source(settings: &Settings, environment: &Environment) -> Result<Arc<dyn KeySource>> {
+    settings.connector.key(config::resolve::key(&settings.connector, environment)?)
 }
 
 /// A clock that is off by no more than this is taken as it is: answers take a while, and tell whole seconds.

@@ -20,21 +20,38 @@ pub enum ConnectorConfig {
 impl ConnectorConfig {
     /// Returns the connector; `key` is the value of the environment variable, where the run file names one.
     ///
-    /// The key is read once, so that a missing one is told before anything is asked.
+    /// The key is read, so that a missing one is told before anything is asked.
     ///
     /// # Errors
     /// Where no key is found, or the endpoint cannot be used.
     pub async fn connect(&self, key: Option<Secret>) -> Result<Arc<dyn Connector>> {
+        let connector = self.with_key(self.key(key)?)?;
+        connector.read_key().await?;
+        Ok(Arc::new(connector))
+    }
+
+    /// Returns where the key comes from; `key` is the environment's, as for [`ConnectorConfig::connect`].
+    ///
+    /// # Errors
+    /// Where the variable is not set, holds no key, or no command is named.
+    pub fn key(&self, key: Option<Secret>) -> Result<Arc<dyn KeySource>> {
         let Self::Rapid7(config) = self;
-        let source: Arc<dyn KeySource> = match &config.key {
+        Ok(match &config.key {
             KeyConfig::Env(name) => {
                 let missing = || Error::new(ErrorKind::Config, format!("find the key: {name} is not set"));
                 Arc::new(FixedKey::new(&key.ok_or_else(missing)?)?)
             }
             KeyConfig::File(path) => Arc::new(FileKey::new(path)),
             KeyConfig::Command(command) => Arc::new(CommandKey::new(command.clone())?),
-        };
-        source.current().await?;
-        Ok(Arc::new(Rapid7::new(config.clone(), source)?))
+        })
+    }
+
+    /// Returns the connector with a key of the caller's choice.
+    ///
+    /// # Errors
+    /// Where the endpoint cannot be used.
+    pub fn with_key(&self, key: Arc<dyn KeySource>) -> Result<Rapid7> {
+        let Self::Rapid7(config) = self;
+        Rapid7::new(config.clone(), key)
     }
 }

@@ -184,7 +184,7 @@ fn make_key(request: &Request) -> Result<Answer, Refusal> {
     if new.organization_id.as_ref().is_some_and(|id| !id.eq_ignore_ascii_case(&request.tenant.id)) {
         return Err(Refusal::new(403, "Forbidden"));
     }
-    let tenant = (!request.in_parent()).then(|| request.tenant.id.clone());
+    let tenant = Some(request.tenant.id.clone());
     let config = KeyConfig { tenant, ..KeyConfig::new(&new.name, kind) };
     let info = request.keys.put(&config, request.world)?;
     let key = request.keys.find(&info.secret).ok_or_else(|| Refusal::new(500, "the key was lost"))?;

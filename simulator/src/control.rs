@@ -93,6 +93,10 @@ fn control(platform: &Platform, method: &Method, path: &[&str], body: &Bytes) ->
         ("GET", ["keys"]) => show(&platform.keys.list()),
         ("POST", ["keys"]) => show(&platform.keys.put(&given::<KeyConfig>(body)?, &platform.world())?),
         ("POST", ["keys", name]) => show(&platform.keys.replace(name, &platform.world())?),
+        ("POST", ["keys", name, "reach"]) => {
+            platform.keys.set_reach(name, &given::<Vec<String>>(body)?, &platform.world())?;
+            done()
+        }
         ("DELETE", ["keys", name]) => show(&json!({"revoked": platform.keys.revoke(name)})),
         ("POST", ["rows"]) => change_rows(platform, &given(body)?),
         _ => Err(Refusal::new(404, "no such control path")),

@@ -119,6 +119,15 @@ impl Handle {
         self.platform.keys.revoke(name)
     }
 
+    /// Changes which organizations, each an id, a name, or `#` and a number, the owner of the multi-tenant user
+    /// keys of a name may access, from the next request on.
+    ///
+    /// # Errors
+    /// No such key or organization is known.
+    pub fn set_reach(&self, name: &str, organizations: &[String]) -> Result<(), String> {
+        self.platform.keys.set_reach(name, organizations, &self.platform.world())
+    }
+
     /// Sets a limit, in place of the one for the same family and region.
     ///
     /// # Errors

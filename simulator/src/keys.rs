@@ -42,7 +42,8 @@ pub struct KeyConfig {
     /// The secret; derived from the seed and the name when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
-    /// The organization of a user or organization key: an id, a name, or `#` and a number; the first when absent.
+    /// The organization of a user or organization key: an id, the primary account's too, a name, or `#` and a
+    /// number; the first managed one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     /// The organizations a multi-tenant user key reaches, spelled alike; every second one when absent.
@@ -91,17 +92,15 @@ pub(crate) struct Key {
     /// The number of the home organization; `None` means the primary account.
     pub(crate) home: Option<usize>,
     config: KeyConfig,
-    reach: Option<Vec<usize>>,
+    /// The numbers of the organizations its owner may access; `None` means all. It can change at any moment.
+    reach: RwLock<Option<Vec<usize>>>,
     revoked: AtomicBool,
     used: AtomicU64,
 }
 
 impl Key {
     fn new(config: &KeyConfig, seed: u64, world: &World, generation: u64) -> Result<Self, String> {
-        let number = |name: &String| {
-            let known = world.tenant_named(name).map(|tenant| tenant.number);
-            known.ok_or_else(|| format!("key {:?} names the unknown organization {name:?}", config.name))
-        };
+        let number = |name: &String| number(world, &config.name, name);
         let hash = mix(hash_text(seed, &config.name) ^ generation);
         let everyone = || (0..world.tenants.len()).step_by(2).collect();
         let reach = match (config.kind, &config.reach) {
@@ -113,6 +112,8 @@ impl Key {
         };
         let home = match (config.kind.is_multi_tenant(), &config.tenant) {
             (true, _) => None,
+            // A key that is made in the primary account is at home there.
+            (false, Some(name)) if *name == world.parent.id => None,
             (false, Some(name)) => Some(number(name)?),
             (false, None) => Some(0).filter(|_| !world.tenants.is_empty()),
         };
@@ -124,7 +125,7 @@ impl Key {
             user_id: uuid(mix(hash ^ 4), mix(hash_text(seed, &config.name))),
             home,
             config: config.clone(),
-            reach,
+            reach: RwLock::new(reach),
             revoked: AtomicBool::new(false),
             used: AtomicU64::new(0),
         })
@@ -132,7 +133,7 @@ impl Key {
 
     /// Whether the key may act in an organization, given by its number.
     pub(crate) fn reaches(&self, tenant: usize) -> bool {
-        self.reach.as_ref().is_none_or(|reach| reach.contains(&tenant))
+        self.reach.read().expect(POISON).as_ref().is_none_or(|reach| reach.contains(&tenant))
     }
 
     /// Counts a use of the key; `false` when it is refused.
@@ -164,6 +165,12 @@ impl Key {
             used: self.used.load(Ordering::Relaxed),
         }
     }
+}
+
+/// Returns the number of an organization that a key names.
+fn number(world: &World, key: &str, organization: &str) -> Result<usize, String> {
+    let known = world.tenant_named(organization).map(|tenant| tenant.number);
+    known.ok_or_else(|| format!("key {key:?} names the unknown organization {organization:?}"))
 }
 
 /// All keys of the platform.
@@ -224,6 +231,19 @@ impl KeyRing {
     pub(crate) fn revoke(&self, name: &str) -> usize {
         let keys = self.keys.read().expect(POISON);
         keys.iter().filter(|key| key.name == name || key.id == name).map(|key| key.revoke()).count()
+    }
+
+    /// Changes what the owner of the multi-tenant user keys of a name may access, from the next request on.
+    pub(crate) fn set_reach(&self, name: &str, reach: &[String], world: &World) -> Result<(), String> {
+        let reach: Vec<usize> =
+            reach.iter().map(|organization| number(world, name, organization)).collect::<Result<_, _>>()?;
+        let keys = self.keys.read().expect(POISON);
+        let mut known = keys.iter().filter(|key| key.name == name && key.kind == KeyKind::MultiTenantUser);
+        let first = known.next().ok_or_else(|| format!("no multi-tenant user key is called {name:?}"))?;
+        for key in std::iter::once(first).chain(known) {
+            *key.reach.write().expect(POISON) = Some(reach.clone());
+        }
+        Ok(())
     }
 
     /// Tells about all keys, the revoked ones included.

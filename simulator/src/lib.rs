@@ -41,6 +41,7 @@
 //! | `GET`, `POST`, `DELETE /_sim/limits` | show all, set one [`LimitRule`], lift all |
 //! | `GET`, `POST /_sim/keys` | show all ([`KeyInfo`]), add one ([`KeyConfig`]) |
 //! | `POST`, `DELETE /_sim/keys/{name}` | replace a key by a new one of the same name; revoke it |
+//! | `POST /_sim/keys/{name}/reach` | change what a multi-tenant user key may reach: a list of organizations |
 //! | `POST /_sim/rows` | `{"dataset", "tenant", "append", "delete"}`: rows added at the end, taken from the beginning |
 //! | any `/_sim/trap...` | where injected redirects lead; the journal counts who came, and who brought a key |
 //!

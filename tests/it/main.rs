@@ -6,6 +6,7 @@ mod fairness;
 mod faults;
 mod incremental;
 mod isolation;
+mod keys;
 mod killed;
 mod lake;
 mod proof;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use pipeline::{BudgetUse, Error, ErrorKind, Region, Result, TenantId, Timestamp};
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -15,7 +16,7 @@ use url::Url;
 use super::attempt;
 use super::budget::Budget;
 use super::failure::Failure;
-use super::key_ring::{Health, Held, KeyRing, Refusal};
+use super::key_ring::{Health, Held, KeyRing, Refusal, Validator};
 use super::retry::{Jitter, Next, Tries};
 use super::send::Sending;
 use super::told::server_time;
@@ -28,6 +29,9 @@ const POOL_IDLE: Duration = Duration::from_secs(50);
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// How often the question whether the key is alive is asked before it stays open.
 const VALIDATE_TRIES: u64 = 4;
+/// How long a key that was just made may be unknown to the platform.
+const NEW_KEY_PATIENCE: Duration = Duration::from_secs(4);
+const NEW_KEY_PAUSE: Duration = Duration::from_millis(250);
 /// How much of a validation's answer is read; only its status counts.
 const VALIDATE_BYTES: usize = 1 << 20;
 
@@ -98,6 +102,14 @@ impl Http {
         Ok(TenantClient { http: self.clone(), tenant: Arc::new(tenant), region, base, organization, turns })
     }
 
+    /// Reads the key, so that a missing one is told before anything is asked.
+    ///
+    /// # Errors
+    /// Where no key can be read.
+    pub async fn read_key(&self) -> Result<()> {
+        self.keys.read().await.map(drop)
+    }
+
     /// Asks the platform, at a region's host, whether the key is alive.
     ///
     /// # Errors
@@ -105,14 +117,33 @@ impl Http {
     pub async fn check_key(&self, region: &Region) -> Result<()> {
         let base = self.config.base(region)?;
         loop {
-            let key = self.keys.current().await?;
-            let refusal = self.keys.refused(&key, Instant::now(), || self.validate(&base, &key)).await?;
-            match refusal {
+            let key = self.keys.read().await?;
+            match self.keys.refused(&key, Instant::now(), &self.at(&base)).await? {
                 Refusal::Tenant => return Ok(()),
                 Refusal::Renewed => {}
-                Refusal::Key => return Err(dead_key("try the key")),
+                Refusal::Key(unread) => return Err(dead_key("try the key", unread)),
             }
         }
+    }
+
+    /// Asks the platform whether a key that was just made is alive, and gives it a moment to become known.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Auth`] where it does not.
+    pub async fn prove_key(&self, region: &Region) -> Result<()> {
+        let base = self.config.base(region)?;
+        let key = self.keys.read().await?;
+        let until = Instant::now() + NEW_KEY_PATIENCE;
+        let mut pause = NEW_KEY_PAUSE;
+        while self.at(&base).validate(&key).await? == Health::Dead {
+            if Instant::now() + pause > until {
+                let text = "try the new key: the platform does not accept it (401)";
+                return Err(Error::new(ErrorKind::Auth, text));
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Ok(())
     }
 
     /// Returns the fingerprint of the key in use; `None` before the first call.
@@ -157,16 +188,31 @@ impl Http {
         Budget::new(limit, self.config.longest_pause, rand::random(), Instant::now())
     }
 
+    /// Returns who tells whether a key is alive, at a region's host.
+    pub(super) fn at<'a>(&'a self, base: &'a Url) -> Host<'a> {
+        Host { http: self, base }
+    }
+}
+
+/// A region's host, as far as it tells whether a key is alive.
+pub(super) struct Host<'a> {
+    http: &'a Http,
+    base: &'a Url,
+}
+
+#[async_trait]
+impl Validator for Host<'_> {
     /// Asks whether a key is alive as such; it costs no budget, so it is asked once for many refusals.
-    pub(super) async fn validate(&self, base: &Url, key: &Held) -> Result<Health> {
+    async fn validate(&self, key: &Held) -> Result<Health> {
         let what = "try the key";
-        let url = Call::get("", what, self.config.validate_path.clone()).url(base)?;
-        let mut tries = Tries::new(&self.config);
+        let config = &self.http.config;
+        let url = Call::get("", what, config.validate_path.clone()).url(self.base)?;
+        let mut tries = Tries::new(config);
         loop {
             let mut request = Request::new(Method::GET, url.clone());
-            request.headers_mut().insert(self.config.key_header.clone(), key.header.clone());
+            request.headers_mut().insert(config.key_header.clone(), key.header.clone());
             let began = Instant::now();
-            let answer = match self.client.execute(request).await {
+            let answer = match self.http.client.execute(request).await {
                 Ok(response) => attempt::body(response, VALIDATE_BYTES, &key.secret).await.map(drop),
                 Err(error) => Err(Failure::transport(error)),
             };
@@ -178,7 +224,7 @@ impl Http {
             if failure.status() == Some(StatusCode::UNAUTHORIZED) {
                 return Ok(Health::Dead);
             }
-            match tries.next(&failure, true, false, &self.jitter) {
+            match tries.next(&failure, true, false, &self.http.jitter) {
                 Next::After(pause) if tries.requests < VALIDATE_TRIES => {
                     tokio::time::sleep(pause).await;
                 }
@@ -241,8 +287,12 @@ impl TenantClient {
     }
 }
 
-/// Returns the error of a key that is refused everywhere.
-pub(super) fn dead_key(what: &str) -> Error {
-    Error::new(ErrorKind::Auth, format!("{what}: the platform refused the key (401)"))
-        .with_hint("the key was revoked or has expired: put a new one in its place and run again")
+/// Returns the error of a key that is refused everywhere; `unread` says why no newer one could be read.
+pub(super) fn dead_key(what: &str, unread: Option<Error>) -> Error {
+    let error = Error::new(ErrorKind::Auth, format!("{what}: the platform refused the key (401)"))
+        .with_hint("the key was revoked or has expired: put a new one in its place and run again");
+    match unread {
+        Some(unread) => error.with_context("newer key", unread.chain()),
+        None => error,
+    }
 }

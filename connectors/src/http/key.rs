@@ -1,4 +1,4 @@
-//! Where the key comes from: a literal, a file or a command; read again when the platform refuses it.
+//! Where the key comes from: a literal, a file or a command; a file and a command are looked at again in a run.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pipeline::{Error, ErrorKind, Result, Secret};
 use tokio::process::Command;
+use tokio::time::Instant;
 
 /// A key longer than this is no key: the wrong file was named.
 const LONGEST_KEY: usize = 4096;
@@ -15,16 +16,28 @@ const LONGEST_KEY: usize = 4096;
 /// How long a command may take to print the key; a person may have to touch a token.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Gives the key, and a newer one when the platform refuses it.
+/// How often a file is looked at: reading a few bytes costs nothing.
+const LOOK_AT_FILE: Duration = Duration::from_secs(1);
+
+/// How often a command is asked: it may stand for a vault that counts its readers. A refusal asks it at once.
+const ASK_COMMAND: Duration = Duration::from_secs(180);
+
+/// A file that is being rewritten is empty or half there for less than this.
+const REWRITING: Duration = Duration::from_millis(400);
+const READ_AGAIN: Duration = Duration::from_millis(50);
+
+/// Gives the key as it stands, as often as it is asked.
 #[async_trait]
 pub trait KeySource: fmt::Debug + Send + Sync {
     /// Returns the key as it stands now.
     async fn current(&self) -> Result<Secret>;
 
-    /// Returns a key other than the refused one, where there is one by now.
-    async fn refused(&self, key: &Secret) -> Result<Option<Secret>> {
-        let current = self.current().await?;
-        Ok((current.expose() != key.expose()).then_some(current))
+    /// Says where the key is, in words and without the key.
+    fn place(&self) -> String;
+
+    /// Returns how often a newer key may be looked for; `None` where none can come.
+    fn look_every(&self) -> Option<Duration> {
+        None
     }
 }
 
@@ -47,6 +60,10 @@ impl KeySource for FixedKey {
     async fn current(&self) -> Result<Secret> {
         Ok(self.0.clone())
     }
+
+    fn place(&self) -> String {
+        "the environment".to_owned()
+    }
 }
 
 /// A key in a file.
@@ -58,16 +75,35 @@ impl FileKey {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
-}
 
-#[async_trait]
-impl KeySource for FileKey {
-    async fn current(&self) -> Result<Secret> {
+    async fn read(&self) -> Result<Secret> {
         let shown = self.0.display().to_string();
         let text = tokio::fs::read_to_string(&self.0).await.map_err(|error| {
             Error::new(ErrorKind::Auth, "read the key's file").with_context("file", &shown).with_source(error)
         })?;
         checked(&text, &shown)
+    }
+}
+
+#[async_trait]
+impl KeySource for FileKey {
+    /// Reads the file, and once more for a moment where what it holds is no key: it may be being rewritten.
+    async fn current(&self) -> Result<Secret> {
+        let began = Instant::now();
+        loop {
+            match self.read().await {
+                Err(_) if began.elapsed() < REWRITING => tokio::time::sleep(READ_AGAIN).await,
+                read => return read,
+            }
+        }
+    }
+
+    fn place(&self) -> String {
+        self.0.display().to_string()
+    }
+
+    fn look_every(&self) -> Option<Duration> {
+        Some(LOOK_AT_FILE)
     }
 }
 
@@ -126,6 +162,14 @@ impl KeySource for CommandKey {
         let text = String::from_utf8(output.stdout).map_err(|_| self.failed("it printed no text"))?;
         checked(&text, &self.program)
     }
+
+    fn place(&self) -> String {
+        format!("the command {}", self.program)
+    }
+
+    fn look_every(&self) -> Option<Duration> {
+        Some(ASK_COMMAND)
+    }
 }
 
 /// Returns the text as a key, or says what is wrong with it without showing it.
@@ -173,15 +217,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_file_gives_the_key_that_was_put_there_since() {
+    async fn a_file_is_given_the_moment_that_rewriting_it_takes() {
         let file = tempfile_with("old");
         let source = FileKey::new(&file);
-        let old = source.current().await.expect("a key");
-        assert!(source.refused(&old).await.expect("readable").is_none());
-        std::fs::write(&file, "new\n").expect("writable");
-        let new = source.refused(&old).await.expect("readable").expect("a newer key");
-        assert_eq!(new.expose(), "new");
-        std::fs::remove_file(file).expect("the file was there");
+        assert_eq!(source.current().await.expect("a key").expose(), "old");
+        std::fs::write(&file, "").expect("writable");
+        let rewritten = async {
+            tokio::time::sleep(READ_AGAIN * 2).await;
+            std::fs::write(&file, "new\n").expect("writable");
+        };
+        let (read, ()) = tokio::join!(source.current(), rewritten);
+        assert_eq!(read.expect("a key").expose(), "new");
+        std::fs::remove_file(&file).expect("the file was there");
+        let error = source.current().await.expect_err("it is gone for good");
+        assert_eq!(error.kind(), ErrorKind::Auth);
     }
 
     #[tokio::test]

@@ -18,19 +18,23 @@ use super::retry::{Next, Tries};
 use super::turns::{ComeLater, Permit};
 use super::{Answer, BadBody, Call, SendError, TenantClient, attempt};
 
+/// How many exchanges of the key one call lives through: more only where the platform contradicts itself.
+const MOST_RENEWALS: u32 = 20;
+
 /// A call on its way.
 pub(super) struct Sending<'a> {
     client: &'a TenantClient,
     call: &'a Call,
     url: Url,
     tries: Tries,
+    renewed: u32,
     correlation: Option<Uuid>,
 }
 
 impl<'a> Sending<'a> {
     pub(super) fn new(client: &'a TenantClient, call: &'a Call) -> Result<Self, SendError> {
         let url = call.url(&client.base)?;
-        Ok(Self { client, call, url, tries: Tries::new(&client.http.config), correlation: None })
+        Ok(Self { client, call, url, tries: Tries::new(&client.http.config), renewed: 0, correlation: None })
     }
 
     /// Tries until there is an answer or nothing more to be done.
@@ -40,11 +44,10 @@ impl<'a> Sending<'a> {
         D: Fn(Bytes) -> Result<T, BadBody> + Send + Sync + ?Sized + 'static,
     {
         loop {
-            let key = match self.client.http.keys.current().await {
-                Ok(key) => key,
-                Err(error) => return Err(SendError::Failed(self.place(error))),
-            };
+            let key = self.key().await?;
             let permit = self.turn().await?;
+            // A turn can be long in coming: another key may have been taken up meanwhile.
+            let key = self.client.http.keys.held().unwrap_or(key);
             let request = self.request(&key);
             let began = Instant::now();
             let tried = self.attempt(request, permit, &key, decode).await;
@@ -57,6 +60,13 @@ impl<'a> Sending<'a> {
                 Err(failure) => self.mend(failure, &key).await?,
             }
         }
+    }
+
+    /// Returns the key to use, newer than the last where there is a newer one by now.
+    async fn key(&self) -> Result<Arc<Held>, SendError> {
+        let http = &self.client.http;
+        let current = http.keys.current(&http.at(&self.client.base)).await;
+        current.map_err(|error| SendError::Failed(self.place(error)))
     }
 
     /// Waits for the tenant's turn and the budget.
@@ -143,13 +153,16 @@ impl<'a> Sending<'a> {
     }
 
     /// Finds out whether a 401 means the tenant or the key, and whether there is a newer key by now.
-    async fn ask_of_key(&self, failure: Failure, key: &Arc<Held>) -> Result<(), SendError> {
+    async fn ask_of_key(&mut self, failure: Failure, key: &Arc<Held>) -> Result<(), SendError> {
         let http = &self.client.http;
-        let validate = || http.validate(&self.client.base, key);
-        match http.keys.refused(key, Instant::now(), validate).await {
-            Ok(Refusal::Renewed) => Ok(()),
+        match http.keys.refused(key, Instant::now(), &http.at(&self.client.base)).await {
+            Ok(Refusal::Renewed) if self.renewed < MOST_RENEWALS => {
+                self.renewed += 1;
+                Ok(())
+            }
+            Ok(Refusal::Renewed) => Err(SendError::Failed(self.place(restless(&self.call.what)))),
             Ok(Refusal::Tenant) => Err(self.give_up(failure)),
-            Ok(Refusal::Key) => Err(SendError::Failed(self.place(dead_key(&self.call.what)))),
+            Ok(Refusal::Key(unread)) => Err(SendError::Failed(self.place(dead_key(&self.call.what, unread)))),
             Err(error) => Err(SendError::Failed(self.place(error))),
         }
     }
@@ -178,4 +191,10 @@ impl<'a> Sending<'a> {
             None => error,
         }
     }
+}
+
+/// Returns the error of a call whose every key was refused while another was found good.
+fn restless(what: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, format!("{what}: one key after the other was refused"))
+        .with_hint("the platform may not know the newest key in every region yet; run again later")
 }

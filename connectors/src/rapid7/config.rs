@@ -59,9 +59,9 @@ pub struct Config {
 pub enum KeyConfig {
     /// An environment variable that holds it.
     Env(String),
-    /// A file that holds it; read again when the key is refused.
+    /// A file that holds it; looked at again every second, so that a new key is taken up in the middle of a run.
     File(PathBuf),
-    /// A command that prints it; asked again when the key is refused.
+    /// A command that prints it; asked again every few minutes, and when the key is refused.
     Command(Vec<String>),
 }
 

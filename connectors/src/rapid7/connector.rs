@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use pipeline::{
     Batch, BudgetUse, Connector, Dataset, Error, ErrorKind, Partition, Region, Result, Tally, Tenant,
-    Timestamp,
+    TenantId, Timestamp,
 };
 use reqwest::header::HeaderName;
 
@@ -60,12 +60,37 @@ impl Rapid7 {
         })
     }
 
+    /// Reads the key, so that a missing one is told before anything is asked.
+    ///
+    /// # Errors
+    /// Where no key can be read.
+    pub async fn read_key(&self) -> Result<()> {
+        self.http.read_key().await
+    }
+
+    /// Asks the platform whether a key that was just made is alive, and gives it a moment to become known.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Auth`] where it does not.
+    pub async fn prove_key(&self) -> Result<()> {
+        self.http.prove_key(&self.config.home_region).await
+    }
+
     /// Asks the platform whether the key is alive.
     ///
     /// # Errors
     /// [`ErrorKind::Auth`] where it is not.
     pub async fn check_key(&self) -> Result<()> {
         self.http.check_key(&self.config.home_region).await
+    }
+
+    pub(super) fn http(&self) -> &Arc<Http> {
+        &self.http
+    }
+
+    /// Returns the primary account's own organization and region.
+    pub(super) fn home(&self) -> (TenantId, Region) {
+        (self.config.parent_organization.clone(), self.config.home_region.clone())
     }
 
     /// Returns the path that lists the tenants: all of the account's, or those of one user.

@@ -1,5 +1,6 @@
 //! The Rapid7 Command Platform: one multi-tenant key, its managed organizations, and what each of them has.
 
+mod api_keys;
 pub mod config;
 mod connector;
 pub mod datasets;
@@ -7,5 +8,6 @@ mod reader;
 mod tenants;
 mod walk;
 
+pub use api_keys::{ApiKey, ApiKeys, KeyId, KeyType, MadeKey, NotMade};
 pub use config::{Config, KeyConfig, Limit};
 pub use connector::Rapid7;

@@ -133,6 +133,38 @@ async fn keys_come_and_go_while_it_runs() {
 }
 
 #[tokio::test]
+async fn what_a_user_may_reach_changes_while_it_runs() {
+    let mut analyst = KeyConfig::new("analyst", KeyKind::MultiTenantUser);
+    analyst.reach = Some(vec!["#0".to_owned(), "#1".to_owned()]);
+    let keys = vec![KeyConfig::new("main", KeyKind::MultiTenantAdmin), analyst];
+    let bench = Bench::new(SimulatorConfig { keys, ..plain(3) }).await;
+    let key = bench.handle.key("analyst").map(|key| key.secret);
+    let reached = async || {
+        let mut statuses = Vec::new();
+        for tenant in 0..3 {
+            let ask = Ask { key: key.clone(), ..Ask::default() };
+            statuses.push(bench.read(tenant, "GET", INVESTIGATIONS, ask).await.status);
+        }
+        statuses
+    };
+    assert_eq!(reached().await, [200, 200, 403]);
+    bench.handle.set_reach("analyst", &["#2".to_owned()]).expect("a key and a tenant");
+    assert_eq!(reached().await, [403, 403, 200]);
+    let url = format!("{}/keys/analyst/reach", bench.handle.control());
+    for (body, status, then) in [
+        (r##"["#1","#2"]"##, 200, [403, 200, 200]),
+        (r##"["#9"]"##, 400, [403, 200, 200]),
+        ("[]", 200, [403, 403, 403]),
+    ] {
+        let answer = bench.client.post(&url).body(body).send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), status, "{body}");
+        assert_eq!(reached().await, then, "{body}");
+    }
+    assert!(bench.handle.set_reach("main", &[]).is_err(), "an administrator reaches all");
+    bench.handle.stop().await;
+}
+
+#[tokio::test]
 async fn the_api_keys_api_makes_and_deletes_keys() {
     let bench = Bench::new(plain(2)).await;
     let id = bench.handle.tenants()[0].id.clone();
@@ -153,6 +185,16 @@ async fn the_api_keys_api_makes_and_deletes_keys() {
         ..Ask::default()
     };
     assert_eq!(bench.read(0, "GET", INVESTIGATIONS, with(secret)).await.status, 200);
+    let parent = || Some(bench.handle.parent_organization().to_owned());
+    let user = Ask { organization: parent(), ..ask("USER") };
+    let user =
+        Ask { body: user.body.map(|body| body.replace(&id, bench.handle.parent_organization())), ..user };
+    assert_eq!(bench.read(0, "POST", path, user).await.status, 201);
+    let listed = bench.read(0, "GET", path, Ask { organization: parent(), ..Ask::default() }).await.text;
+    assert!(
+        listed.contains("etl-2") && !listed.contains(key_id),
+        "a key is at home where it was made: {listed}"
+    );
     let path = format!("{path}/{key_id}");
     assert_eq!(
         bench.read(1, "DELETE", &path, Ask::default()).await.status,
