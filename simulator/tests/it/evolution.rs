@@ -423,6 +423,37 @@ async fn modified_definitions_are_exactly_those_that_changed() {
 }
 
 #[tokio::test]
+async fn rows_come_at_the_very_time_that_is_written_on_them() {
+    let config = lively(4);
+    let evolution = Evolution { late_rows: 0.0, changed_rows: 0.0, modified_days: 0, ..config.evolution };
+    let bench = Bench::new(SimulatorConfig { evolution, ..config }).await;
+    for tenant in 0..4 {
+        for (dataset, field) in [
+            (Dataset::Investigations, "created_time"),
+            (Dataset::VmVulnerabilities, "added"),
+            (Dataset::VmScans, "started"),
+        ] {
+            let (before, there) = (truth(&bench, tenant, dataset), start_ms() + 30 * DAY);
+            go_to(&bench, there).await;
+            let mut new = truth(&bench, tenant, dataset);
+            new.retain(|key, _| !before.contains_key(key));
+            assert!(new.len() > 3, "{dataset:?}: {}", new.len());
+            for (key, row) in &new {
+                let row: Value = serde_json::from_str(row).expect("JSON");
+                let time = time_ms(&row[field]);
+                assert!(time > start_ms() && time <= there, "{dataset:?}: {row}");
+                go_to(&bench, time - 1).await;
+                assert!(!truth(&bench, tenant, dataset).contains_key(key), "{dataset:?}: {row} is too early");
+                go_to(&bench, time).await;
+                assert!(truth(&bench, tenant, dataset).contains_key(key), "{dataset:?}: {row} is too late");
+            }
+            go_to(&bench, start_ms()).await;
+        }
+    }
+    bench.handle.stop().await;
+}
+
+#[tokio::test]
 async fn what_hands_did_outlasts_the_moment() {
     let bench = Bench::new(lively(1)).await;
     for dataset in [Dataset::Investigations, Dataset::Users, Dataset::VmAssets, Dataset::VmScans] {
