@@ -193,6 +193,8 @@ impl Handle {
     }
 
     /// Adds rows at the end of a tenant's dataset and returns how many there are now.
+    ///
+    /// Once the clock was moved they come into being at this very moment; before, in the seconds after it.
     #[must_use]
     pub fn append_rows(&self, dataset: Dataset, tenant: &str, rows: u32) -> Option<usize> {
         let world = self.platform.world();

@@ -1,4 +1,5 @@
-//! The rows of every dataset: each a pure function of seed, tenant, dataset and place, written straight into bytes.
+//! The rows of every dataset: each a pure function of seed, tenant, dataset, place and time, written straight
+//! into bytes.
 
 pub(crate) mod account;
 pub(crate) mod alerts;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::DateTime;
 use serde_json::{Value, json};
-use simulator::{Dataset, Evolution, SimulatorConfig, TenantChange, TenantEvent, digest};
+use simulator::{Dataset, Evolution, Fault, FaultRule, SimulatorConfig, TenantChange, TenantEvent, digest};
 
 use crate::support::{Ask, Bench, keys, plain, start_ms};
 
@@ -423,6 +423,37 @@ async fn modified_definitions_are_exactly_those_that_changed() {
 }
 
 #[tokio::test]
+async fn rows_come_at_the_very_time_that_is_written_on_them() {
+    let config = lively(4);
+    let evolution = Evolution { late_rows: 0.0, changed_rows: 0.0, modified_days: 0, ..config.evolution };
+    let bench = Bench::new(SimulatorConfig { evolution, ..config }).await;
+    for tenant in 0..4 {
+        for (dataset, field) in [
+            (Dataset::Investigations, "created_time"),
+            (Dataset::VmVulnerabilities, "added"),
+            (Dataset::VmScans, "started"),
+        ] {
+            let (before, there) = (truth(&bench, tenant, dataset), start_ms() + 30 * DAY);
+            go_to(&bench, there).await;
+            let mut new = truth(&bench, tenant, dataset);
+            new.retain(|key, _| !before.contains_key(key));
+            assert!(new.len() > 3, "{dataset:?}: {}", new.len());
+            for (key, row) in &new {
+                let row: Value = serde_json::from_str(row).expect("JSON");
+                let time = time_ms(&row[field]);
+                assert!(time > start_ms() && time <= there, "{dataset:?}: {row}");
+                go_to(&bench, time - 1).await;
+                assert!(!truth(&bench, tenant, dataset).contains_key(key), "{dataset:?}: {row} is too early");
+                go_to(&bench, time).await;
+                assert!(truth(&bench, tenant, dataset).contains_key(key), "{dataset:?}: {row} is too late");
+            }
+            go_to(&bench, start_ms()).await;
+        }
+    }
+    bench.handle.stop().await;
+}
+
+#[tokio::test]
 async fn what_hands_did_outlasts_the_moment() {
     let bench = Bench::new(lively(1)).await;
     for dataset in [Dataset::Investigations, Dataset::Users, Dataset::VmAssets, Dataset::VmScans] {
@@ -511,6 +542,37 @@ async fn filters_and_unusual_orders_follow_the_clock_and_the_hands() {
         }
     }
     assert!(counts.len() > 5, "{counts:?}");
+    bench.handle.stop().await;
+}
+
+#[tokio::test]
+async fn rows_that_a_fault_put_in_stay_at_their_time() {
+    let bench = Bench::new(SimulatorConfig { rows: 1.0, ..lively(1) }).await;
+    let now = start_ms() + 60 * DAY;
+    go_to(&bench, now).await;
+    let before = truth(&bench, 0, Dataset::Investigations);
+    let window = (now - 20 * DAY, now);
+    let first = investigations(&bench, 0, window).await.0;
+    let rule = |fault| FaultRule { times: Some(1), ..FaultRule::always(fault) };
+    let faults = vec![rule(Fault::InsertRows { rows: 2 }), rule(Fault::DeleteRows { rows: 1 })];
+    bench.handle.set_faults(faults).expect("the faults can happen");
+    let (rows, total) = investigations(&bench, 0, window).await;
+    assert_eq!((rows.len(), total), (first.len() + 1, first.len() as u64 + 1));
+    for _ in 0..3 {
+        let next = bench.handle.now() + DAY;
+        go_to(&bench, next).await;
+        let later = investigations(&bench, 0, window).await.0;
+        // The latest of two put before one row stands before the earlier: that is the one deleted.
+        let is_new = |row: &&Value| !before.contains_key(row["rrn"].as_str().expect("a name"));
+        let late = |row: &&Value| time_ms(&row["created_time"]) > now - 2 * DAY - HOUR;
+        let put: Vec<&Value> = later.iter().filter(is_new).filter(|row| !late(row)).collect();
+        assert_eq!(put.len(), 1, "{put:?}");
+        assert_eq!(
+            put[0]["created_time"], first[0]["created_time"],
+            "it shares the time of the row it precedes"
+        );
+        assert!(later.is_sorted_by_key(|row| time_ms(&row["created_time"])));
+    }
     bench.handle.stop().await;
 }
 
