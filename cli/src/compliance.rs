@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{Months, NaiveDate, NaiveTime};
+use chrono::{Days, Months, NaiveDate, NaiveTime};
 use pipeline::{Region, TenantId, Timestamp, Verdict, Window};
 use serde::Serialize;
 use sinks::{CommitEvidence, Evidence, Finding, Registry, RunEvidence};
@@ -96,7 +96,7 @@ enum Reading {
 struct DatasetReport {
     dataset: String,
     reading: Reading,
-    /// Spans of the month that committed windows cover.
+    /// Spans of the month that committed windows cover, or the days that snapshots are good for.
     covered: Vec<Window>,
     /// Days of the month with a committed snapshot.
     snapshots: BTreeSet<NaiveDate>,
@@ -133,6 +133,8 @@ pub(crate) struct Sources {
     pub(crate) lake: String,
     pub(crate) evidence: Evidence,
     pub(crate) registry: Registry,
+    /// How many days a snapshot of a dataset is good for, as the run file says now; one where it says nothing.
+    pub(crate) every: BTreeMap<String, u64>,
 }
 
 /// One receipt of a dataset, and the run that it is of.
@@ -151,10 +153,10 @@ struct Part<'a> {
 impl Report {
     /// Makes the report of a month.
     pub(crate) fn new(sources: Sources) -> Self {
-        let Sources { month, now, lake, evidence, registry } = sources;
+        let Sources { month, now, lake, evidence, registry, every } = sources;
         let Window { since, until } = month.span();
         let span = Window { since, until: until.min(now).max(since) };
-        let tenants = tenants(&evidence, &registry, span);
+        let tenants = tenants(&evidence, &registry, &every, span);
         let Evidence { runs, findings, unsealed, .. } = evidence;
         Self {
             schema_version: SCHEMA_VERSION,
@@ -195,7 +197,12 @@ impl DatasetReport {
     }
 }
 
-fn tenants(evidence: &Evidence, registry: &Registry, span: Window) -> Vec<TenantReport> {
+fn tenants(
+    evidence: &Evidence,
+    registry: &Registry,
+    every: &BTreeMap<String, u64>,
+    span: Window,
+) -> Vec<TenantReport> {
     let mut parts: BTreeMap<TenantId, BTreeMap<&str, Part<'_>>> = BTreeMap::new();
     let mut about: BTreeMap<TenantId, (String, BTreeSet<Region>)> = BTreeMap::new();
     let was_there =
@@ -232,7 +239,10 @@ fn tenants(evidence: &Evidence, registry: &Registry, span: Window) -> Vec<Tenant
         .into_iter()
         .map(|(id, datasets)| {
             let (organization_name, regions) = about.remove(&id).unwrap_or_default();
-            let datasets = datasets.into_iter().map(|(name, part)| dataset(name, &part, span)).collect();
+            let datasets = datasets
+                .into_iter()
+                .map(|(name, part)| dataset(name, &part, every.get(name).copied().unwrap_or(1), span))
+                .collect();
             TenantReport { organization_id: id, organization_name, regions, datasets }
         })
         .collect()
@@ -254,6 +264,13 @@ impl<'a> Part<'a> {
     }
 }
 
+/// Returns the days that a snapshot is good for.
+fn days(first: NaiveDate, every: u64) -> Window {
+    let start = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+    let next = first.checked_add_days(Days::new(every.max(1))).unwrap_or(NaiveDate::MAX);
+    Window { since: start(first), until: start(next) }
+}
+
 fn doubtful(part: &Part<'_>) -> BTreeMap<Verdict, u64> {
     let mut doubtful = BTreeMap::new();
     for (_, receipt) in part.commits.iter().filter(|(_, receipt)| !receipt.verdict.is_good()) {
@@ -262,7 +279,7 @@ fn doubtful(part: &Part<'_>) -> BTreeMap<Verdict, u64> {
     doubtful
 }
 
-fn dataset(name: &str, part: &Part<'_>, span: Window) -> DatasetReport {
+fn dataset(name: &str, part: &Part<'_>, every: u64, span: Window) -> DatasetReport {
     let snapshots: BTreeSet<NaiveDate> = part.snapshots().map(|commit| commit.date).collect();
     let has_windows = part.commits.iter().any(|(commit, _)| commit.window.is_some());
     let reading = match (has_windows, snapshots.is_empty()) {
@@ -272,14 +289,14 @@ fn dataset(name: &str, part: &Part<'_>, span: Window) -> DatasetReport {
     };
     let covered = match reading {
         Reading::Windows => merged(part.windows(), span),
-        Reading::Snapshots | Reading::Unknown => Vec::new(),
+        Reading::Snapshots | Reading::Unknown => merged(snapshots.iter().map(|day| days(*day, every)), span),
     };
     let of_window = covered.last().map(|window| window.until);
     let of_snapshot = part.commits.iter().map(|(commit, _)| commit.committed_at).max();
     let sum = |count: fn(&pipeline::Receipt) -> u64| part.commits.iter().map(|(_, it)| count(it)).sum();
     DatasetReport {
         dataset: name.to_owned(),
-        gaps: gaps(reading, &covered, &snapshots, &part.attempts, span),
+        gaps: gaps(&covered, &part.attempts, span),
         fresh_through: if reading == Reading::Windows { of_window } else { of_snapshot },
         rows: sum(|it| it.rows_written),
         rejects: sum(|it| it.counts.rejects),

@@ -97,7 +97,7 @@ fn commit_of_a_killed_run_is_adopted_by_the_next() {
 }
 
 #[test]
-fn completeness_the_newest_run_that_is_taken_away_is_missed() {
+fn evidence_the_newest_run_that_is_taken_away_is_missed() {
     let context = pulled(2);
     assert_eq!(context.run(&["run"]).code, Some(0));
     let told = context.run(&["verify"]).stdout;
@@ -117,7 +117,7 @@ fn completeness_the_newest_run_that_is_taken_away_is_missed() {
 }
 
 #[test]
-fn completeness_the_newest_commit_that_is_taken_away_is_missed_with_its_tenant() {
+fn evidence_the_newest_commit_that_is_taken_away_is_missed_with_its_tenant() {
     let context = pulled(2);
     let tenant = &context.tenants()[1];
     let record = format!("_tenantry/commits/{}/vm_assets/0000000001.json", tenant.id);
@@ -129,7 +129,7 @@ fn completeness_the_newest_commit_that_is_taken_away_is_missed_with_its_tenant()
 }
 
 #[test]
-fn runs_are_signed_with_the_operators_key_and_checked_with_the_auditors() {
+fn evidence_runs_are_signed_with_the_operators_key_and_checked_with_the_auditors() {
     let context = pulled(1);
     let (private, public, other) = ("signing.pem", "public.pem", "other.pem");
     for (name, text) in [(private, PRIVATE), (public, PUBLIC), (other, OTHER)] {
@@ -164,7 +164,7 @@ fn runs_are_signed_with_the_operators_key_and_checked_with_the_auditors() {
 }
 
 #[test]
-fn a_signing_key_that_is_none_is_found_out_before_anything_is_asked() {
+fn evidence_a_signing_key_that_is_none_is_found_out_before_anything_is_asked() {
     let context = start(small(1));
     context.put("public.pem", PUBLIC);
     for wrong in ["public.pem", "nowhere.pem"] {
@@ -230,7 +230,7 @@ fn this_month(context: &Context) -> String {
 }
 
 #[test]
-fn a_report_says_what_is_covered_and_what_to_check_it_by() {
+fn evidence_a_report_says_what_is_covered_and_what_to_check_it_by() {
     let context = pulled(3);
     let month = this_month(&context);
     let output = context.run(&["report", "--month", &month, "--into", "reports/of"]);
@@ -266,7 +266,7 @@ fn a_report_says_what_is_covered_and_what_to_check_it_by() {
 }
 
 #[test]
-fn a_report_names_the_gap_and_the_runs_reason() {
+fn evidence_a_report_names_the_gap_and_the_runs_reason() {
     let context = start(SimulatorConfig { quirks: Quirks { unlicensed: 1, ..small(2).quirks }, ..small(2) });
     context.write(&context.run_file().of(&[Dataset::Users, Dataset::VmAssets]));
     assert_eq!(context.run(&["run"]).code, Some(7));
@@ -281,7 +281,7 @@ fn a_report_names_the_gap_and_the_runs_reason() {
 }
 
 #[test]
-fn a_report_of_another_month_says_that_nothing_was_read_or_is_refused() {
+fn evidence_a_report_of_another_month_says_that_nothing_was_read_or_is_refused() {
     let context = pulled(1);
     let output = context.run(&["report", "--month", "2001-02"]);
     assert_eq!(output.code, Some(0), "{}", output.stderr);
@@ -300,7 +300,7 @@ fn a_report_of_another_month_says_that_nothing_was_read_or_is_refused() {
 }
 
 #[test]
-fn a_report_of_damaged_records_says_so() {
+fn evidence_a_report_of_damaged_records_says_so() {
     let context = pulled(1);
     fs_err::remove_file(context.lake().root().join("_tenantry/head.json")).expect("the head");
     let output = context.run(&["report", "--month", &this_month(&context), "--json"]);

@@ -1,7 +1,9 @@
 //! `tenantry report`: what was covered in a month, what was not and why, for paper and for programs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use config::{Pull, Settings};
 use pipeline::{Clock, Error, ErrorKind, Result, SystemClock};
 
 use super::Context;
@@ -24,6 +26,7 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<u8> {
         lake: settings.sink.place(),
         evidence: settings.sink.evidence(span)?,
         registry: settings.sink.tenants()?,
+        every: every(&settings),
     });
     let console = &context.console;
     let json = serde_json::to_string_pretty(&report)
@@ -49,6 +52,15 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<u8> {
         return Ok(exit_code::SINK);
     }
     Ok(exit_code::OK)
+}
+
+/// Returns how many days a snapshot of each dataset is good for.
+fn every(settings: &Settings) -> BTreeMap<String, u64> {
+    let datasets = |pull: &Pull| {
+        let every = u64::from(pull.reading.every);
+        pull.datasets.iter().map(move |dataset| (dataset.name.to_owned(), every)).collect::<Vec<_>>()
+    };
+    settings.pulls.iter().flat_map(datasets).collect()
 }
 
 fn told(report: &Report, args: &ReportArgs) -> String {

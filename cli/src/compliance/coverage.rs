@@ -1,12 +1,10 @@
 //! What a month's commits cover, what they leave open, and what the runs say about the reason.
 
-use std::collections::BTreeSet;
-
-use chrono::{Days, NaiveDate, NaiveTime, TimeDelta};
+use chrono::TimeDelta;
 use pipeline::{Timestamp, Verdict, Window};
 use serde::Serialize;
 
-use super::{Attempt, Reading};
+use super::Attempt;
 
 /// A span of the month that nothing committed covers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,40 +41,18 @@ pub(super) fn merged(windows: impl Iterator<Item = Window>, span: Window) -> Vec
     merged
 }
 
-/// Returns what is left open of a span.
-pub(super) fn gaps(
-    reading: Reading,
-    covered: &[Window],
-    snapshots: &BTreeSet<NaiveDate>,
-    attempts: &[Attempt<'_>],
-    span: Window,
-) -> Vec<Gap> {
-    let open = match reading {
-        Reading::Snapshots => days_without(snapshots, span),
-        Reading::Windows | Reading::Unknown => between(covered, span),
-    };
-    open.into_iter()
-        .map(|open| Gap { since: open.since, until: open.until, reasons: reasons(open, attempts) })
-        .collect()
-}
-
-fn between(covered: &[Window], span: Window) -> Vec<Window> {
-    let mut gaps = Vec::new();
+/// Returns what is left open of a span, with the reasons.
+pub(super) fn gaps(covered: &[Window], attempts: &[Attempt<'_>], span: Window) -> Vec<Gap> {
+    let mut open = Vec::new();
     let mut since = span.since;
     for window in covered {
-        gaps.push(Window { since, until: window.since });
+        open.push(Window { since, until: window.since });
         since = window.until;
     }
-    gaps.push(Window { since, until: span.until });
-    gaps.retain(|gap| gap.since < gap.until);
-    gaps
-}
-
-/// Returns the days of a span without a snapshot, those that follow each other as one.
-fn days_without(snapshots: &BTreeSet<NaiveDate>, span: Window) -> Vec<Window> {
-    let start = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
-    let taken = snapshots.iter().map(|day| Window { since: start(*day), until: start(*day + Days::new(1)) });
-    between(&merged(taken, span), span)
+    open.push(Window { since, until: span.until });
+    open.retain(|gap| gap.since < gap.until);
+    let gap = |open: Window| Gap { since: open.since, until: open.until, reasons: reasons(open, attempts) };
+    open.into_iter().map(gap).collect()
 }
 
 /// Returns why a span was left open: what the runs that asked for it in that time, or soon after, came to.

@@ -56,6 +56,7 @@ fn report(evidence: Evidence, now: &str) -> Report {
         lake: "./lake".to_owned(),
         evidence,
         registry: Registry::default(),
+        every: [("vm_scans".to_owned(), 7)].into(),
     })
 }
 
@@ -136,4 +137,12 @@ fn a_snapshot_among_windows_holds_what_changed_since_the_commit_before() {
     let dataset = &report.tenants[0].datasets[0];
     assert_eq!(dataset.covered, [window("01T00:00", "03T03:00")]);
     assert!(dataset.gaps.is_empty(), "{:?}", dataset.gaps);
+}
+
+#[test]
+fn a_snapshot_is_good_for_as_many_days_as_the_run_file_says() {
+    let commits = vec![commit(1, "vm_scans", 1, None), commit(2, "vm_scans", 10, None)];
+    let report = report(Evidence { commits, ..Evidence::default() }, "12T00:00");
+    let gaps: Vec<_> = report.tenants[0].datasets[0].gaps.iter().map(|gap| (gap.since, gap.until)).collect();
+    assert_eq!(gaps, [(at("08T00:00"), at("10T00:00"))]);
 }

@@ -76,6 +76,8 @@ struct End {
     summary: Option<String>,
     covered: Coverage,
     unsettled: Vec<Receipt>,
+    /// Whether the head is whole. One that is not is never written anew: only a copy of it can still miss a record.
+    has_head: bool,
 }
 
 fn put(layout: &Layout, store: &Store, run: &OpenRun, ended: &Ended) -> Result<()> {
@@ -92,7 +94,7 @@ fn put(layout: &Layout, store: &Store, run: &OpenRun, ended: &Ended) -> Result<(
             put.map_err(|error| unkept(layout.head(), error))?;
         }
         let header = Header {
-            sequence: end.sequence + 1,
+            sequence: end.sequence.saturating_add(1),
             run_id: ended.run_id.clone(),
             started_at: ended.started_at,
             finished_at: ended.finished_at,
@@ -125,6 +127,8 @@ fn advance(layout: &Layout, store: &Store, run_id: &str) -> Result<Coverage> {
         let path = layout.last_run();
         let kept = store.replace(&temporaries.join("last-run.json"), &path, summary.as_bytes());
         kept.map_err(|error| failed("keep what the last run came to", path, error))?;
+    }
+    if end.summary.is_some() && end.has_head {
         unsettled::forget_who_left(&mut end.unsettled, &Registry::read(layout.root())?);
         let head = Head::new(end.sequence, end.seal, end.covered.clone(), end.unsettled);
         let moved = store.replace(&temporaries.join("head.json"), &layout.head(), &head.seal());
@@ -135,13 +139,18 @@ fn advance(layout: &Layout, store: &Store, run_id: &str) -> Result<Coverage> {
 
 /// Reads the head and the records after it: as many as ended since it was moved.
 fn end(layout: &Layout) -> Result<End> {
-    let head = Head::read(layout)?.unwrap_or_else(|flaw| {
-        warn!(%flaw, "read every run record, because the head of the run records is damaged");
-        Head::default()
-    });
+    let numbers = numbers(layout)?;
+    let (head, has_head) = match Head::read(layout)? {
+        Some(Ok(head)) => (head, true),
+        None if numbers.is_empty() => (Head::default(), true),
+        None | Some(Err(_)) => {
+            warn!("read every run record, because the head of the run records is gone or damaged");
+            (Head::default(), false)
+        }
+    };
     let Head { sequence, record: seal, covered, unsettled, .. } = head;
-    let mut end = End { sequence, seal, summary: None, covered, unsettled };
-    for sequence in end.sequence + 1..=newest(layout)?.unwrap_or_default() {
+    let mut end = End { sequence, seal, summary: None, covered, unsettled, has_head };
+    for sequence in numbers.into_iter().filter(|number| *number > sequence) {
         // What is missing or damaged is for `verify` to tell; its number stays taken.
         let Some(sealed) = read(layout, sequence)? else {
             warn!(sequence, "passed over a run record that cannot be read");
@@ -161,11 +170,13 @@ fn end(layout: &Layout) -> Result<End> {
     Ok(end)
 }
 
-/// Returns the highest number among the run records.
-pub(super) fn newest(layout: &Layout) -> Result<Option<u64>> {
+/// Returns the numbers of the run records that are there, in order.
+pub(super) fn numbers(layout: &Layout) -> Result<Vec<u64>> {
     let folder = layout.runs();
     let names = names_in(&folder).map_err(|error| failed("list the run records", &folder, error))?;
-    Ok(names.iter().filter_map(|name| parse_record_name(name)).max())
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| parse_record_name(name)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// Returns a run record, if it is there and whole.
@@ -182,7 +193,7 @@ pub(super) fn read(layout: &Layout, sequence: u64) -> Result<Option<SealedRun>> 
 fn uncovered(layout: &Layout, covered: &Coverage, run_id: &str) -> Result<Vec<Covered>> {
     let mut commits = Vec::new();
     for pull in pulls::all(layout)? {
-        let from = covered.of(&pull.tenant, &pull.pull) + 1;
+        let from = covered.of(&pull.tenant, &pull.pull).saturating_add(1);
         for sequence in from..=pull.names.newest().unwrap_or_default() {
             match history::read(layout, &pull.tenant, &pull.pull, sequence) {
                 Ok(Some(sealed)) => commits.push(Covered::new(&sealed, run_id)),
@@ -208,5 +219,6 @@ fn registry(layout: &Layout) -> Result<Option<String>> {
 
 /// Returns the last receipt of everything that did not end well when it was last asked for.
 pub(super) fn unsettled(layout: &Layout) -> Result<Vec<Receipt>> {
-    Ok(Head::read(layout)?.unwrap_or_default().unsettled)
+    let head = Head::read(layout)?.and_then(Result::ok);
+    Ok(head.map(|head| head.unsettled).unwrap_or_default())
 }

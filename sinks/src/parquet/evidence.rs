@@ -103,7 +103,7 @@ pub fn evidence(root: &Path, span: Window) -> Result<Evidence> {
         runs: Vec::new(),
     };
     let mut sealed_by = HashMap::new();
-    for sequence in 1..=chain::newest(&layout)?.unwrap_or_default() {
+    for sequence in chain::numbers(&layout)? {
         let Some(run) = chain::read(&layout, sequence)? else { continue };
         for commit in &run.record.commits {
             sealed_by

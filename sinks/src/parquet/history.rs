@@ -9,15 +9,37 @@ use pipeline::{Error, ErrorKind, Partition, Receipt, Result, Standing, Standings
 use super::layout::Layout;
 use super::pulls::Names;
 use super::record::{Record, Sealed};
-use super::segment;
+use super::segment::Segment;
 use super::store::{failed, names_in};
 
 /// Returns a commit record, if there is one.
 pub(super) fn read(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Result<Option<Sealed>> {
-    // The order matters: a segment is there before the single records that it holds are removed.
-    match read_file(&layout.record(tenant, pull, sequence)?)? {
-        Some(sealed) => Ok(Some(sealed)),
-        None => segment::read(layout, tenant, pull, sequence),
+    Walk { layout, tenant, pull, segment: None }.read(sequence)
+}
+
+/// A walk over the records of one pull, which reads a segment once for all of its records.
+struct Walk<'a> {
+    layout: &'a Layout,
+    tenant: &'a TenantId,
+    pull: &'a str,
+    segment: Option<Segment>,
+}
+
+impl Walk<'_> {
+    fn read(&mut self, sequence: u64) -> Result<Option<Sealed>> {
+        if let Some(sealed) = self.in_segment(sequence)? {
+            return Ok(Some(sealed));
+        }
+        // The order matters: a segment is there before the single records that it holds are removed.
+        if let Some(sealed) = read_file(&self.layout.record(self.tenant, self.pull, sequence)?)? {
+            return Ok(Some(sealed));
+        }
+        self.segment = Segment::open(self.layout, self.tenant, self.pull, sequence)?;
+        self.in_segment(sequence)
+    }
+
+    fn in_segment(&self, sequence: u64) -> Result<Option<Sealed>> {
+        self.segment.as_ref().map_or(Ok(None), |segment| segment.record(sequence))
     }
 }
 
@@ -41,9 +63,10 @@ pub(super) fn standing(layout: &Layout, tenant: &TenantId, pull: &str) -> Result
 pub(super) fn overlapping(layout: &Layout, partition: &Partition) -> Result<Vec<Record>> {
     let (tenant, pull) = (&partition.tenant.id, partition.pull());
     let newest = newest(&layout.commits(tenant, pull)?)?.unwrap_or_default();
+    let mut walk = Walk { layout, tenant, pull, segment: None };
     let mut found = Vec::new();
     for sequence in (1..=newest).rev() {
-        let Some(Sealed { record, .. }) = read(layout, tenant, pull, sequence)? else { break };
+        let Some(Sealed { record, .. }) = walk.read(sequence)? else { break };
         let (is_over, overlaps) = match (partition.window, record.window) {
             (None, window) => {
                 (record.date < partition.date, window.is_none() && record.date == partition.date)

@@ -30,6 +30,12 @@
 //!
 //! Between steps 3 and 4, which is a moment, a reader that globs the tree can see files that are not yet
 //! committed. They hold true records of their tenant, and are gone again if the commit is refused.
+//!
+//! # How a run becomes evidence
+//!
+//! At its end a run seals what it came to, and every commit that no run record covers, in a record under the next
+//! number (`chain`); then it moves the head, and rolls old commit records into segments (`compact`). `verify` reads
+//! all of it again, `gc` removes what none of it names, `evidence` hands it to a report.
 
 mod chain;
 mod commit;

@@ -3,7 +3,7 @@
 //! The texts stay what they were, so that their hashes and their chain can be checked as before.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pipeline::{Error, ErrorKind, Result, TenantId};
 use serde::{Deserialize, Serialize};
@@ -56,17 +56,38 @@ pub(super) fn split(span: Span, text: &[u8]) -> Result<Vec<&[u8]>, Flaw> {
     if fits { Ok(lines) } else { Err(Flaw::Edited) }
 }
 
-/// Returns the record of a sequence that was rolled into a segment, if there is one.
-pub(super) fn read(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Result<Option<Sealed>> {
-    let folder = layout.commits(tenant, pull)?;
-    let Some(span) = Names::list(&folder)?.segments.into_iter().find(|span| span.holds(sequence)) else {
-        return Ok(None);
-    };
-    let path = layout.segment(tenant, pull, span)?;
-    let text = fs_err::read(&path).map_err(|error| unread(&path, error))?;
-    let lines = split(span, &text).map_err(|flaw| flawed(&path, &flaw))?;
-    let line = lines[usize::try_from(sequence - span.first).expect("it is one of the lines")];
-    Sealed::parse(line).map(Some).map_err(|flaw| flawed(&path, &flaw))
+/// A segment that was read.
+pub(super) struct Segment {
+    path: PathBuf,
+    span: Span,
+    lines: Vec<Vec<u8>>,
+}
+
+impl Segment {
+    /// Reads the segment that holds a sequence, if there is one.
+    pub(super) fn open(
+        layout: &Layout,
+        tenant: &TenantId,
+        pull: &str,
+        sequence: u64,
+    ) -> Result<Option<Self>> {
+        let folder = layout.commits(tenant, pull)?;
+        let Some(span) = Names::list(&folder)?.segments.into_iter().find(|span| span.holds(sequence)) else {
+            return Ok(None);
+        };
+        let path = layout.segment(tenant, pull, span)?;
+        let text = fs_err::read(&path).map_err(|error| unread(&path, error))?;
+        let lines = split(span, &text).map_err(|flaw| flawed(&path, &flaw))?;
+        let lines = lines.into_iter().map(<[u8]>::to_vec).collect();
+        Ok(Some(Self { path, span, lines }))
+    }
+
+    /// Returns one of its records; nothing where the sequence is not among them.
+    pub(super) fn record(&self, sequence: u64) -> Result<Option<Sealed>> {
+        let at = sequence.checked_sub(self.span.first).and_then(|at| usize::try_from(at).ok());
+        let Some(line) = at.and_then(|at| self.lines.get(at)) else { return Ok(None) };
+        Sealed::parse(line).map(Some).map_err(|flaw| flawed(&self.path, &flaw))
+    }
 }
 
 fn unread(path: &Path, error: io::Error) -> Error {

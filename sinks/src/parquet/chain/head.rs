@@ -52,12 +52,12 @@ impl Head {
         Self { schema_version: SCHEMA_VERSION, sequence, record, covered, unsettled }
     }
 
-    /// Reads the head; that of no records where there is none.
-    pub(super) fn read(layout: &Layout) -> Result<Result<Self, Flaw>> {
+    /// Reads the head, if there is one.
+    pub(super) fn read(layout: &Layout) -> Result<Option<Result<Self, Flaw>>> {
         let path = layout.head();
         match fs_err::read(&path) {
-            Ok(text) => Ok(Self::parse(&text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ok(Self::default())),
+            Ok(text) => Ok(Some(Self::parse(&text))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("read the head of the run records", path, error)),
         }
     }

@@ -264,5 +264,26 @@ async fn a_damaged_record_is_not_vouched_for() {
     assert!(!lake.verify().is_good());
     fs_err::write(&path, text).expect("writes");
     assert_eq!(lake.verify().unsealed.len(), 1, "put back from a copy, the next run adopts it");
-    assert_eq!(chain::newest(&Layout::new(lake.root())).expect("lists"), Some(1));
+    assert_eq!(chain::numbers(&Layout::new(lake.root())).expect("lists"), [1]);
+}
+
+#[tokio::test]
+async fn a_head_that_is_gone_or_damaged_stays_so_until_it_is_put_back() {
+    for damage in [None, Some("{}")] {
+        let lake = TestLake::new();
+        run(&lake, "one").await;
+        let head = lake.root().join("_tenantry/head.json");
+        let text = fs_err::read(&head).expect("reads");
+        match damage {
+            None => fs_err::remove_file(&head).expect("removes"),
+            Some(text) => fs_err::write(&head, text).expect("writes"),
+        }
+        run(&lake, "two").await;
+        assert!(!lake.verify().is_good(), "{damage:?}: a run does not hide it");
+        fs_err::write(&head, text).expect("writes");
+        run(&lake, "three").await;
+        let report = lake.verify();
+        assert!(report.is_good() && report.unsealed.is_empty(), "{damage:?}: {:?}", report.findings);
+        assert_eq!(report.runs, 3);
+    }
 }

@@ -209,8 +209,14 @@ async fn any_byte_flipped_any_file_gone_and_any_file_added_is_noticed() {
         }
         fs_err::write(&full, &bytes).expect("writes");
         let folder = full.parent().expect("it lies in one");
-        for name in ["x", "0000000099.json", "0000000001-0000000002.jsonl", "a-1.parquet", "tenants.json.bak"]
-        {
+        for name in [
+            "x",
+            "0000000099.json",
+            "18446744073709551615.json",
+            "0000000001-0000000002.jsonl",
+            "a-1.parquet",
+            "tenants.json.bak",
+        ] {
             let added = folder.join(name);
             if added.exists() {
                 continue;

@@ -173,7 +173,7 @@ impl Chain<'_> {
             // A far-off number is one gap, not a million findings.
             self.next = if sequence - self.next > 100 { sequence } else { self.next + 1 };
         }
-        self.next = sequence + 1;
+        self.next = sequence.saturating_add(1);
         let before = self.last.take();
         let sealed = match text.bytes.as_ref().map_err(Flaw::clone).and_then(|bytes| Sealed::parse(bytes)) {
             Ok(sealed) => sealed,
@@ -193,7 +193,7 @@ impl Chain<'_> {
         let is_own = record.organization_id.as_str() == self.tenant
             && record.pull == self.pull
             && record.to.sequence == sequence
-            && record.from.sequence + 1 == sequence;
+            && record.from.sequence.checked_add(1) == Some(sequence);
         if !is_own {
             self.find(
                 FindingKind::BrokenChain,

@@ -101,7 +101,7 @@ impl Reading<'_> {
             let sequence = name.trim_end_matches(".json").parse().unwrap_or_default();
             self.gap(next, sequence, "a later run record is there and this one is not");
             let is_gap = next != sequence;
-            next = sequence + 1;
+            next = sequence.saturating_add(1);
             let text = fs_err::read(folder.join(&name));
             let text = text.map_err(|error| failed("read a run record", folder.join(&name), error))?;
             match SealedRun::parse(&text) {
@@ -134,7 +134,7 @@ impl Reading<'_> {
         if sealed.header.sequence != sequence {
             self.find(FindingKind::BrokenChain, path, "the run record is of another place in the order");
         }
-        let before = self.runs.sealed.last().filter(|before| before.number + 1 == sequence);
+        let before = self.runs.sealed.last().filter(|before| before.number.checked_add(1) == Some(sequence));
         let follows = match before {
             Some(before) => sealed.header.previous.as_ref() == Some(&before.sha256),
             None => sequence > 1 || sealed.header.previous.is_none(),
@@ -150,7 +150,7 @@ impl Reading<'_> {
             self.find(FindingKind::BrokenChain, path, "the root is not that of what the run record holds");
         }
         for commit in &sealed.record.commits {
-            let expected = self.runs.coverage.of(&commit.organization_id, &commit.pull) + 1;
+            let expected = self.runs.coverage.of(&commit.organization_id, &commit.pull).saturating_add(1);
             if commit.sequence != expected && !self.runs.holes {
                 let sentence = format!(
                     "the run record covers commit {} of the tenant's {}, and commit {expected} is due",
@@ -171,15 +171,19 @@ impl Reading<'_> {
             Some(Err(flaw)) => return self.findings.push(flawed(&flaw, path, "head of the run records")),
             None => {
                 if !self.runs.sealed.is_empty() || self.runs.holes {
-                    let sentence =
-                        "the head of the run records is gone: nothing says whether the newest are there";
+                    let sentence = "the head of the run records is gone, and nothing says whether the newest are there: put it back \
+                         from a copy, an older one will do";
                     self.find(FindingKind::MissingRecord, path, sentence);
                 }
                 return;
             }
         };
         let newest = self.runs.sealed.last().map_or(0, |run| run.number);
-        self.gap(newest + 1, head.sequence + 1, "the head says that this run record was there");
+        self.gap(
+            newest.saturating_add(1),
+            head.sequence.saturating_add(1),
+            "the head says that this run record was there",
+        );
         let named = self.runs.sealed.iter().find(|run| run.number == head.sequence);
         if named.is_some_and(|sealed| head.record.as_ref() != Some(&sealed.sha256)) {
             self.find(
