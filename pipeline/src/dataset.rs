@@ -51,6 +51,8 @@ pub struct Dataset {
     pub key: &'static [&'static str],
     /// The column that orders records in time, where there is one.
     pub cursor: Option<&'static str>,
+    /// The column of text that the listing is asked to be ordered by; whether it is, the rows tell.
+    pub ordered_by: Option<&'static str>,
     /// Whether what changed in a span of time can be read alone, although the dataset is read as a whole.
     pub by_change: bool,
     /// How it is read over time.

@@ -44,6 +44,7 @@ pub fn dataset() -> Dataset {
         schema: Arc::new(Schema::new(vec![field("dataset"), field("column"), field("reason"), field("raw")])),
         key: &[],
         cursor: None,
+        ordered_by: None,
         by_change: false,
         mode: ReadMode::Snapshot,
         page_size: 0,

@@ -1,5 +1,6 @@
 //! Pages in, record batches out: every record is kept, dropped as a duplicate or set aside, and counted.
 
+use std::io;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -12,7 +13,7 @@ use super::columns::{Column, MOST_FIELDS};
 use super::json::{Begins, Json, Syntax, Text};
 use super::page::{PageFacts, PageShape};
 use super::record::{Childless, Children, Reader, Refusal};
-use super::seen::Seen;
+use super::seen::{Met, Parts, Seen};
 use super::shape::{Child, Kind, RecordShape};
 
 /// The longest key, in bytes: each record inside a record holds its parent's once more.
@@ -22,13 +23,16 @@ const LONGEST_KEY: usize = 4096;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PageError {
     /// It is no JSON, or cut short.
-    #[error("the answer is no whole JSON document: it breaks off at byte {offset} of {length}")]
+    #[error("the answer is no whole JSON document: {what}")]
     Syntax {
+        /// What is wrong with it.
+        what: NotJson,
         /// Where.
         offset: usize,
-        /// How many bytes there are.
-        length: usize,
     },
+    /// It has the member that holds the records twice.
+    #[error("the answer has the list `{0}` twice")]
+    TwoLists(&'static str),
     /// It is JSON without the member that holds the records.
     #[error("the answer has no list `{0}`")]
     NoRows(&'static str),
@@ -38,13 +42,57 @@ pub enum PageError {
     /// It holds records of another organization.
     #[error("the answer holds records of organization {0}")]
     Foreign(String),
+    /// The records that were seen could not be looked up; it has nothing to do with the page.
+    #[error("the records that were read are kept in a temporary file: {0}")]
+    Scratch(String),
+}
+
+/// Why bytes are no JSON document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotJson {
+    /// There are none.
+    #[error("it is empty")]
+    Empty,
+    /// It ends too early.
+    #[error("it breaks off after {0} bytes")]
+    CutShort(usize),
+    /// It is a page for people.
+    #[error("it is HTML")]
+    Html,
+    /// It is no text.
+    #[error("byte {0} is no UTF-8")]
+    NoText(usize),
+    /// Something stands where it may not.
+    #[error("what stands at byte {0} is no JSON")]
+    Stray(usize),
+}
+
+impl NotJson {
+    fn of(body: &[u8], offset: usize) -> Self {
+        let rest = &body[offset.min(body.len())..];
+        // A word that was begun, or a backslash with nothing behind it.
+        let is_begun = || [&b"true"[..], b"false", b"null", b"\\"].iter().any(|word| word.starts_with(rest));
+        match body.trim_ascii_start() {
+            [] => Self::Empty,
+            [b'<', ..] => Self::Html,
+            _ if is_begun() => Self::CutShort(body.len()),
+            _ => Self::Stray(offset),
+        }
+    }
+
+    fn of_bytes(body: &[u8], error: std::str::Utf8Error) -> Self {
+        match error.error_len() {
+            None => Self::CutShort(body.len()),
+            Some(_) => Self::NoText(error.valid_up_to()),
+        }
+    }
 }
 
 /// Decodes the pages of one tenant's listing.
 #[derive(Debug)]
 pub struct Decoder {
     page: PageShape,
-    tenant: String,
+    tenant: Option<String>,
     table: Table,
     child: Option<ChildTable>,
     rejects: Vec<Reject>,
@@ -76,20 +124,19 @@ struct Table {
 #[derive(Debug)]
 struct ChildTable {
     table: Table,
-    tenant: String,
+    tenant: Option<String>,
     parent: usize,
     change: usize,
-    seen: Seen,
+    seen: Parts,
     rejects: Vec<Reject>,
-    scratch: Vec<u8>,
 }
 
 impl Decoder {
     /// Creates a decoder for a tenant's listing.
     #[must_use]
     pub fn new(page: PageShape, shape: &RecordShape, child: Option<&Child>, tenant: &TenantId) -> Self {
-        let tenant = tenant.to_string();
-        let child = child.map(|child| ChildTable::new(child, &tenant));
+        let tenant = (!page.tells_of_others).then(|| tenant.to_string());
+        let child = child.map(|child| ChildTable::new(child, tenant.clone()));
         Self { page, tenant, table: Table::new(shape), child, rejects: Vec::new() }
     }
 
@@ -100,11 +147,12 @@ impl Decoder {
     pub fn decode(&mut self, body: &[u8], seen: &mut Seen) -> Result<PageFacts, PageError> {
         let begun = self.table.mark(&self.rejects);
         let begun_inside = self.child.as_ref().map(ChildTable::mark);
-        match self.page(body, seen) {
-            Ok(facts) => {
-                seen.keep();
-                Ok(facts)
-            }
+        let read = self.page(body, seen).and_then(|facts| {
+            seen.keep().map_err(|error| PageError::Scratch(error.to_string()))?;
+            Ok(facts)
+        });
+        match read {
+            Ok(facts) => Ok(facts),
             Err(error) => {
                 seen.undo();
                 self.table.go_back(&begun);
@@ -133,17 +181,19 @@ impl Decoder {
     }
 
     fn page(&mut self, body: &[u8], seen: &mut Seen) -> Result<PageFacts, PageError> {
-        if let Err(error) = simdutf8::compat::from_utf8(body) {
-            return Err(PageError::Syntax { offset: error.valid_up_to(), length: body.len() });
+        // Some writers mark their text as UTF-8 with a byte order mark.
+        let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+        if simdutf8::basic::from_utf8(body).is_err() {
+            return Err(no_text(body));
         }
-        let syntax = |syntax: Syntax| PageError::Syntax { offset: syntax.offset, length: body.len() };
+        let syntax = |syntax: Syntax| no_json(body, syntax);
         let mut json = Json::new(body);
         let mut facts = PageFacts::default();
         let mut found = false;
         match json.begins().map_err(syntax)? {
             Begins::Array => {
                 found = true;
-                self.rows(&mut json, seen, &mut facts).map_err(|error| error.located(body.len()))?;
+                self.rows(&mut json, seen, &mut facts).map_err(|stop| stop.located(body))?;
             }
             Begins::Object => {
                 json.expect(b'{').map_err(syntax)?;
@@ -154,10 +204,10 @@ impl Decoder {
                     if name.is(self.page.rows) && json.begins().map_err(syntax)? == Begins::Array {
                         // Which of two lists is meant, nobody knows.
                         if found {
-                            return Err(PageError::Syntax { offset: json.offset(), length: body.len() });
+                            return Err(PageError::TwoLists(self.page.rows));
                         }
                         found = true;
-                        self.rows(&mut json, seen, &mut facts).map_err(|error| error.located(body.len()))?;
+                        self.rows(&mut json, seen, &mut facts).map_err(|stop| stop.located(body))?;
                     } else if name.is("metadata") {
                         facts.read(&mut json, self.page.facts).map_err(syntax)?;
                     } else {
@@ -185,7 +235,7 @@ impl Decoder {
     fn rows(&mut self, json: &mut Json<'_>, seen: &mut Seen, facts: &mut PageFacts) -> Result<(), Stop> {
         json.expect(b'[')?;
         let tenant = std::mem::take(&mut self.tenant);
-        let mut reader = Reader::new(*json, &tenant);
+        let mut reader = Reader::new(*json, tenant.as_deref());
         let mut first = true;
         let mut scratch = Vec::new();
         let result = loop {
@@ -220,20 +270,24 @@ impl Decoder {
         self.table.counts.read += 1;
         let taken = match &mut self.child {
             Some(child) => {
-                child.seen.undo();
+                child.seen.clear();
                 self.table.read(reader, child, scratch)
             }
             None => self.table.read(reader, &mut Childless, scratch),
         };
-        let fresh = match taken {
-            Ok(()) if seen.insert(scratch) => {
+        let met = match &taken {
+            Ok(()) => Some(seen.meet(scratch, reader.json.since(start))?),
+            Err(_) => None,
+        };
+        let fresh = match (taken, met) {
+            (Ok(()), Some(Met::New)) => {
                 self.table.rows += 1;
                 if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
                     child.adopt(begun, &self.table);
                 }
                 return Ok(true);
             }
-            Ok(()) => {
+            (Ok(()), Some(Met::Same)) => {
                 self.table.truncate();
                 self.table.counts.duplicates += 1;
                 if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
@@ -241,31 +295,54 @@ impl Decoder {
                 }
                 return Ok(false);
             }
-            Err(Refusal::Misfit { column, reason }) => {
+            (Ok(()), _) => {
+                self.set_aside(seen, String::new(), CHANGED.to_owned(), reader.json.since(start))?;
+                // It is no record more: where one came twice, another may have been skipped.
+                false
+            }
+            (Err(Refusal::Misfit { column, reason }), _) => {
                 reader.json.go_back(start);
                 reader.check_owners(&self.table.shape.fields)?;
-                let raw = reader.json.since(start);
-                // Half a character in it is this record's alone.
-                reader.json.skipped_half();
-                self.table.truncate();
-                let mut key = b"reject".to_vec();
-                key.extend_from_slice(raw);
-                let fresh = seen.insert(&key);
-                if fresh {
-                    self.table.counts.rejects += 1;
-                    self.rejects.push(reject(self.table.shape.dataset, column, reason, raw));
-                } else {
-                    self.table.counts.duplicates += 1;
-                }
-                fresh
+                self.set_aside(seen, column, reason, reader.json.since(start))?
             }
-            Err(other) => return Err(other.into()),
+            (Err(other), _) => return Err(other.into()),
         };
         if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
             child.forget(begun);
         }
         Ok(fresh)
     }
+
+    /// Sets a record aside; returns whether it is the first time.
+    fn set_aside(
+        &mut self,
+        seen: &mut Seen,
+        column: String,
+        reason: String,
+        raw: &[u8],
+    ) -> Result<bool, Stop> {
+        self.table.truncate();
+        let fresh = seen.meet_text(raw)?;
+        if fresh {
+            self.table.counts.rejects += 1;
+            self.rejects.push(reject(self.table.shape.dataset, column, reason, raw));
+        } else {
+            self.table.counts.duplicates += 1;
+        }
+        Ok(fresh)
+    }
+}
+
+/// The reason of what came once more with other content: a row that was handed on cannot be taken back.
+const CHANGED: &str = "a record with its key and other content was read before, and stands";
+
+fn no_text(body: &[u8]) -> PageError {
+    let error = std::str::from_utf8(body).expect_err("it was found to be no text");
+    PageError::Syntax { what: NotJson::of_bytes(body, error), offset: error.valid_up_to() }
+}
+
+fn no_json(body: &[u8], syntax: Syntax) -> PageError {
+    PageError::Syntax { what: NotJson::of(body, syntax.offset), offset: syntax.offset }
 }
 
 fn reject(dataset: &'static str, column: String, reason: String, raw: &[u8]) -> Reject {
@@ -276,6 +353,13 @@ fn reject(dataset: &'static str, column: String, reason: String, raw: &[u8]) -> 
 enum Stop {
     Syntax(Syntax),
     Foreign(String),
+    Scratch(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Scratch(error)
+    }
 }
 
 impl From<Syntax> for Stop {
@@ -295,10 +379,11 @@ impl From<Refusal> for Stop {
 }
 
 impl Stop {
-    fn located(self, length: usize) -> PageError {
+    fn located(self, body: &[u8]) -> PageError {
         match self {
-            Self::Syntax(syntax) => PageError::Syntax { offset: syntax.offset, length },
+            Self::Syntax(syntax) => no_json(body, syntax),
             Self::Foreign(organization) => PageError::Foreign(organization),
+            Self::Scratch(error) => PageError::Scratch(error.to_string()),
         }
     }
 }
@@ -400,7 +485,7 @@ struct Mark {
 }
 
 impl ChildTable {
-    fn new(child: &Child, tenant: &str) -> Self {
+    fn new(child: &Child, tenant: Option<String>) -> Self {
         let place = |name: &str| {
             let place = child.shape.fields.iter().position(|field| field.name == name);
             place.expect("the child's own columns are among its fields")
@@ -409,10 +494,9 @@ impl ChildTable {
             parent: place(child.parent_key),
             change: place(child.change),
             table: Table::new(&child.shape),
-            tenant: tenant.to_owned(),
-            seen: Seen::default(),
+            tenant,
+            seen: Parts::default(),
             rejects: Vec::new(),
-            scratch: Vec::new(),
         }
     }
 
@@ -447,36 +531,28 @@ impl ChildTable {
     fn child(&mut self, reader: &mut Reader<'_, '_>, change: &'static str) -> Result<(), Refusal> {
         reader.json.peek();
         let start = reader.json.offset();
-        let mut scratch = std::mem::take(&mut self.scratch);
         self.table.counts.read += 1;
-        let taken = self.read(reader, change, &mut scratch);
-        match taken {
-            Ok(()) if self.seen.insert(&scratch) => self.table.rows += 1,
+        match self.read(reader, change) {
+            // Only what is the same to the letter: findings of one key may differ in their solution or status.
+            Ok(()) if self.seen.insert(change, reader.json.since(start)) => self.table.rows += 1,
             Ok(()) => {
                 self.table.truncate();
                 self.table.counts.duplicates += 1;
             }
             Err(Refusal::Misfit { column, reason }) => {
                 reader.json.go_back(start);
-                let raw = reader.json.skip()?;
-                // Half a character in it is the reject's, not the asset's.
-                reader.json.skipped_half();
+                reader.check_owners(&self.table.shape.fields)?;
+                let raw = reader.json.since(start);
                 self.table.truncate();
                 self.table.counts.rejects += 1;
                 self.rejects.push(reject(self.table.shape.dataset, column, reason, raw));
             }
             Err(other) => return Err(other),
         }
-        self.scratch = scratch;
         Ok(())
     }
 
-    fn read(
-        &mut self,
-        reader: &mut Reader<'_, '_>,
-        change: &'static str,
-        scratch: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
+    fn read(&mut self, reader: &mut Reader<'_, '_>, change: &'static str) -> Result<(), Refusal> {
         reader.begin();
         if reader.json.begins()? != Begins::Object {
             return Err(Refusal::misfit("a record was expected"));
@@ -487,11 +563,6 @@ impl ChildTable {
         let column = &mut table.columns[self.change];
         column.truncate(table.rows);
         column.push_text(change.as_bytes());
-        scratch.clear();
-        for at in &table.key {
-            // A missing part is part of the key: many findings have no port, and then none has.
-            table.columns[*at].key_bytes(table.rows, scratch);
-        }
         Ok(())
     }
 }
@@ -499,7 +570,7 @@ impl ChildTable {
 impl Children for ChildTable {
     fn children(&mut self, json: &mut Json<'_>, change: &'static str) -> Result<(), Refusal> {
         let tenant = std::mem::take(&mut self.tenant);
-        let mut reader = Reader::new(*json, &tenant);
+        let mut reader = Reader::new(*json, tenant.as_deref());
         let mut first = true;
         let result = (|| {
             reader.json.expect(b'[')?;

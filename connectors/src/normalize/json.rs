@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Deeper nesting than any answer has; a guard against answers made to exhaust the stack.
+/// Deeper nesting than any record has a use for, and than some readers of JSON go.
 const MOST_NESTED: usize = 64;
 
 /// The bytes are no JSON from this place on.
@@ -38,8 +38,17 @@ pub(super) struct Text<'a> {
 pub(super) struct Json<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Whether a value that was skipped holds half a character.
-    half: bool,
+    /// What is wrong with a value that was skipped.
+    flaw: Option<Flaw>,
+}
+
+/// What makes a value useless to most readers of JSON, although its grammar is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// A text in it holds half a character.
+    Half,
+    /// It is nested too deeply.
+    Deep,
 }
 
 /// Why an escape is no character.
@@ -53,7 +62,7 @@ pub(super) enum Escape {
 
 impl<'a> Json<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, half: false }
+        Self { bytes, at: 0, flaw: None }
     }
 
     pub(super) fn offset(&self) -> usize {
@@ -67,7 +76,7 @@ impl<'a> Json<'a> {
     /// Goes back, and forgets what was met from there on.
     pub(super) fn go_back(&mut self, offset: usize) {
         self.at = offset;
-        self.half = false;
+        self.flaw = None;
     }
 
     pub(super) fn error<T>(&self) -> Result<T, Syntax> {
@@ -200,49 +209,53 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Returns whether a value skipped since the last time holds half a character, which most readers of JSON refuse.
-    pub(super) fn skipped_half(&mut self) -> bool {
-        std::mem::take(&mut self.half)
+    /// Returns what is wrong with a value skipped since the last time.
+    pub(super) fn skipped_flaw(&mut self) -> Option<Flaw> {
+        self.flaw.take()
     }
 
     /// Consumes any value and returns its text.
     pub(super) fn skip(&mut self) -> Result<&'a [u8], Syntax> {
         self.peek();
         let start = self.at;
-        self.skip_nested(0)?;
+        self.skip_value()?;
         Ok(self.since(start))
     }
 
-    fn skip_nested(&mut self, depth: usize) -> Result<(), Syntax> {
-        if depth > MOST_NESTED {
-            return self.error();
-        }
-        match self.begins()? {
-            Begins::String => {
-                let text = self.string()?;
-                self.check_escapes(text)
-            }
-            Begins::Number => self.number().map(drop),
-            Begins::True => self.word(b"true"),
-            Begins::False => self.word(b"false"),
-            Begins::Null => self.word(b"null"),
-            Begins::Object => {
-                self.at += 1;
-                let mut first = true;
-                while self.another(&mut first, b'}')? {
-                    let name = self.name()?;
-                    self.check_escapes(name)?;
-                    self.skip_nested(depth + 1)?;
+    /// Steps over a value, however deeply it is nested: what is open is held in a list and not on the stack.
+    fn skip_value(&mut self) -> Result<(), Syntax> {
+        let mut open: Vec<u8> = Vec::new();
+        loop {
+            let mut first = false;
+            match self.begins()? {
+                Begins::String => {
+                    let text = self.string()?;
+                    self.check_escapes(text)?;
                 }
-                Ok(())
-            }
-            Begins::Array => {
-                self.at += 1;
-                let mut first = true;
-                while self.another(&mut first, b']')? {
-                    self.skip_nested(depth + 1)?;
+                Begins::Number => drop(self.number()?),
+                Begins::True => self.word(b"true")?,
+                Begins::False => self.word(b"false")?,
+                Begins::Null => self.word(b"null")?,
+                begins => {
+                    self.at += 1;
+                    first = true;
+                    open.push(if begins == Begins::Object { b'}' } else { b']' });
+                    if open.len() > MOST_NESTED {
+                        self.flaw = Some(Flaw::Deep);
+                    }
                 }
-                Ok(())
+            }
+            loop {
+                let Some(close) = open.last().copied() else { return Ok(()) };
+                if self.another(&mut first, close)? {
+                    if close == b'}' {
+                        let name = self.name()?;
+                        self.check_escapes(name)?;
+                    }
+                    break;
+                }
+                open.pop();
+                first = false;
             }
         }
     }
@@ -257,7 +270,7 @@ impl<'a> Json<'a> {
             Ok(()) => Ok(()),
             Err(Escape::Unknown) => self.error(),
             Err(Escape::Half) => {
-                self.half = true;
+                self.flaw = Some(Flaw::Half);
                 Ok(())
             }
         }
@@ -460,8 +473,21 @@ mod tests {
             let mut json = Json::new(text.as_bytes());
             assert!(json.skip().and_then(|_| json.end()).is_err(), "{text}");
         }
-        let deep = "[".repeat(100) + &"]".repeat(100);
-        assert!(Json::new(deep.as_bytes()).skip().is_err());
+        for text in ["[[1,]]", "[[1}]", "{\"a\":[}]", "[{\"a\":1]}", "[[]", "[1]]", "{\"a\":{\"b\"}}"] {
+            let mut json = Json::new(text.as_bytes());
+            assert!(json.skip().and_then(|_| json.end()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn bounded_any_depth_is_skipped_and_told() {
+        for (depth, flaw) in [(64, None), (65, Some(Flaw::Deep)), (1_000_000, Some(Flaw::Deep))] {
+            let text = r#"{"a":["#.repeat(depth / 2) + &"[".repeat(depth % 2);
+            let text = text + &"]".repeat(depth % 2) + &"]}".repeat(depth / 2);
+            let mut json = Json::new(text.as_bytes());
+            json.skip().expect("JSON");
+            assert_eq!((json.offset(), json.skipped_flaw()), (text.len(), flaw), "{depth}");
+        }
     }
 
     #[test]
@@ -469,11 +495,11 @@ mod tests {
         for text in [r#""\ud83d""#, r#"["\ude00"]"#, r#"{"\ud83dx":1}"#, r#"{"a":"\ud83d\u0041"}"#] {
             let mut json = Json::new(text.as_bytes());
             json.skip().expect("JSON by its grammar");
-            assert!(json.skipped_half() && !json.skipped_half(), "{text}");
+            assert_eq!((json.skipped_flaw(), json.skipped_flaw()), (Some(Flaw::Half), None), "{text}");
         }
         let mut json = Json::new(br#""\ud83d\ude00""#);
         json.skip().expect("a value");
-        assert!(!json.skipped_half());
+        assert_eq!(json.skipped_flaw(), None);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub struct PageShape {
     pub facts: &'static [(&'static str, Fact)],
     /// A member whose list must be empty for the page to be whole.
     pub failures: Option<&'static str>,
+    /// Whether its records tell of other organizations, and then name those.
+    pub tells_of_others: bool,
 }
 
 /// What a member of `metadata` says.
@@ -33,7 +35,8 @@ pub enum Fact {
 pub struct PageFacts {
     /// Records in the page.
     pub rows: u64,
-    /// Records in it that were not seen before: kept, or set aside for the first time.
+    /// Records in it that were not seen before: kept, or set aside for the first time. One that came before with
+    /// other content is not among them.
     pub fresh: u64,
     /// Records in the listing.
     pub total: Option<u64>,

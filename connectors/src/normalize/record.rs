@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::ops::Range;
 
 use super::columns::{Column, Values};
-use super::json::{Begins, Escape, Json, Syntax, Text};
+use super::json::{Begins, Escape, Flaw, Json, Syntax, Text};
 use super::shape::{Field, Kind, Owner};
 use super::timestamp::{self, Instant};
 
@@ -49,6 +49,9 @@ impl Refusal {
 
 type Taken = Result<(), Refusal>;
 
+/// Members that name the owner wherever they stand at the top of a record, known to its shape or not.
+const OWNERS: [&str; 2] = ["organization_id", "organizationId"];
+
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Member(&'static str),
@@ -59,7 +62,8 @@ enum Step {
 #[derive(Debug)]
 pub(super) struct Reader<'a, 't> {
     pub(super) json: Json<'a>,
-    tenant: &'t str,
+    /// The organization that its records must not contradict; none where they tell of others.
+    tenant: Option<&'t str>,
     path: Vec<Step>,
     /// The members that the shape does not know, as a JSON object that is not closed yet.
     extra: Vec<u8>,
@@ -83,7 +87,7 @@ impl Children for Childless {
 }
 
 impl<'a, 't> Reader<'a, 't> {
-    pub(super) fn new(json: Json<'a>, tenant: &'t str) -> Self {
+    pub(super) fn new(json: Json<'a>, tenant: Option<&'t str>) -> Self {
         Self { json, tenant, path: Vec::new(), extra: Vec::new(), names: Vec::new() }
     }
 
@@ -146,9 +150,7 @@ impl<'a, 't> Reader<'a, 't> {
                 other => Err(unfit("a list", other)),
             };
         }
-        if field.owner != Owner::Unsaid {
-            self.check_owner(field.owner)?;
-        }
+        self.check_owner(field.owner)?;
         self.path.push(Step::Member(field.key));
         let taken = self.value(&field.kind, column);
         self.path.pop();
@@ -207,13 +209,10 @@ impl<'a, 't> Reader<'a, 't> {
                     }
                 }
             }
-            Begins::Number => {
-                let number = whole(self.json.number()?).and_then(epoch_micros);
-                column.push_int(
-                    number
-                        .ok_or_else(|| Refusal::misfit("an instant was expected, and the number is none"))?,
-                );
-            }
+            Begins::Number => match timestamp::since_1970(self.json.number()?) {
+                Some(micros) => column.push_int(micros),
+                None => return Err(Refusal::misfit("an instant was expected, and the number is none")),
+            },
             _ => return Err(unfit("an instant", begins)),
         }
         Ok(())
@@ -288,8 +287,15 @@ impl<'a, 't> Reader<'a, 't> {
         Ok(())
     }
 
+    /// Returns whether a member that the shape does not know names the owner: at the top of a record it does.
+    fn unknown_owner(&self, name: Text<'_>) -> Owner {
+        let is_owner = self.path.is_empty() && OWNERS.iter().any(|owner| name.is(owner));
+        if is_owner { Owner::Id } else { Owner::Unsaid }
+    }
+
     /// Compares the value that begins here with the tenant, and consumes nothing.
     fn check_owner(&mut self, owner: Owner) -> Taken {
+        let Some(tenant) = self.tenant.filter(|_| owner != Owner::Unsaid) else { return Ok(()) };
         let begins = self.json.begins()?;
         let start = self.json.offset();
         let text = match begins {
@@ -306,7 +312,7 @@ impl<'a, 't> Reader<'a, 't> {
             Owner::Unsaid => None,
         };
         match named {
-            Some(named) if !named.is_empty() && !named.eq_ignore_ascii_case(self.tenant.as_bytes()) => {
+            Some(named) if !named.is_empty() && !named.eq_ignore_ascii_case(tenant.as_bytes()) => {
                 Err(Refusal::Foreign(String::from_utf8_lossy(named).into_owned()))
             }
             _ => Ok(()),
@@ -316,6 +322,11 @@ impl<'a, 't> Reader<'a, 't> {
     /// Consumes a record whose values did not fit, and compares wherever it names its organization: the misfit may
     /// stand before that.
     pub(super) fn check_owners(&mut self, fields: &[Field]) -> Taken {
+        self.path.clear();
+        self.check_owners_within(fields)
+    }
+
+    fn check_owners_within(&mut self, fields: &[Field]) -> Taken {
         if self.json.begins()? != Begins::Object {
             self.json.skip()?;
             return Ok(());
@@ -325,11 +336,14 @@ impl<'a, 't> Reader<'a, 't> {
         while self.json.another(&mut first, b'}')? {
             let name = self.json.name()?;
             let field = find(fields, name).map(|at| &fields[at]);
-            if let Some(Field { kind: Kind::Struct(inner), .. }) = field {
-                self.check_owners(inner)?;
+            if let Some(Field { key, kind: Kind::Struct(inner), .. }) = field {
+                self.path.push(Step::Member(key));
+                let checked = self.check_owners_within(inner);
+                self.path.pop();
+                checked?;
                 continue;
             }
-            match self.check_owner(field.map_or(Owner::Unsaid, |field| field.owner)) {
+            match self.check_owner(field.map_or_else(|| self.unknown_owner(name), |field| field.owner)) {
                 Ok(()) | Err(Refusal::Misfit { .. }) => _ = self.json.skip()?,
                 Err(other) => return Err(other),
             }
@@ -339,16 +353,24 @@ impl<'a, 't> Reader<'a, 't> {
 
     /// Consumes any value and returns its text, which stands in a column as JSON.
     fn raw(&mut self) -> Result<&'a [u8], Refusal> {
+        // What was skipped before belongs to others.
+        self.json.skipped_flaw();
         let value = self.json.skip()?;
-        if self.json.skipped_half() { Err(no_text(Escape::Half)) } else { Ok(value) }
+        match self.json.skipped_flaw() {
+            None => Ok(value),
+            Some(Flaw::Half) => Err(no_text(Escape::Half)),
+            Some(Flaw::Deep) => Err(Refusal::misfit("the value is nested too deeply")),
+        }
     }
 
     /// Keeps a member that the shape does not know.
     #[cold]
     fn unknown(&mut self, name: Text<'a>) -> Taken {
         self.json.check_escapes(name)?;
+        self.check_owner(self.unknown_owner(name))?;
         let value = self.raw().map_err(|refusal| refusal.within(&String::from_utf8_lossy(name.raw)))?;
-        let spelled = name.spelled().map_err(no_text)?;
+        let spelled =
+            name.spelled().map_err(|escape| no_text(escape).within(&String::from_utf8_lossy(name.raw)))?;
         self.keep(Some(&spelled), &[value]);
         Ok(())
     }
@@ -424,7 +446,7 @@ fn unfit(expected: &str, begins: Begins) -> Refusal {
 
 /// Reads a whole number, exactly; `1.0` and `1e3` are whole as well.
 #[inline]
-fn whole(text: &[u8]) -> Option<i64> {
+pub(super) fn whole(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     if digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
         return decimal(digits, digits.len() < text.len());
@@ -453,15 +475,6 @@ fn decimal(text: &[u8], is_negative: bool) -> Option<i64> {
     }
     let number = significant.parse::<i128>().ok()? * 10_i128.pow(exponent as u32);
     i64::try_from(if is_negative { -number } else { number }).ok()
-}
-
-/// Reads a number as seconds, or as milliseconds where seconds would lie beyond the year 5000.
-fn epoch_micros(number: i64) -> Option<i64> {
-    if number.unsigned_abs() < 100_000_000_000 {
-        number.checked_mul(1_000_000)
-    } else {
-        number.checked_mul(1000)
-    }
 }
 
 #[cfg(test)]

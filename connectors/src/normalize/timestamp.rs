@@ -1,24 +1,70 @@
 //! Instants out of every spelling the platform uses, by bytes.
 
+use super::record::whole;
+
+/// The first and the last microsecond of the years 1 to 9999: other readers know no others.
+const FIRST: i64 = -62_135_596_800_000_000;
+const LAST: i64 = 253_402_300_799_999_999;
+
 /// What a text says about time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Instant {
     /// Microseconds since 1970-01-01T00:00:00Z.
     Micros(i64),
-    /// It has the form of an instant, and names none, such as the day 00.
+    /// It has the form of an instant, and names none, such as the day 00 or the year 0.
     NoSuch,
     /// It is something else.
     NotTime,
 }
 
 /// Reads `2025-03-01T10:00:00[.fraction][zone]`: a space may stand for the `T`, no zone means UTC, and a zone's
-/// name in brackets may follow.
+/// name in brackets may follow. A number in quotes is read as [`since_1970`] reads it.
 pub(super) fn parse(text: &[u8]) -> Instant {
-    read(text).unwrap_or(Instant::NotTime)
+    read(text).unwrap_or_else(|| number_in_quotes(text.trim_ascii()))
+}
+
+/// With fewer digits a text is rather a day or a year.
+const FEWEST_DIGITS: usize = 9;
+
+#[cold]
+fn number_in_quotes(text: &[u8]) -> Instant {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let whole = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let is_number = whole >= FEWEST_DIGITS
+        && digits[whole..]
+            .strip_prefix(b".")
+            .is_none_or(|rest| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit))
+        && (digits.len() == whole || digits[whole] == b'.');
+    if !is_number {
+        return Instant::NotTime;
+    }
+    since_1970(text).map_or(Instant::NoSuch, Instant::Micros)
+}
+
+/// Reads a number as the time since 1970, in the largest of seconds, milliseconds, microseconds and nanoseconds that
+/// names no year beyond 5000; what is finer than a microsecond is cut.
+pub(super) fn since_1970(text: &[u8]) -> Option<i64> {
+    let point = memchr::memchr(b'.', text).filter(|_| memchr::memchr2(b'e', b'E', text).is_none());
+    let (before, after) = point.map_or((text, &[][..]), |at| (&text[..at], &text[at + 1..]));
+    let number = whole(before)?;
+    let (factor, places) = match number.unsigned_abs() {
+        0..100_000_000_000 => (1_000_000, 6),
+        100_000_000_000..100_000_000_000_000 => (1000, 3),
+        100_000_000_000_000..100_000_000_000_000_000 => (1, 0),
+        _ => return in_range(number.div_euclid(1000)),
+    };
+    let fraction = (0..places)
+        .fold(0, |sum, place| sum * 10 + after.get(place).map_or(0, |digit| i64::from(digit - b'0')));
+    let fraction = if text.starts_with(b"-") { -fraction } else { fraction };
+    in_range(number.checked_mul(factor)?.checked_add(fraction)?)
+}
+
+fn in_range(micros: i64) -> Option<i64> {
+    (FIRST..=LAST).contains(&micros).then_some(micros)
 }
 
 fn read(text: &[u8]) -> Option<Instant> {
-    let (year, rest) = number(text, 4)?;
+    let (year, rest) = number(text.trim_ascii(), 4)?;
     let (month, rest) = number(rest.strip_prefix(b"-")?, 2)?;
     let (day, rest) = number(rest.strip_prefix(b"-")?, 2)?;
     if rest.is_empty() {
@@ -50,11 +96,11 @@ fn number(text: &[u8], digits: usize) -> Option<(i64, &[u8])> {
     Some((value, rest))
 }
 
-/// Reads up to nine digits after the point; what is finer than a microsecond is cut.
+/// Reads the digits after the point; what is finer than a microsecond is cut.
 fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     let Some(digits) = text.strip_prefix(b".").or(text.strip_prefix(b",")) else { return Some((0, text)) };
     let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if !(1..=9).contains(&count) {
+    if count == 0 {
         return None;
     }
     let mut micros = 0;
@@ -71,12 +117,14 @@ fn zone(text: &[u8]) -> Option<i64> {
         (Some(b']'), Some(at)) => text.split_at(at),
         _ => (text, &[][..]),
     };
+    // Some put a space before the zone.
+    let text = text.trim_ascii();
     // A place without an offset beside it would have to be looked up.
     if text.is_empty() && !matches!(name, b"" | b"[UTC]" | b"[GMT]" | b"[Z]" | b"[Etc/UTC]") {
         return None;
     }
     match text {
-        [] | [b'Z' | b'z'] => Some(0),
+        [] | [b'Z' | b'z'] | b"UTC" | b"GMT" => Some(0),
         [sign @ (b'+' | b'-'), rest @ ..] => {
             let (hours, rest) = number(rest, 2)?;
             let rest = rest.strip_prefix(b":").unwrap_or(rest);
@@ -93,16 +141,18 @@ fn zone(text: &[u8]) -> Option<i64> {
 
 fn instant(fields: &[i64; 6], micros: i64, offset: i64) -> Instant {
     let [year, month, day, hour, minute, second] = *fields;
+    // The end of a day may be spelled as its 24th hour.
+    let is_midnight = [hour, minute, second, micros] == [24, 0, 0, 0];
     let is_real = (1..=12).contains(&month)
         && (1..=days_in(year, month)).contains(&day)
-        && (0..24).contains(&hour)
+        && ((0..24).contains(&hour) || is_midnight)
         && (0..60).contains(&minute)
         && (0..=60).contains(&second);
     if !is_real {
         return Instant::NoSuch;
     }
     let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
-    Instant::Micros(seconds * 1_000_000 + micros)
+    in_range(seconds * 1_000_000 + micros).map_or(Instant::NoSuch, Instant::Micros)
 }
 
 fn days_in(year: i64, month: i64) -> i64 {
@@ -145,6 +195,17 @@ mod tests {
             "2025-03-01T19:00:00+09:00[Asia/Tokyo]",
             "2025-03-01T10:00:00Z[UTC]",
             "2025-03-01T10:00:00[Etc/UTC]",
+            "2025-03-01T10:00:00 UTC",
+            "2025-03-01 10:00:00 GMT",
+            "2025-03-01 12:00:00 +0200",
+            "2025-03-01T12:00:00+02",
+            " 2025-03-01T10:00:00Z ",
+            "2025-03-01T10:00:00.000000000000Z",
+            "1740823200",
+            "1740823200000",
+            "1740823200000000",
+            "1740823200000000000",
+            "1740823200.0",
         ] {
             assert_eq!(parse(text.as_bytes()), expected, "{text}");
         }
@@ -152,11 +213,45 @@ mod tests {
 
     #[test]
     fn fractions_are_kept_to_the_microsecond() {
-        for (text, micros) in
-            [(".5", 500_000), (".0419", 41_900), (".080728", 80_728), (".123456789", 123_456)]
-        {
+        for (text, micros) in [
+            (".5", 500_000),
+            (".0419", 41_900),
+            (".080728", 80_728),
+            (".123456789", 123_456),
+            (".1234567890123", 123_456),
+        ] {
             let text = format!("1970-01-01T00:00:00{text}Z");
             assert_eq!(parse(text.as_bytes()), Instant::Micros(micros), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_ends_with_its_24th_hour() {
+        assert_eq!(parse(b"2025-02-28T24:00:00Z"), parse(b"2025-03-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn numbers_are_told_by_their_size() {
+        for (text, micros) in [
+            ("1740823200", Some(1_740_823_200_000_000)),
+            ("1740823200.5", Some(1_740_823_200_500_000)),
+            ("1.7408232e9", Some(1_740_823_200_000_000)),
+            ("1740823200123", Some(1_740_823_200_123_000)),
+            ("1740823200123.75", Some(1_740_823_200_123_750)),
+            ("1740823200123456", Some(1_740_823_200_123_456)),
+            ("1740823200123456.9", Some(1_740_823_200_123_456)),
+            ("1740823200123456789", Some(1_740_823_200_123_456)),
+            ("0", Some(0)),
+            ("-1", Some(-1_000_000)),
+            ("-0.25", Some(-250_000)),
+            ("-1.5", Some(-1_500_000)),
+            ("-62135596800", Some(FIRST)),
+            ("-62135596801", None),
+            ("9223372036854775807", Some(9_223_372_036_854_775)),
+            ("9223372036854775808", None),
+            ("1e400", None),
+        ] {
+            assert_eq!(since_1970(text.as_bytes()), micros, "{text}");
         }
     }
 
@@ -167,6 +262,11 @@ mod tests {
             "2025-02-29T00:00:00Z",
             "2025-13-01T00:00:00Z",
             "2025-01-01T25:00:00Z",
+            "2025-01-01T24:00:01Z",
+            "0000-01-01T00:00:00Z",
+            "0001-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:59-00:01",
+            "9999999999999999999999",
         ] {
             assert_eq!(parse(text.as_bytes()), Instant::NoSuch, "{text}");
         }
@@ -177,6 +277,10 @@ mod tests {
             "2025-03-01T10:00:00.Z",
             "2025-03-01T10:00:00Zulu",
             "20250301",
+            "1740823200.",
+            "1740823200e0",
+            "1740823200 s",
+            "--1740823200",
             "2025-03-01T10:00:00[Asia/Tokyo]",
         ] {
             assert_eq!(parse(text.as_bytes()), Instant::NotTime, "{text}");

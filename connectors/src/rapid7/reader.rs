@@ -353,6 +353,15 @@ fn decode(decoder: &mut Decoder, seen: &mut Seen, body: &[u8]) -> Result<Page, B
             );
             return Err(BadBody::Final(error));
         }
+        Err(error @ PageError::Scratch(_)) => {
+            let hint =
+                "the folder for temporary files needs room for 64 bytes a record; `TMPDIR` names another";
+            return Err(BadBody::Final(
+                Error::new(ErrorKind::Sink, "remember the records that were read")
+                    .with_source(error)
+                    .with_hint(hint),
+            ));
+        }
         Err(error) => return Err(BadBody::malformed(error)),
     };
     let decoded = decoder

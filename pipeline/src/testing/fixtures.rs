@@ -37,6 +37,7 @@ pub fn dataset(name: &'static str, family: &'static str) -> Arc<Dataset> {
         schema: Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, false)])),
         key: &["id"],
         cursor: None,
+        ordered_by: None,
         by_change: false,
         mode: ReadMode::Snapshot,
         page_size: 100,

@@ -47,10 +47,37 @@ fn a_finding_is_kept_once_for_its_asset() {
 #[test]
 fn completeness_a_repeated_assets_findings_are_duplicates() {
     let asset = r#"{"id":"a","new":[{"check":"x"},{"check":"y","port":"?"}]}"#;
-    let grown = r#"{"id":"a","new":[{"check":"x"},{"check":"z"},7]}"#;
     let next = r#"{"id":"b","new":[{"check":"x"}]}"#;
     check(&[asset], &[["a", "new", "x"]], [2, 0, 1]);
-    check(&[asset, &format!("{grown},{next}")], &[["b", "new", "x"]], [4, 3, 0]);
+    check(&[asset, &format!("{asset},{next}")], &[["b", "new", "x"]], [3, 2, 0]);
+}
+
+#[test]
+fn completeness_a_changed_asset_takes_its_findings_along() {
+    let asset = r#"{"id":"a","new":[{"check":"x"}]}"#;
+    let grown = r#"{"id":"a","new":[{"check":"x"},{"check":"z"},7]}"#;
+    let mut reading = Reading::of_assets();
+    reading.page(asset);
+    let decoded = reading.page(&format!("{grown},{asset}"));
+    let told: Vec<_> = decoded.rejects.iter().map(|reject| (reject.dataset, reject.raw.as_str())).collect();
+    assert_eq!(told, [("assets", grown)], "its findings are in its raw text");
+    let counts = [0, 1].map(|at| decoded.counts[at].1);
+    assert_eq!(counts[0], Counts { read: 2, duplicates: 1, rejects: 1, unchanged: 0 });
+    assert_eq!(counts[1], Counts { read: 1, duplicates: 1, ..Counts::default() });
+}
+
+#[test]
+fn completeness_findings_that_differ_in_anything_are_all_kept() {
+    let findings = [
+        r#"{"check":"x","port":1,"at":"2025-01-01"}"#,
+        r#"{"check":"x","port":1,"at":"2025-01-02"}"#,
+        r#"{"check":"x","port":1,"at":"2025-01-01","solution":"a"}"#,
+        r#"{"check":"x","port":1,"at":"2025-01-01","solution":"b"}"#,
+    ];
+    let once = findings.join(",");
+    let page = format!(r#"{{"id":"a","new":[{once},{}],"same":[{}]}}"#, findings[1], findings[0]);
+    let x = |list| ["a", list, "x"];
+    check(&[&page], &[x("new"), x("new"), x("new"), x("new"), x("same")], [6, 1, 0]);
 }
 
 #[test]

@@ -13,7 +13,8 @@ use pipeline::TenantId;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Child, Decoded, Decoder, Fact, Field, Kind, Owner, PageError, PageFacts, PageShape, RecordShape, Seen,
+    Child, Decoded, Decoder, Fact, Field, Kind, NotJson, Owner, PageError, PageFacts, PageShape, RecordShape,
+    Seen,
 };
 
 const TENANT: &str = "0a1b2c3d-0000-4000-8000-00000000000a";
@@ -23,6 +24,7 @@ const PAGE: PageShape = PageShape {
     rows: "data",
     facts: &[("total", Fact::Total), ("last", Fact::Last), ("cursor", Fact::Cursor)],
     failures: Some("failures"),
+    tells_of_others: false,
 };
 
 /// A record with a member of every kind.
@@ -83,8 +85,12 @@ struct Reading {
 
 impl Reading {
     fn new(shape: &RecordShape, child: Option<&Child>) -> Self {
+        Self::new_of(PAGE, shape, child)
+    }
+
+    fn new_of(page: PageShape, shape: &RecordShape, child: Option<&Child>) -> Self {
         let tenant: TenantId = TENANT.parse().expect("an id");
-        Self { decoder: Decoder::new(PAGE, shape, child, &tenant), seen: Seen::default() }
+        Self { decoder: Decoder::new(page, shape, child, &tenant), seen: Seen::default() }
     }
 
     fn of_records() -> Self {

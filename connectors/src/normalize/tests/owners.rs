@@ -1,6 +1,6 @@
 //! Isolation: a record that names another organization stops the page, whatever way it is named.
 
-use super::{FOREIGN, PageError, Reading, TENANT, rows};
+use super::{FOREIGN, PAGE, PageError, PageShape, Reading, TENANT, rows, shape};
 
 /// Reads a record that names an organization in one way.
 fn check(member: &str, named: &str, foreign: bool) {
@@ -27,6 +27,9 @@ fn isolation_every_way_to_name_the_owner_is_compared() {
         r#""organization\u005fid":"{}""#,
         r#""asset":"{}-default-asset-7""#,
         r#""who":{"name":"Ann","id":"{}"}"#,
+        // No column takes it, and it names the owner all the same.
+        r#""organizationId":"{}""#,
+        r#""organization\u0049d":"{}""#,
     ] {
         check(member, TENANT, false);
         check(member, FOREIGN, true);
@@ -44,6 +47,10 @@ fn isolation_an_owner_that_is_not_named_is_nobody() {
         r#""organization_id":"""#,
         r#""asset":"just an asset""#,
         r#""who":{"id":null}"#,
+        r#""organizationId":null"#,
+        // Further down it names whatever it stands in.
+        r#""who":{"organizationId":"someone's"}"#,
+        r#""other":{"organization_id":"someone's"}"#,
     ] {
         check(member, "", false);
     }
@@ -67,6 +74,8 @@ fn isolation_a_foreign_record_is_not_set_aside_as_a_misfit() {
         r#""who":{"name":["Ann"],"id":"{}"}"#,
         r#""other":"\ud83d","asset":"{}-default-asset-7""#,
         r#""rrn":"\ud83d","organization\u005fid":"{}""#,
+        r#""count":"?","organizationId":"{}""#,
+        r#""organizationId":"{}","count":"?""#,
     ] {
         let page = |named: &str| format!(r#"{{"data":[{{"id":"a",{}}}]}}"#, member.replace("{}", named));
         let mut reading = Reading::of_records();
@@ -79,4 +88,25 @@ fn isolation_a_foreign_record_is_not_set_aside_as_a_misfit() {
         reading.decode(page(TENANT).as_bytes()).expect("a good page");
         assert_eq!(reading.take().rejects.len(), 1, "{member}");
     }
+}
+
+#[test]
+fn isolation_a_part_that_names_another_owner_stops_the_page() {
+    for finding in [r#""organization_id":"{}""#, r#""port":"?","organizationId":"{}""#] {
+        let page = |named: &str| {
+            format!(r#"{{"data":[{{"id":"a","new":[{{"check":"x",{}}}]}}]}}"#, finding.replace("{}", named))
+        };
+        let mut reading = Reading::of_assets();
+        assert_eq!(reading.decode(page(FOREIGN).as_bytes()), Err(PageError::Foreign(FOREIGN.to_owned())));
+        reading.decode(page(TENANT).as_bytes()).expect("a good page");
+    }
+}
+
+#[test]
+fn records_that_tell_of_others_may_name_them() {
+    let mut reading = Reading::new_of(PageShape { tells_of_others: true, ..PAGE }, &shape(), None);
+    assert_eq!(
+        reading.page(&format!(r#"{{"id":"a","organizationId":"{FOREIGN}"}}"#)).records[0].num_rows(),
+        1
+    );
 }

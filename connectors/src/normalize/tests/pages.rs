@@ -1,20 +1,22 @@
 //! Pages: their envelope, what they say of the listing, and when they are not taken.
 
-use super::{PageError, PageFacts, Reading};
+use super::{NotJson, PageError, PageFacts, Reading};
 
 #[test]
 fn completeness_what_is_no_whole_page_is_not_taken() {
-    let deep = format!(r#"{{"data":[{{"id":"a","x":{}1{}}}]}}"#, "[".repeat(100), "]".repeat(100));
     for (page, error) in [
-        ("", "no whole JSON document"),
-        ("<html>Bad gateway</html>", "no whole JSON document"),
+        ("", "no whole JSON document: it is empty"),
+        (" \n", "no whole JSON document: it is empty"),
+        ("\n<html>Bad gateway</html>", "no whole JSON document: it is HTML"),
+        (r#"{"data":[{"id":NaN}]}"#, "no whole JSON document: what stands at byte 15 is no JSON"),
+        (r#"{"data":[{"id":tr"#, "no whole JSON document: it breaks off after 17 bytes"),
         ("7", "no list `data`"),
         ("{}", "no list `data`"),
         (r#"{"data":null}"#, "no list `data`"),
         (r#"{"data":{"id":"a"}}"#, "no list `data`"),
         (r#"{"message":"Unauthorized"}"#, "no list `data`"),
         (r#"{"data":[]} x"#, "no whole JSON document"),
-        (r#"{"data":[],"data":[]}"#, "no whole JSON document"),
+        (r#"{"data":[],"data":[]}"#, "the list `data` twice"),
         (r#"{"data":[{"id":"a"},]}"#, "no whole JSON document"),
         (r#"{"data":[{"id":"a"}],"metadata":{"total":01}}"#, "no whole JSON document"),
         ("{\"data\":[{\"id\":\"a\nb\"}]}", "no whole JSON document"),
@@ -23,15 +25,30 @@ fn completeness_what_is_no_whole_page_is_not_taken() {
         (r#"{"data":[{"id":"a","count":1.}]}"#, "no whole JSON document"),
         (r#"{"data":[{"id":"a"}],"failures":["eu"]}"#, "a part of it is missing (`failures`)"),
         (r#"{"failures":{},"data":[{"id":"a"}]}"#, "a part of it is missing (`failures`)"),
-        (&deep, "no whole JSON document"),
     ] {
         let mut reading = Reading::of_records();
         let result = reading.decode(page.as_bytes()).expect_err(page);
         assert!(result.to_string().contains(error), "{page}: {result}");
         assert_eq!(reading.page(r#"{"id":"a"}"#).records[0].num_rows(), 1, "nothing of it was kept: {page}");
     }
-    let error = Reading::of_records().decode(b"{\"data\":[{\"id\":\"\xff\"}]}").expect_err("no UTF-8");
-    assert_eq!(error, PageError::Syntax { offset: 16, length: 21 });
+}
+
+#[test]
+fn bytes_that_are_no_text_are_told_from_a_text_cut_short() {
+    for (page, what) in [
+        (&b"{\"data\":[{\"id\":\"\xff\"}]}"[..], NotJson::NoText(16)),
+        (b"{\"data\":[{\"id\":\"\xe2\x82", NotJson::CutShort(18)),
+    ] {
+        let error = Reading::of_records().decode(page).expect_err("no UTF-8");
+        assert_eq!(error, PageError::Syntax { what, offset: 16 });
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_page() {
+    let page = "\u{feff}{\"data\":[{\"id\":\"a\"}]}";
+    assert_eq!(Reading::of_records().decode(page.as_bytes()).map(|facts| facts.fresh), Ok(1));
+    assert!(Reading::of_records().decode(format!("{page}\u{feff}").as_bytes()).is_err());
 }
 
 #[test]
@@ -39,6 +56,7 @@ fn a_page_says_what_it_knows_of_the_listing() {
     let facts = |rows, fresh| PageFacts { rows, fresh, ..PageFacts::default() };
     for (page, expected) in [
         (r#"[{"id":"a"},{"id":"a"}]"#, facts(2, 1)),
+        (r#"[{"id":"a"},{"id":"a","count":1}]"#, facts(2, 1)),
         (
             r#"{"metadata":{"total":3,"last":false,"cursor":"a\/b"},"data":[{"id":"a"}]}"#,
             PageFacts { total: Some(3), last: Some(false), cursor: Some("a/b".to_owned()), ..facts(1, 1) },

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use super::model;
-use super::{PageError, Reading, TENANT, rows, shape};
+use super::{NotJson, PageError, Reading, TENANT, rows, shape};
 
 /// Names that no shape has, some of them a nuisance.
 fn unknown_name() -> impl Strategy<Value = String> {
@@ -248,7 +248,9 @@ fn completeness_a_page_cut_anywhere_is_an_error() {
     let mut reading = Reading::of_assets();
     for cut in 0..page.len() {
         let error = reading.decode(&page.as_bytes()[..cut]).expect_err("half a page");
-        assert!(matches!(error, PageError::Syntax { .. }), "cut at {cut}: {error}");
+        let PageError::Syntax { what, .. } = error else { panic!("cut at {cut}: {error}") };
+        let expected = if cut == 0 { NotJson::Empty } else { NotJson::CutShort(cut) };
+        assert_eq!(what, expected, "cut at {cut}");
     }
     assert_eq!(reading.decode(page.as_bytes()).map(|facts| facts.fresh), Ok(2));
     assert_eq!(reading.take().counts[1].1.read, 6);

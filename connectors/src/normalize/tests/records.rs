@@ -35,8 +35,9 @@ fn a_misfit_is_set_aside_and_leaves_nothing() {
         (r#""isOpen":0"#, "open", "a number came"),
         (r#""at":"yesterday""#, "at", "an instant was expected"),
         (r#""at":true"#, "at", "an instant was expected, and true or false came"),
-        (r#""at":1.5"#, "at", "the number is none"),
-        (r#""at":9223372036854775807"#, "at", "the number is none"),
+        (r#""at":1e300"#, "at", "the number is none"),
+        (r#""at":9223372036854775808"#, "at", "the number is none"),
+        (r#""at":-99999999999"#, "at", "the number is none"),
         (r#""rrn":{}"#, "rrn", "text was expected, and an object came"),
         (r#""tags":["a",["b"]]"#, "tags[1]", "text was expected, and a list came"),
         (r#""tags":{"a":1}"#, "tags[0]", "an object came"),
@@ -122,6 +123,10 @@ fn what_can_be_understood_is() {
         (r#""raw":{"b": 1.10}"#, "raw", json!({"b": 1.1})),
         (r#""at":1740823200"#, "at", json!(1_740_823_200_000_000_i64)),
         (r#""at":1740823200123"#, "at", json!(1_740_823_200_123_000_i64)),
+        (r#""at":1740823200123456"#, "at", json!(1_740_823_200_123_456_i64)),
+        (r#""at":1740823200.5"#, "at", json!(1_740_823_200_500_000_i64)),
+        (r#""at":"1740823200""#, "at", json!(1_740_823_200_000_000_i64)),
+        (r#""at":"2025-03-01 10:00:00 UTC""#, "at", json!(1_740_823_200_000_000_i64)),
         (r#""at":"2025-03-01 10:00:00+00:00""#, "at", json!(1_740_823_200_000_000_i64)),
         (r#""at":"""#, "at", Value::Null),
         (r#""\u0063ount":5"#, "count", json!(5)),
@@ -140,6 +145,7 @@ fn completeness_what_no_column_holds_is_in_extra() {
         (r#""say \"it\"":{"\\":"\""}"#, json!({"say \"it\"": {"\\": "\""}})),
         (r#""who":{"a\"b":1}"#, json!({"who.a\"b": 1})),
         (r#""at":"2000-01-00T00:00:00.000Z""#, json!({"at": "2000-01-00T00:00:00.000Z"})),
+        (r#""at":"0000-01-01T00:00:00Z""#, json!({"at": "0000-01-01T00:00:00Z"})),
         (r#""who":{"since":"0000-00-00"}"#, json!({"who.since": "0000-00-00"})),
         (r#""at":"""#, json!({"at": ""})),
         (r#""ID":"other letters","open":true"#, json!({"ID": "other letters", "open": true})),
@@ -161,6 +167,31 @@ fn half_a_character_costs_its_own_record_alone() {
 }
 
 #[test]
+fn nesting_too_deep_costs_its_own_record_alone() {
+    let deep = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+    for (member, column, depth) in [("other", "other", 70), ("raw", "raw", 100_000)] {
+        let record = format!(r#"{{"id":"deep","{member}":{}}}"#, deep(depth));
+        let decoded =
+            Reading::of_records().page(&format!(r#"{record},{{"id":"next","other":{}}}"#, deep(60)));
+        assert_eq!(decoded.records[0].num_rows(), 1, "{member}");
+        let reject = &decoded.rejects[0];
+        assert_eq!((reject.column.as_str(), reject.raw.as_str()), (column, record.as_str()));
+        assert_eq!(reject.reason, "the value is nested too deeply");
+    }
+    let asset = format!(r#"{{"id":"a","new":[{{"check":"x","other":{}}},{{"check":"y"}}]}}"#, deep(70));
+    let decoded = Reading::of_assets().page(&asset);
+    assert_eq!((decoded.rejects[0].dataset, decoded.records[1].num_rows()), ("findings", 1));
+}
+
+#[test]
+fn what_is_wrong_with_the_envelope_costs_no_record() {
+    let page = r#"{"links":["\ud83d"],"data":[{"id":"a","other":1}]}"#;
+    let mut reading = Reading::of_records();
+    reading.decode(page.as_bytes()).expect("a good page");
+    assert_eq!(reading.take().records[0].num_rows(), 1);
+}
+
+#[test]
 fn bounded_a_key_is_no_place_for_a_document() {
     let fits = format!(r#"{{"id":"{}"}}"#, "x".repeat(4000));
     let long = format!(r#"{{"id":"{}","new":[{{}}]}}"#, "x".repeat(5000));
@@ -172,11 +203,26 @@ fn bounded_a_key_is_no_place_for_a_document() {
 #[test]
 fn a_record_is_kept_once() {
     let mut reading = Reading::of_records();
-    let first = reading.page(r#"{"id":"a"},{"id":"b"},{"id":"a","count":2}"#);
+    let first = reading.page(r#"{"id":"a"},{"id":"b"},{"id":"a"}"#);
     assert_eq!((first.records[0].num_rows(), first.counts[0].1.duplicates), (2, 1));
-    let second = reading.page(r#"{"count":9,"id":"b"},{"id":"c","who":{"name":"new"}}"#);
+    let second = reading.page(r#"{"id":"b"},{"id":"c","who":{"name":"new"}}"#);
     let rows = rows(&second.records[0]);
     assert_eq!((rows.len(), &rows[0]["id"], &rows[0]["count"]), (1, &json!("c"), &Value::Null));
+}
+
+#[test]
+fn completeness_a_record_that_comes_again_changed_is_set_aside() {
+    let mut reading = Reading::of_records();
+    let first = reading.page(r#"{"id":"a","count":1},{"id":"a","count":2}"#);
+    assert_eq!(rows(&first.records[0])[0]["count"], json!(1), "what was read first stands");
+    let [reject] = &first.rejects[..] else { panic!("{:?}", first.rejects) };
+    assert_eq!(reject.raw, r#"{"id":"a","count":2}"#);
+    assert!(reject.reason.contains("read before"), "{}", reject.reason);
+    // Another walk over the listing shows the same two: nothing is new, and nothing is set aside twice.
+    let again = reading.page(r#"{"id":"a","count":1},{"id":"a","count":2}"#);
+    assert_eq!((again.records[0].num_rows(), again.rejects.len(), again.counts[0].1.duplicates), (0, 0, 2));
+    let third = reading.page(r#"{"id":"a","count":3}"#);
+    assert_eq!(third.rejects.len(), 1, "each content is kept");
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub(super) fn endpoint() -> Endpoint {
         text("name"),
         text("domain"),
         truth("disabled"),
-        nested("user", vec![text("rrn"), text("name")]),
+        nested("user", vec![text("rrn").owner(Owner::Rrn), text("name")]),
         text("authentication_service"),
     ];
     let shape = RecordShape { dataset: "accounts", fields, key: &["rrn"] };

@@ -14,6 +14,7 @@ const PAGE: PageShape = PageShape {
     rows: "alerts",
     facts: &[("total_items", Fact::Total), ("is_last_index", Fact::Last), ("size", Fact::Size)],
     failures: Some("region_failures"),
+    tells_of_others: false,
 };
 
 pub(super) fn endpoint() -> Endpoint {
@@ -53,6 +54,7 @@ fn fields() -> Vec<Field> {
         nested("organization", organization()),
         text("title"),
         text("type"),
+        // A rule may be the vendor's, or belong to the account above: its names say nothing of whose alert it is.
         nested(
             "rule",
             vec![text("rrn"), text("name"), list("mitre_tcodes", Kind::Utf8), text("version_rrn")],
@@ -72,7 +74,7 @@ fn fields() -> Vec<Field> {
             vec![int("seconds_to_first_investigating"), int("seconds_to_first_closed")],
         ),
         text("disposition"),
-        text("investigation_rrn"),
+        text("investigation_rrn").owner(Owner::Rrn),
         list("tags", Kind::Utf8),
         nested("permissions", vec![truth("can_edit").from_key("canEdit")]),
         list("fields", Kind::Json),

@@ -92,6 +92,7 @@ const SIEM_PAGE: PageShape = PageShape {
     rows: "data",
     facts: &[("total_data", Fact::Total), ("total_pages", Fact::Pages), ("size", Fact::Size)],
     failures: None,
+    tells_of_others: false,
 };
 
 /// The page of vulnerability management's lists.
@@ -104,6 +105,7 @@ const VM_PAGE: PageShape = PageShape {
         ("cursor", Fact::Cursor),
     ],
     failures: None,
+    tells_of_others: false,
 };
 
 /// The search of the SIEM's entities: all of them, by name, so that pages repeat.
@@ -152,6 +154,7 @@ struct About {
     family: &'static str,
     scope: Scope,
     cursor: Option<&'static str>,
+    ordered_by: Option<&'static str>,
     by_change: bool,
     mode: ReadMode,
     page_size: u32,
@@ -165,7 +168,18 @@ impl About {
         summary: &'static str,
     ) -> Self {
         let (scope, mode) = (Scope::Tenant, ReadMode::Snapshot);
-        Self { summary, pull, endpoint, family, scope, cursor: None, by_change: false, mode, page_size: 100 }
+        Self {
+            summary,
+            pull,
+            endpoint,
+            family,
+            scope,
+            cursor: None,
+            ordered_by: None,
+            by_change: false,
+            mode,
+            page_size: 100,
+        }
     }
 
     fn dataset(self, shape: &RecordShape) -> Arc<Dataset> {
@@ -179,6 +193,7 @@ impl About {
             schema: shape.schema(),
             key: shape.key,
             cursor: self.cursor,
+            ordered_by: self.ordered_by,
             by_change: self.by_change,
             mode: self.mode,
             page_size: self.page_size,

@@ -3,7 +3,10 @@
 use pipeline::Scope;
 
 use super::{About, Endpoint, Paging, Request, SIEM_PAGE, text};
-use crate::normalize::RecordShape;
+use crate::normalize::{PageShape, RecordShape};
+
+/// Each record is an organization, and the one that asks is above them.
+const PAGE: PageShape = PageShape { tells_of_others: true, ..SIEM_PAGE };
 
 pub(super) fn endpoint() -> Endpoint {
     // The region keeps the platform's spelling; the column `region` of every dataset is where the record was read.
@@ -27,5 +30,5 @@ pub(super) fn endpoint() -> Endpoint {
         paging: Paging::Index("index"),
         longest_window: None,
     };
-    Endpoint { datasets: vec![about.dataset(&shape)], shape, child: None, page: SIEM_PAGE, request }
+    Endpoint { datasets: vec![about.dataset(&shape)], shape, child: None, page: PAGE, request }
 }

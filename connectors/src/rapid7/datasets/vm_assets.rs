@@ -12,6 +12,7 @@ pub(super) fn endpoint() -> Endpoint {
     let about = About {
         page_size: 400,
         by_change: true,
+        ordered_by: Some("id"),
         ..About::snapshot(
             "vm_assets",
             "vm",

@@ -29,8 +29,19 @@ pub(super) fn child() -> Child {
         text("solution_type"),
         nested("endpoint", vec![int("port"), text("protocol")]),
     ];
-    let key =
-        &["asset_id", "change", "vulnerability_id", "check_id", "key", "nic", "port", "protocol", "proof"];
+    let key = &[
+        "asset_id",
+        "change",
+        "vulnerability_id",
+        "check_id",
+        "key",
+        "nic",
+        "port",
+        "protocol",
+        "proof",
+        "status",
+        "solution_id",
+    ];
     Child {
         shape: RecordShape { dataset: "vm_findings", fields, key },
         parent_key: "asset_id",
@@ -42,6 +53,7 @@ pub(super) fn dataset(child: &Child) -> Arc<Dataset> {
     let about = About {
         page_size: 400,
         by_change: true,
+        ordered_by: Some("asset_id"),
         ..About::snapshot(
             "vm_assets",
             "vm",

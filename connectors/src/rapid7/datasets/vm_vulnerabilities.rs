@@ -10,6 +10,7 @@ pub(super) fn endpoint() -> Endpoint {
     let about = About {
         page_size: 500,
         by_change: true,
+        ordered_by: Some("id"),
         ..About::snapshot(
             "vm_vulnerabilities",
             "vm",
