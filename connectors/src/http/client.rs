@@ -161,7 +161,7 @@ impl Http {
     pub(super) async fn validate(&self, base: &Url, key: &Held) -> Result<Health> {
         let what = "try the key";
         let url = Call::get("", what, self.config.validate_path.clone()).url(base)?;
-        let mut tries = Tries::new(&self.config);
+        let mut tries = Tries::new(&self.config, Duration::ZERO);
         loop {
             let mut request = Request::new(Method::GET, url.clone());
             request.headers_mut().insert(self.config.key_header.clone(), key.header.clone());

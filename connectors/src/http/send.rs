@@ -30,7 +30,7 @@ pub(super) struct Sending<'a> {
 impl<'a> Sending<'a> {
     pub(super) fn new(client: &'a TenantClient, call: &'a Call) -> Result<Self, SendError> {
         let url = call.url(&client.base)?;
-        Ok(Self { client, call, url, tries: Tries::new(&client.http.config), correlation: None })
+        Ok(Self { client, call, url, tries: Tries::new(&client.http.config, call.spent), correlation: None })
     }
 
     /// Tries until there is an answer or nothing more to be done.
@@ -44,7 +44,9 @@ impl<'a> Sending<'a> {
                 Ok(key) => key,
                 Err(error) => return Err(SendError::Failed(self.place(error))),
             };
+            let entered = Instant::now();
             let permit = self.turn().await?;
+            self.tries.waited(entered.elapsed());
             let request = self.request(&key);
             let began = Instant::now();
             let tried = self.attempt(request, permit, &key, decode).await;
@@ -135,7 +137,8 @@ impl<'a> Sending<'a> {
             Next::WhenGranted => {}
             Next::AskOfKey => return self.ask_of_key(failure, key).await,
             Next::Shrink => {
-                return Err(SendError::TooSlow(self.place(failure.into_error(&self.call.what))));
+                let error = self.place(failure.into_error(&self.call.what));
+                return Err(SendError::TooSlow(error, self.tries.spent));
             }
             Next::GiveUp => return Err(self.give_up(failure)),
         }

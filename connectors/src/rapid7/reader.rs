@@ -5,6 +5,7 @@
 //! says whether it showed everything; if not, the listing is walked again and only new records are added.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_stream::try_stream;
 use bytes::Bytes;
@@ -166,7 +167,7 @@ impl Reader {
             let (mut next, mut known_pages, mut ended) = (0_u64, 1_u64, false);
             loop {
                 while !ended && next < known_pages && open.len() < AHEAD {
-                    open.push_back(self.clone().row(window, next, size));
+                    open.push_back(self.clone().row(window, next, size, Duration::ZERO));
                     next += 1;
                 }
                 let Some(row) = open.next().await else { break };
@@ -190,16 +191,22 @@ impl Reader {
     }
 
     /// Asks for the records of one full page, in smaller parts where full pages are too slow.
-    fn row(self, window: Option<Window>, index: u64, size: u64) -> BoxFuture<'static, Result<Row>> {
+    fn row(
+        self,
+        window: Option<Window>,
+        index: u64,
+        size: u64,
+        spent: Duration,
+    ) -> BoxFuture<'static, Result<Row>> {
         async move {
             let wanted = u64::from(self.size.current());
             if wanted < size && size.is_multiple_of(wanted) {
-                return self.parts(window, index, size, wanted).await;
+                return self.parts(window, index, size, wanted, spent).await;
             }
             let Paging::Index(parameter) = self.endpoint.request.paging else {
                 return Err(Error::new(ErrorKind::Bug, "page by index what has cursors"));
             };
-            let call = self.call(window, size).query(parameter, index);
+            let call = self.call(window, size).query(parameter, index).spent(spent);
             match self.client.send(&call, &self.decode).await {
                 Ok(answer) => {
                     self.fine(size, &answer);
@@ -207,8 +214,8 @@ impl Reader {
                     let last = facts.rows == 0 || is_last(facts, index, size);
                     Ok(vec![got(answer, last)])
                 }
-                Err(SendError::TooSlow(error)) => match self.smaller(size) {
-                    Some(smaller) => self.parts(window, index, size, smaller).await,
+                Err(SendError::TooSlow(error, spent)) => match self.smaller(size) {
+                    Some(smaller) => self.parts(window, index, size, smaller, spent).await,
                     None => Err(error),
                 },
                 Err(error) => Err(error.into()),
@@ -217,11 +224,19 @@ impl Reader {
         .boxed()
     }
 
-    async fn parts(self, window: Option<Window>, index: u64, size: u64, part: u64) -> Result<Row> {
+    async fn parts(
+        self,
+        window: Option<Window>,
+        index: u64,
+        size: u64,
+        part: u64,
+        mut spent: Duration,
+    ) -> Result<Row> {
         let mut row = Row::new();
         for at in 0..size / part {
             let first = index * (size / part) + at;
-            row.extend(self.clone().row(window, first, part).await?);
+            row.extend(self.clone().row(window, first, part, spent).await?);
+            spent = Duration::ZERO;
             if row.last().is_none_or(|got| got.last) {
                 break;
             }
@@ -233,13 +248,15 @@ impl Reader {
         try_stream! {
             let mut cursor: Option<String> = None;
             let mut size = u64::from(self.size.current());
+            let mut spent = Duration::ZERO;
             loop {
-                let mut call = self.call(window, size);
+                let mut call = self.call(window, size).spent(spent);
                 if let Some(cursor) = &cursor {
                     call = call.query("cursor", cursor);
                 }
                 match self.client.send(&call, &self.decode).await {
                     Ok(answer) => {
+                        spent = Duration::ZERO;
                         self.fine(size, &answer);
                         let facts = &answer.value.facts;
                         let following = facts.cursor.clone().filter(|_| facts.rows > 0);
@@ -256,8 +273,8 @@ impl Reader {
                         // to work for the size it was given for.
                         size = size.min(u64::from(self.size.current()));
                     }
-                    Err(SendError::TooSlow(error)) => match self.smaller(size) {
-                        Some(smaller) => size = smaller,
+                    Err(SendError::TooSlow(error, took)) => match self.smaller(size) {
+                        Some(smaller) => (size, spent) = (smaller, took),
                         None => Err(error)?,
                     },
                     Err(SendError::Answered(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE, error)) if cursor.is_some() => {
