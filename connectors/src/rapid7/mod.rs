@@ -3,8 +3,11 @@
 pub mod config;
 mod connector;
 pub mod datasets;
+mod paging;
 mod reader;
 mod tenants;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use config::{Config, KeyConfig, Limit};
