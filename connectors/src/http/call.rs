@@ -23,6 +23,7 @@ pub struct Call {
     pub(super) body: Option<Bytes>,
     pub(super) safe: bool,
     pub(super) can_shrink: bool,
+    pub(super) spent: Duration,
 }
 
 impl Call {
@@ -42,6 +43,7 @@ impl Call {
             body: None,
             safe: true,
             can_shrink: false,
+            spent: Duration::ZERO,
         }
     }
 
@@ -84,6 +86,13 @@ impl Call {
     #[must_use]
     pub fn can_shrink(mut self, can: bool) -> Self {
         self.can_shrink = can;
+        self
+    }
+
+    /// Says how long larger pages of the same records were tried in vain: all of them share one bound.
+    #[must_use]
+    pub fn spent(mut self, spent: Duration) -> Self {
+        self.spent = spent;
         self
     }
 
@@ -153,8 +162,8 @@ impl From<Error> for BadBody {
 #[derive(Debug)]
 pub enum SendError {
     /// The page took too long or is too large, more than once: a smaller one may pass.
-    /// Only for calls that [can shrink](Call::can_shrink).
-    TooSlow(Error),
+    /// Only for calls that [can shrink](Call::can_shrink); with how long it was tried.
+    TooSlow(Error, Duration),
     /// The platform answered with a status that no retry mends.
     Answered(StatusCode, Error),
     /// Anything else.
@@ -166,7 +175,7 @@ impl SendError {
     #[must_use]
     pub fn error(&self) -> &Error {
         match self {
-            Self::TooSlow(error) | Self::Answered(_, error) | Self::Failed(error) => error,
+            Self::TooSlow(error, _) | Self::Answered(_, error) | Self::Failed(error) => error,
         }
     }
 }
@@ -174,7 +183,7 @@ impl SendError {
 impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::TooSlow(error) | SendError::Answered(_, error) | SendError::Failed(error) => error,
+            SendError::TooSlow(error, _) | SendError::Answered(_, error) | SendError::Failed(error) => error,
         }
     }
 }

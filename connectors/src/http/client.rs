@@ -207,7 +207,7 @@ impl Validator for Host<'_> {
         let what = "try the key";
         let config = &self.http.config;
         let url = Call::get("", what, config.validate_path.clone()).url(self.base)?;
-        let mut tries = Tries::new(config);
+        let mut tries = Tries::new(config, Duration::ZERO);
         loop {
             let mut request = Request::new(Method::GET, url.clone());
             request.headers_mut().insert(config.key_header.clone(), key.header.clone());

@@ -28,8 +28,8 @@ pub(super) enum Failure {
 pub(super) enum Remedy {
     /// Ask again after a pause: the server's, where it named one.
     Again(Option<Duration>),
-    /// Ask again when the budget grants it.
-    WhenGranted,
+    /// Ask again when the budget grants it; after the server's wait, where it named one.
+    WhenGranted(Option<Duration>),
     /// Find out whether the key or the tenant is meant.
     AskOfKey,
     /// Nothing.
@@ -126,7 +126,7 @@ impl Failure {
 
 fn remedy_of(status: StatusCode, wait: Option<Duration>) -> Remedy {
     match status.as_u16() {
-        429 => Remedy::WhenGranted,
+        429 => Remedy::WhenGranted(wait),
         401 => Remedy::AskOfKey,
         501 | 505 => Remedy::None,
         408 | 425 | 500.. => Remedy::Again(wait),
@@ -181,7 +181,7 @@ mod tests {
             check(status, true, Remedy::None, ErrorKind::Contract);
         }
         for safe in [true, false] {
-            check(429, safe, Remedy::WhenGranted, ErrorKind::RateLimited);
+            check(429, safe, Remedy::WhenGranted(None), ErrorKind::RateLimited);
             check(401, safe, Remedy::AskOfKey, ErrorKind::Unauthorized);
             check(403, safe, Remedy::None, ErrorKind::Forbidden);
             check(402, safe, Remedy::None, ErrorKind::Forbidden);

@@ -25,7 +25,7 @@ mod told;
 mod turns;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use call::{Answer, BadBody, Call, SendError};
 pub use client::{Http, TenantClient};

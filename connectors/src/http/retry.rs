@@ -57,18 +57,26 @@ pub(super) struct Tries {
     failed: u32,
     slow: u32,
     refused: u32,
+    /// The time from a refusal for want of budget to the next attempt, in all.
+    waited: Duration,
+    /// How long the refusals said to wait, in all.
+    told_to_wait: Duration,
 }
 
 impl Tries {
-    pub(super) fn new(config: &HttpConfig) -> Self {
+    /// Begins; `spent` is what larger pages of the same records took in vain.
+    pub(super) fn new(config: &HttpConfig, spent: Duration) -> Self {
         Self {
             max_attempts: config.max_attempts.get(),
             retry_time: config.retry_time,
             requests: 0,
-            spent: Duration::ZERO,
+            spent,
             failed: 0,
-            slow: 0,
+            // Who failed at a larger size needs no second proof that this one is too much as well.
+            slow: u32::from(!spent.is_zero()),
             refused: 0,
+            waited: Duration::ZERO,
+            told_to_wait: Duration::ZERO,
         }
     }
 
@@ -78,18 +86,26 @@ impl Tries {
         self.spent += took;
     }
 
+    /// Counts the wait before an attempt, if it follows a refusal for want of budget.
+    pub(super) fn waited(&mut self, wait: Duration) {
+        if self.refused > 0 {
+            self.waited += wait;
+        }
+    }
+
     /// Decides what to do about a failure.
     pub(super) fn next(&mut self, failure: &Failure, safe: bool, can_shrink: bool, jitter: &Jitter) -> Next {
+        let can_shrink = can_shrink && self.spent <= self.retry_time;
         if can_shrink && failure.is_too_large() {
             return Next::Shrink;
         }
         match failure.remedy(safe) {
             Remedy::None => Next::GiveUp,
             Remedy::AskOfKey => Next::AskOfKey,
-            Remedy::WhenGranted => self.refused(),
+            Remedy::WhenGranted(wait) => self.refused(wait),
             Remedy::Again(wait) => {
                 self.slow += u32::from(failure.is_slow());
-                if can_shrink && self.slow >= SLOW_ENOUGH {
+                if can_shrink && failure.is_slow() && self.slow >= SLOW_ENOUGH {
                     return Next::Shrink;
                 }
                 self.again(wait, jitter)
@@ -98,11 +114,16 @@ impl Tries {
     }
 
     /// Refusals for want of budget are the budget's: only one who is refused again and again gives up.
-    fn refused(&mut self) -> Next {
+    ///
+    /// Turns may be long in coming among many tenants, so time alone is no reason: it takes as many refusals as
+    /// failures, or the whole time spent as the server said.
+    fn refused(&mut self, wait: Option<Duration>) -> Next {
         self.refused += 1;
-        if self.refused > self.max_attempts && self.spent > self.retry_time {
+        let often = self.refused > self.max_attempts || self.told_to_wait > self.retry_time;
+        if often && self.spent + self.waited > self.retry_time {
             return Next::GiveUp;
         }
+        self.told_to_wait += wait.unwrap_or_default();
         Next::WhenGranted
     }
 
@@ -111,7 +132,8 @@ impl Tries {
         if self.failed >= self.max_attempts {
             return Next::GiveUp;
         }
-        let pause = wait.unwrap_or_else(|| self.backoff(jitter));
+        // A wait that is over already is none.
+        let pause = wait.unwrap_or_default().max(self.backoff(jitter));
         if self.spent + pause > self.retry_time {
             return Next::GiveUp;
         }
@@ -140,7 +162,7 @@ mod tests {
         let mut config = HttpConfig::new("https://x.example", [name("k"), name("o"), name("i")], "/validate");
         config.max_attempts = NonZeroU32::new(max_attempts).expect("not zero");
         config.retry_time = Duration::from_secs(retry_time);
-        Tries::new(&config)
+        Tries::new(&config, Duration::ZERO)
     }
 
     fn status(status: u16, wait: Option<u64>) -> Failure {
@@ -154,6 +176,10 @@ mod tests {
             tries.sent(Duration::from_secs(1));
             assert_eq!(tries.next(failure, true, can_shrink, &most), *expected, "{failure:?}");
         }
+    }
+
+    fn slow() -> Failure {
+        status(504, None)
     }
 
     fn after(millis: u64) -> Next {
@@ -182,6 +208,46 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_of_nothing_or_in_the_past_is_no_wait() {
+        check(
+            tries(6, 300),
+            &[(status(503, Some(0)), after(250)), (status(503, Some(0)), after(500))],
+            false,
+        );
+    }
+
+    /// Refuses a call again and again, each time after a wait, and returns how often it comes back.
+    fn comes_back(mut tries: Tries, says: Option<u64>, wait: u64) -> Option<u32> {
+        (0..1000).find(|_| {
+            tries.sent(Duration::ZERO);
+            let next = tries.next(&status(429, says), true, true, &Jitter::default());
+            tries.waited(Duration::from_secs(wait));
+            next == Next::GiveUp
+        })
+    }
+
+    #[test]
+    fn who_is_refused_for_ever_gives_up_when_the_time_is_over() {
+        // Quick refusals last as long as any failure may.
+        assert_eq!(comes_back(tries(6, 300), None, 2), Some(151));
+        // Turns that are long in coming are not the call's: as often as it may fail, it may be refused.
+        assert_eq!(comes_back(tries(6, 300), None, 2400), Some(6));
+        assert_eq!(comes_back(tries(6, 300), Some(30), 2400), Some(6));
+        // The server's own word was kept for the whole time.
+        assert_eq!(comes_back(tries(6, 300), Some(60), 60), Some(6));
+        assert_eq!(comes_back(tries(6, 300), Some(900), 900), Some(1));
+    }
+
+    #[test]
+    fn smaller_pages_share_the_time_of_the_larger_ones() {
+        let smaller = |spent| Tries { spent: Duration::from_secs(spent), slow: 1, ..tries(6, 300) };
+        check(smaller(60), &[(slow(), Next::Shrink)], true);
+        check(smaller(60), &[(status(503, None), after(250)), (slow(), Next::Shrink)], true);
+        check(smaller(300), &[(slow(), Next::GiveUp)], true);
+        check(smaller(300), &[(Failure::TooLarge { limit: 1 }, Next::GiveUp)], true);
+    }
+
+    #[test]
     fn refusals_for_want_of_budget_are_not_failures() {
         let refused = || (status(429, Some(60)), Next::WhenGranted);
         check(tries(2, 300), &[refused(), refused(), refused(), (status(500, None), after(250))], false);
@@ -190,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_page_that_is_slow_twice_or_too_large_once_becomes_smaller_if_it_can() {
-        let slow = |next| (status(504, None), next);
+        let slow = |next| (slow(), next);
         check(tries(6, 300), &[slow(after(250)), slow(Next::Shrink)], true);
         check(tries(6, 300), &[slow(after(250)), slow(after(500))], false);
         check(tries(6, 300), &[(Failure::TooLarge { limit: 1 }, Next::Shrink)], true);

@@ -34,7 +34,8 @@ pub(super) struct Sending<'a> {
 impl<'a> Sending<'a> {
     pub(super) fn new(client: &'a TenantClient, call: &'a Call) -> Result<Self, SendError> {
         let url = call.url(&client.base)?;
-        Ok(Self { client, call, url, tries: Tries::new(&client.http.config), renewed: 0, correlation: None })
+        let tries = Tries::new(&client.http.config, call.spent);
+        Ok(Self { client, call, url, tries, renewed: 0, correlation: None })
     }
 
     /// Tries until there is an answer or nothing more to be done.
@@ -45,7 +46,9 @@ impl<'a> Sending<'a> {
     {
         loop {
             let key = self.key().await?;
+            let entered = Instant::now();
             let permit = self.turn().await?;
+            self.tries.waited(entered.elapsed());
             // A turn can be long in coming: another key may have been taken up meanwhile.
             let key = self.client.http.keys.held().unwrap_or(key);
             let request = self.request(&key);
@@ -145,7 +148,8 @@ impl<'a> Sending<'a> {
             Next::WhenGranted => {}
             Next::AskOfKey => return self.ask_of_key(failure, key).await,
             Next::Shrink => {
-                return Err(SendError::TooSlow(self.place(failure.into_error(&self.call.what))));
+                let error = self.place(failure.into_error(&self.call.what));
+                return Err(SendError::TooSlow(error, self.tries.spent));
             }
             Next::GiveUp => return Err(self.give_up(failure)),
         }

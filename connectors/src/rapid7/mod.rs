@@ -4,8 +4,11 @@ mod api_keys;
 pub mod config;
 mod connector;
 pub mod datasets;
+mod paging;
 mod reader;
 mod tenants;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use api_keys::{ApiKey, ApiKeys, KeyId, KeyType, MadeKey, NotMade};

@@ -1,16 +1,18 @@
 //! Reads a partition: every page of its listing, each record once.
 //!
-//! Pages by index are asked for several at a time and yielded in order; pages by cursor one after the other. A
-//! page that takes too long is asked for again in smaller parts. When a walk over the listing is over, [`judge`]
+//! Pages by index are asked for several at a time and yielded in order; pages by cursor one after the other, and
+//! where no cursor is given, by number as well. A page that takes too long is asked for again in smaller parts. When a walk over the listing is over, [`judge`]
 //! says whether it showed everything; if not, the listing is walked again and only new records are added.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_stream::try_stream;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesOrdered};
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt};
 use pipeline::batch::{Batch, Records};
 use pipeline::{Error, ErrorKind, Partition, Result, Tally, Window};
 use reqwest::StatusCode;
@@ -18,9 +20,13 @@ use reqwest::header::{HeaderName, HeaderValue};
 use tracing::warn;
 
 use super::datasets::{Endpoint, Paging};
-use super::walk::{Judgement, Walk, judge};
+use super::paging::{granted, is_last, next_cursor, size_of_walk};
+use super::walk::{Judgement, Walk, judge, known};
 use crate::http::{Answer, BadBody, Call, PageSize, SendError, TenantClient};
 use crate::normalize::{Decoded, Decoder, PageError, PageFacts, Seen};
+
+/// The parameter that numbers the pages of a listing by cursor, where it gives none.
+const PAGE: &str = "page";
 
 /// Pages of one listing that are asked for at once; what the tenant may have in flight bounds them further.
 const AHEAD: usize = 4;
@@ -52,8 +58,16 @@ struct Got {
     last: bool,
 }
 
-/// Several pages in a row, and whether the listing ended with them.
-type Row = Vec<Got>;
+/// Several pages in a row; nothing in place of one says that the walk has to be given up there.
+type Row = Vec<Option<Got>>;
+
+/// A page by its number: which parameter says it, and in what size pages are counted.
+#[derive(Clone, Copy)]
+struct Place {
+    parameter: &'static str,
+    index: u64,
+    size: u64,
+}
 
 impl Reader {
     pub(super) fn new(
@@ -66,10 +80,15 @@ impl Reader {
         let size = client.page_size(listing.pull, listing.page_size);
         let decoder = Decoder::new(endpoint.page, &endpoint.shape, endpoint.child.as_ref(), client.tenant());
         let state = Mutex::new((decoder, Seen::default()));
+        let by_cursor = endpoint.request.paging == Paging::Cursor;
         let decode = Arc::new(move |body: Bytes| {
             let mut state = state.lock().expect("a decoder that panicked ends its run");
             let (decoder, seen) = &mut *state;
-            decode(decoder, seen, &body)
+            let mut page = decode(decoder, seen, &body)?;
+            if by_cursor && page.facts.cursor.is_none() {
+                page.facts.cursor = next_cursor(&body);
+            }
+            Ok(page)
         });
         Self { endpoint, path: path.into(), client, size, partition: Arc::new(partition.clone()), decode }
     }
@@ -93,21 +112,35 @@ impl Reader {
     pub(super) fn batches(self) -> BoxStream<'static, Result<Batch>> {
         try_stream! {
             let mut sum = Tally { claimed_first: Some(0), claimed_last: Some(0), ..Tally::default() };
-            for window in self.windows() {
-                let mut walks = Vec::new();
+            for (nth, window) in self.windows().into_iter().enumerate() {
+                let mut walks: Vec<Walk> = Vec::new();
+                let mut most = u64::from(self.endpoint.datasets[0].page_size);
                 loop {
-                    let mut walk = Walk::default();
-                    let mut pages = self.clone().walk(window);
+                    let known = known(&walks);
+                    let mut walk: Option<Walk> = None;
+                    let mut pages = self.clone().walk(window, walks.len(), most);
                     while let Some(got) = pages.next().await {
-                        match got? {
-                            Some(got) => {
-                                let facts = &got.page.facts;
-                                walk.page(facts.total, facts.rows, facts.fresh);
-                                yield self.batch(got);
-                            }
-                            None => walk.break_off(),
+                        let Some(got) = got? else {
+                            walk.get_or_insert_default().break_off();
+                            break;
+                        };
+                        let facts = &got.page.facts;
+                        let walk = walk.get_or_insert_with(|| {
+                            most = granted(facts, most).unwrap_or(most);
+                            let may_share = nth > 0 && walks.is_empty();
+                            if may_share { Walk::after_another(facts) } else { Walk::default() }
+                        });
+                        walk.page(facts.total, facts.rows, facts.fresh);
+                        let ends = walk.goes_in_circles(known);
+                        yield self.batch(got);
+                        if ends {
+                            warn!(tenant = %self.client.tenant(), path = &*self.path, "page after page holds nothing new; going no further");
+                            walk.break_off();
+                            break;
                         }
                     }
+                    drop(pages);
+                    let walk = walk.unwrap_or_default();
                     walks.push(walk);
                     match judge(&walks, self.may_grow(window)) {
                         Judgement::Whole => break,
@@ -151,36 +184,47 @@ impl Reader {
         windows
     }
 
-    /// Walks the listing once; `None` says that the walk had to be given up.
-    fn walk(self, window: Option<Window>) -> BoxStream<'static, Result<Option<Got>>> {
+    /// Walks the listing for the nth time, in pages of no more than `most`; `None` says that it had to be given up.
+    fn walk(self, window: Option<Window>, nth: usize, most: u64) -> BoxStream<'static, Result<Option<Got>>> {
+        let fit = most.min(u64::from(self.size.current()));
         match self.endpoint.request.paging {
-            Paging::Index(_) => self.by_index(window).map_ok(Some).boxed(),
-            Paging::Cursor => self.by_cursor(window),
+            // The first walk keeps its borders where pages become smaller on its way.
+            Paging::Index(parameter) if nth == 0 => self.by_index(window, parameter, 0, most),
+            Paging::Index(parameter) => self.by_index(window, parameter, 0, size_of_walk(fit, nth)),
+            Paging::Cursor => self.by_cursor(window, size_of_walk(fit, nth)),
         }
     }
 
-    fn by_index(self, window: Option<Window>) -> BoxStream<'static, Result<Got>> {
+    /// Reads pages by their number in a parameter, from the first one given on.
+    fn by_index(
+        self,
+        window: Option<Window>,
+        parameter: &'static str,
+        first: u64,
+        mut size: u64,
+    ) -> BoxStream<'static, Result<Option<Got>>> {
         try_stream! {
-            let mut size = u64::from(self.endpoint.datasets[0].page_size);
             let mut open: FuturesOrdered<BoxFuture<'static, Result<Row>>> = FuturesOrdered::new();
-            let (mut next, mut known_pages, mut ended) = (0_u64, 1_u64, false);
+            let (mut next, mut known_pages, mut ended) = (first, first + 1, false);
             loop {
                 while !ended && next < known_pages && open.len() < AHEAD {
-                    open.push_back(self.clone().row(window, next, size));
+                    let place = Place { parameter, index: next, size };
+                    open.push_back(self.clone().row(window, place, Duration::ZERO));
                     next += 1;
                 }
                 let Some(row) = open.next().await else { break };
                 let row = row?;
-                let last = row.last().is_none_or(|got| got.last);
-                let facts = row.last().map(|got| got.page.facts.clone()).unwrap_or_default();
-                if next == 1 && let Some(granted) = fewer_granted(&row, size) {
-                    size = granted;
+                let last = row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.last));
+                let total = row.iter().flatten().last().and_then(|got| got.page.facts.total);
+                if let (1, [Some(got)]) = (next, row.as_slice()) {
+                    // Such a platform counts its pages in its own size.
+                    size = granted(&got.page.facts, size).unwrap_or(size);
                 }
                 for got in row {
                     yield got;
                 }
                 ended |= last;
-                known_pages = known_pages.max(facts.total.map_or(0, |total| total.div_ceil(size)));
+                known_pages = known_pages.max(total.map_or(0, |total| total.div_ceil(size)));
                 if !last && open.is_empty() {
                     known_pages = known_pages.max(next + 1);
                 }
@@ -190,25 +234,24 @@ impl Reader {
     }
 
     /// Asks for the records of one full page, in smaller parts where full pages are too slow.
-    fn row(self, window: Option<Window>, index: u64, size: u64) -> BoxFuture<'static, Result<Row>> {
+    fn row(self, window: Option<Window>, place: Place, spent: Duration) -> BoxFuture<'static, Result<Row>> {
         async move {
+            let Place { parameter, index, size } = place;
             let wanted = u64::from(self.size.current());
             if wanted < size && size.is_multiple_of(wanted) {
-                return self.parts(window, index, size, wanted).await;
+                return self.parts(window, place, wanted, spent).await;
             }
-            let Paging::Index(parameter) = self.endpoint.request.paging else {
-                return Err(Error::new(ErrorKind::Bug, "page by index what has cursors"));
-            };
-            let call = self.call(window, size).query(parameter, index);
+            let call = self.call(window, size).query(parameter, index).spent(spent);
             match self.client.send(&call, &self.decode).await {
                 Ok(answer) => {
                     self.fine(size, &answer);
-                    let facts = &answer.value.facts;
-                    let last = facts.rows == 0 || is_last(facts, index, size);
-                    Ok(vec![got(answer, last)])
+                    let last = is_last(&answer.value.facts, index, size);
+                    Ok(vec![Some(got(answer, last))])
                 }
-                Err(SendError::TooSlow(error)) => match self.smaller(size) {
-                    Some(smaller) => self.parts(window, index, size, smaller).await,
+                Err(SendError::TooSlow(error, spent)) => match self.smaller(size) {
+                    Some(part) if size.is_multiple_of(part) => self.parts(window, place, part, spent).await,
+                    // Pages of this size have no parts that are asked for; the next walk has smaller ones.
+                    Some(_) => Ok(vec![None]),
                     None => Err(error),
                 },
                 Err(error) => Err(error.into()),
@@ -217,47 +260,64 @@ impl Reader {
         .boxed()
     }
 
-    async fn parts(self, window: Option<Window>, index: u64, size: u64, part: u64) -> Result<Row> {
+    async fn parts(
+        self,
+        window: Option<Window>,
+        place: Place,
+        part: u64,
+        mut spent: Duration,
+    ) -> Result<Row> {
         let mut row = Row::new();
-        for at in 0..size / part {
-            let first = index * (size / part) + at;
-            row.extend(self.clone().row(window, first, part).await?);
-            if row.last().is_none_or(|got| got.last) {
+        let parts = place.size / part;
+        for index in (0..parts).map(|at| place.index * parts + at) {
+            row.extend(self.clone().row(window, Place { index, size: part, ..place }, spent).await?);
+            spent = Duration::ZERO;
+            let is_cut = |got: &Got| index == 0 && granted(&got.page.facts, part).is_some();
+            if row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.last || is_cut(got))) {
                 break;
             }
         }
         Ok(row)
     }
 
-    fn by_cursor(self, window: Option<Window>) -> BoxStream<'static, Result<Option<Got>>> {
+    fn by_cursor(self, window: Option<Window>, mut size: u64) -> BoxStream<'static, Result<Option<Got>>> {
         try_stream! {
             let mut cursor: Option<String> = None;
-            let mut size = u64::from(self.size.current());
+            let mut given = HashSet::new();
+            let mut spent = Duration::ZERO;
             loop {
-                let mut call = self.call(window, size);
+                let mut call = self.call(window, size).spent(spent);
                 if let Some(cursor) = &cursor {
                     call = call.query("cursor", cursor);
                 }
                 match self.client.send(&call, &self.decode).await {
                     Ok(answer) => {
+                        spent = Duration::ZERO;
                         self.fine(size, &answer);
-                        let facts = &answer.value.facts;
-                        let following = facts.cursor.clone().filter(|_| facts.rows > 0);
-                        if following.is_some() && following == cursor {
-                            Err(Error::new(ErrorKind::Contract, "page on: the platform gave the same cursor twice"))?;
-                        }
-                        let last = following.is_none();
-                        cursor = following;
-                        yield Some(got(answer, last));
-                        if last {
+                        let facts = answer.value.facts.clone();
+                        yield Some(got(answer, false));
+                        let Some(following) = facts.cursor.clone().filter(|_| facts.rows > 0) else {
+                            if cursor.is_none() && !is_last(&facts, 0, size) {
+                                let size = granted(&facts, size).unwrap_or(size);
+                                let mut pages = self.clone().by_index(window, PAGE, 1, size);
+                                while let Some(got) = pages.next().await {
+                                    yield got?;
+                                }
+                            }
+                            break;
+                        };
+                        if !given.insert(following.clone()) {
+                            warn!(tenant = %self.client.tenant(), path = &*self.path, "the platform gave a cursor twice; going no further");
+                            yield None;
                             break;
                         }
+                        cursor = Some(following);
                         // Going down is urgent; going up waits for the next walk, because a cursor is promised
                         // to work for the size it was given for.
                         size = size.min(u64::from(self.size.current()));
                     }
-                    Err(SendError::TooSlow(error)) => match self.smaller(size) {
-                        Some(smaller) => size = smaller,
+                    Err(SendError::TooSlow(error, took)) => match self.smaller(size) {
+                        Some(smaller) => (size, spent) = (smaller, took),
                         None => Err(error)?,
                     },
                     Err(SendError::Answered(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE, error)) if cursor.is_some() => {
@@ -325,21 +385,6 @@ impl Reader {
 
 fn got(answer: Answer<Page>, last: bool) -> Got {
     Got { page: answer.value, requests: answer.requests, bytes: answer.bytes, last }
-}
-
-/// Returns the size that the first page was cut to: such a platform counts its pages in its own size.
-fn fewer_granted(row: &[Got], size: u64) -> Option<u64> {
-    let [got] = row else { return None };
-    let facts = &got.page.facts;
-    facts.size.filter(|granted| (1..size).contains(granted) && facts.rows == *granted)
-}
-
-fn is_last(facts: &PageFacts, index: u64, size: u64) -> bool {
-    match (facts.last, facts.pages) {
-        (Some(last), _) => last,
-        (None, Some(pages)) => index + 1 >= pages,
-        (None, None) => facts.rows < size,
-    }
 }
 
 fn decode(decoder: &mut Decoder, seen: &mut Seen, body: &[u8]) -> Result<Page, BadBody> {

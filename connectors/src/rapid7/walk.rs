@@ -1,10 +1,17 @@
 //! Whether a listing that changes while it is read was read whole.
 //!
 //! A listing is walked from its first page to its last. Where the totals on its pages changed, or do not
-//! agree with what the pages held, it is walked again, and only records not seen before are added.
+//! agree with what the pages held, it is walked again, in pages of another size, and only records not seen before
+//! are added. It is whole where as many different records are known as it claims; a listing without a claim,
+//! where a walk came to its end.
+
+use crate::normalize::PageFacts;
 
 /// How often a listing is walked before it is called drifted.
 pub(super) const MOST_WALKS: usize = 4;
+
+/// After so many pages in a row without a new record, the listing may be going in circles.
+const STALE_PAGES: u64 = 8;
 
 /// What one walk over a listing showed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,6 +28,10 @@ pub(super) struct Walk {
     rows: u64,
     /// Records in its pages that no earlier page had.
     fresh: u64,
+    /// Records of its first page that a listing before this one had: two windows of time may share their border.
+    shared: u64,
+    /// Pages and records in a row, up to the last one, that no record was new in.
+    stale: (u64, u64),
     /// Whether it had to be given up before its last page.
     broke: bool,
 }
@@ -37,6 +48,11 @@ pub(super) enum Judgement {
 }
 
 impl Walk {
+    /// Begins the first walk over a window of time that another one of the same reading ends at.
+    pub(super) fn after_another(first: &PageFacts) -> Self {
+        Self { shared: first.rows - first.fresh, ..Self::default() }
+    }
+
     /// Counts a page.
     pub(super) fn page(&mut self, claimed: Option<u64>, rows: u64, fresh: u64) {
         if let (Some(before), Some(now)) = (self.last, claimed) {
@@ -47,6 +63,12 @@ impl Walk {
         self.last = claimed.or(self.last);
         self.rows += rows;
         self.fresh += fresh;
+        self.stale = if fresh > 0 { (0, 0) } else { (self.stale.0 + 1, self.stale.1 + rows) };
+    }
+
+    /// Returns whether it shows nothing but what it showed before: more in a row than was known before it began.
+    pub(super) fn goes_in_circles(&self, known_before: u64) -> bool {
+        self.stale.0 >= STALE_PAGES && self.stale.1 > known_before
     }
 
     /// Says that it ended before its last page.
@@ -65,22 +87,19 @@ impl Walk {
 /// window of time may not: what came into it meanwhile would never be asked for again.
 pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
     let Some((walk, earlier)) = walks.split_last() else { return Judgement::Again };
-    let known: u64 = walks.iter().map(|walk| walk.fresh).sum();
+    let known = known(walks);
+    let before = |total| earlier.last().is_some_and(|before| before.is_steady(total));
     let whole = match walk.last {
         None => !walk.broke,
-        Some(total) if !walk.is_steady(total) => false,
-        // Every record the listing claims was on a page, and that many different ones are known.
-        Some(total) if walk.rows == total && known >= total => true,
-        // The listing itself repeats records: a second walk shows the same.
-        Some(total) => {
-            let before = earlier.last().is_some_and(|before| before.is_steady(total));
-            before && walk.fresh == 0 && walk.rows >= total
-        }
+        Some(total) if !walk.is_steady(total) || known < total => false,
+        // Every record the listing claims was on a page, and that many different ones are known. Where it holds
+        // more than it claims, a second walk shows the same.
+        Some(total) => walk.rows == total || (before(total) && walk.fresh == 0 && walk.rows > total),
     };
     if whole {
         return Judgement::Whole;
     }
-    if walks.len() < MOST_WALKS {
+    if walks.len() < MOST_WALKS && !repeats_itself(walks) {
         return Judgement::Again;
     }
     // Records are only skipped where others before them went away.
@@ -88,6 +107,19 @@ pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
         && walks.windows(2).all(|pair| pair[1].first >= pair[0].last)
         && walks[0].first.is_some_and(|total| known >= total);
     if may_grow && only_grew && walk.changed { Judgement::Whole } else { Judgement::Drifted }
+}
+
+/// Returns how many different records of the listing are known.
+pub(super) fn known(walks: &[Walk]) -> u64 {
+    walks.iter().map(|walk| walk.fresh + walk.shared).sum()
+}
+
+/// Returns whether a listing that came to rest shows some records twice and others not at all: two walks with their
+/// page borders elsewhere brought nothing, and no further one will.
+fn repeats_itself(walks: &[Walk]) -> bool {
+    let [.., first, second, third] = walks else { return false };
+    let rests = |walk: &Walk| third.last.is_some_and(|total| walk.is_steady(total) && walk.rows >= total);
+    [first, second, third].into_iter().all(rests) && second.fresh + third.fresh == 0
 }
 
 #[cfg(test)]
@@ -130,9 +162,42 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_that_repeats_records_by_itself_is_whole_when_a_second_walk_shows_the_same() {
-        check(&[&[(4, 4, 3)]], Judgement::Again);
-        check(&[&[(4, 4, 3)], &[(4, 4, 0)]], Judgement::Whole);
+    fn completeness_a_listing_that_repeats_records_is_not_whole_unless_a_walk_brings_the_missing_ones() {
+        let repeats: &[Page] = &[(4, 4, 3)];
+        let nothing: &[Page] = &[(4, 4, 0)];
+        check(&[repeats], Judgement::Again);
+        check(&[repeats, nothing], Judgement::Again);
+        check(&[repeats, nothing, nothing], Judgement::Drifted);
+        check(&[repeats, &[(4, 4, 1)]], Judgement::Whole);
+        check(&[repeats, nothing, &[(4, 4, 1)]], Judgement::Whole);
+    }
+
+    #[test]
+    fn a_listing_that_holds_more_than_it_claims_is_whole_when_a_second_walk_shows_the_same() {
+        check(&[&[(4, 9, 9)]], Judgement::Again);
+        check(&[&[(4, 9, 9)], &[(4, 9, 0)]], Judgement::Whole);
+        check(&[&[(4, 9, 9)], &[(4, 9, 1)]], Judgement::Again);
+    }
+
+    #[test]
+    fn what_two_windows_share_is_known() {
+        let mut walk = Walk::after_another(&PageFacts { rows: 3, fresh: 1, ..PageFacts::default() });
+        walk.page(Some(3), 3, 1);
+        assert_eq!(judge(&[walk], false), Judgement::Whole);
+    }
+
+    #[test]
+    fn a_walk_that_shows_the_same_again_and_again_goes_in_circles() {
+        let mut walk = Walk::default();
+        walk.page(None, 100, 100);
+        let pages = (1..).find(|_| {
+            walk.page(None, 100, 0);
+            walk.goes_in_circles(0)
+        });
+        assert_eq!(pages, Some(STALE_PAGES));
+        assert!(!walk.goes_in_circles(800), "a second walk shows what the first one did");
+        walk.page(None, 100, 1);
+        assert!(!walk.goes_in_circles(0));
     }
 
     #[test]

@@ -91,6 +91,19 @@ async fn what_will_not_pass_is_not() {
 }
 
 #[tokio::test]
+async fn a_refusal_for_want_of_budget_that_never_ends_is_given_up() {
+    for says in
+        ["", "retry-after: 0\r\n", "retry-after: Mon, 01 Jan 2001 00:00:00 GMT\r\n", "retry-after: 1e400\r\n"]
+    {
+        let server = Server::start(move |_, _| reply(429, says, "")).await;
+        let config = HttpConfig { retry_time: Duration::from_millis(200), ..config(&server) };
+        let client = client_of(&Http::new(config, fixed_key()).expect("it is usable"), "tenant-1");
+        let error = send(&client, &call()).await.expect_err("it is refused for ever");
+        assert_eq!(error.error().kind(), ErrorKind::RateLimited, "{says}");
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_repeated_only_where_it_had_no_effect() {
     let change = Call::change(Method::POST, "account", "create a key", "/keys", Some(Bytes::from("{}")));
     check(|| reply(429, "", ""), &change, Ok(2)).await;
@@ -149,7 +162,7 @@ async fn a_page_that_is_too_much_is_told_apart() {
     for first in [|| reply(504, "", ""), || Reply::Silence, || reply(413, "", "")] {
         let server = Server::start(move |_, _| first()).await;
         let error = send(&client(&server), &call().can_shrink(true)).await.expect_err("it is too much");
-        assert!(matches!(error, SendError::TooSlow(_)), "{error:?}");
+        assert!(matches!(error, SendError::TooSlow(..)), "{error:?}");
         assert!(server.seen().len() <= 2);
     }
 }

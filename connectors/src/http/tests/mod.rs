@@ -3,4 +3,4 @@
 mod client;
 mod fairness;
 mod learning;
-mod server;
+pub(crate) mod server;

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What the server does with a request.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Writes this and closes the connection.
     Raw(Vec<u8>),
     /// Closes the connection without a byte.
@@ -16,7 +16,7 @@ pub(super) enum Reply {
 }
 
 /// Answers with a status, some headers and a body.
-pub(super) fn reply(status: u16, headers: &str, body: &str) -> Reply {
+pub(crate) fn reply(status: u16, headers: &str, body: &str) -> Reply {
     let length = body.len();
     let head =
         format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n");
@@ -24,19 +24,19 @@ pub(super) fn reply(status: u16, headers: &str, body: &str) -> Reply {
 }
 
 /// Answers 200 with a body.
-pub(super) fn good(body: &str) -> Reply {
+pub(crate) fn good(body: &str) -> Reply {
     reply(200, "content-type: application/json\r\n", body)
 }
 
 /// A server and the requests it saw: head and body as they came.
-pub(super) struct Server {
-    pub(super) address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     /// Starts one that answers by the request and its number.
-    pub(super) async fn start(answer: impl Fn(&str, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&str, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound").to_string();
         let seen = Arc::<Mutex<Vec<String>>>::default();
@@ -51,12 +51,12 @@ impl Server {
     }
 
     /// Returns the requests so far.
-    pub(super) fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().expect("no holder panics").clone()
     }
 
     /// Returns how many requests so far begin with a text.
-    pub(super) fn count(&self, start: &str) -> usize {
+    pub(crate) fn count(&self, start: &str) -> usize {
         self.seen().iter().filter(|request| request.starts_with(start)).count()
     }
 }

@@ -1,0 +1,135 @@
+//! Where a listing ends, where its next page is found, and in what sizes it is asked for.
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::normalize::PageFacts;
+
+/// Returns the page size in which the platform counts, where its first page shows that it is less than asked for.
+///
+/// A first page that is short without a word of how many records there are may be cut or may be all: who goes on
+/// in its own size finds out, for one request more.
+pub(super) fn granted(first: &PageFacts, asked: u64) -> Option<u64> {
+    let is_cut = (1..asked).contains(&first.rows)
+        && first.last != Some(true)
+        && first.size.is_none_or(|size| size == first.rows)
+        && first.pages.is_none_or(|pages| pages > 1)
+        && first.total.is_none_or(|total| total > first.rows);
+    is_cut.then_some(first.rows)
+}
+
+/// Returns whether a listing ends with this page.
+pub(super) fn is_last(page: &PageFacts, index: u64, size: u64) -> bool {
+    if page.rows == 0 {
+        return true;
+    }
+    if index == 0 && granted(page, size).is_some() {
+        return false;
+    }
+    match (page.last, page.pages) {
+        (Some(last), _) => last,
+        (None, Some(pages)) => {
+            let asked_for = (index + 1).saturating_mul(size);
+            // Where the two claims disagree, the next page tells.
+            index + 1 >= pages && page.total.is_none_or(|total| total <= asked_for)
+        }
+        (None, None) => page.rows < size,
+    }
+}
+
+/// Returns the page size of a walk over a listing: each has its borders elsewhere than the ones before it, so that
+/// a record that fell between two pages of one walk stands inside a page of another.
+pub(super) fn size_of_walk(size: u64, walk: usize) -> u64 {
+    match walk as u64 {
+        0 => size,
+        walk => size.saturating_sub(walk * size / 5 + 1).max(1),
+    }
+}
+
+/// Returns the cursor in a page's link to the next one; the link itself is never followed.
+pub(super) fn next_cursor(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Page {
+        links: Vec<Link>,
+    }
+    #[derive(Deserialize)]
+    struct Link {
+        rel: Option<String>,
+        href: Option<String>,
+    }
+    let page: Page = serde_json::from_slice(body).ok()?;
+    let next = page.links.into_iter().find(|link| link.rel.as_deref() == Some("next"))?;
+    let base = Url::parse("https://nowhere.invalid").expect("it is one");
+    let link = base.join(&next.href?).ok()?;
+    let cursor = link.query_pairs().find(|(name, _)| name == "cursor")?.1.into_owned();
+    (!cursor.is_empty()).then_some(cursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(rows: u64) -> PageFacts {
+        PageFacts { rows, ..PageFacts::default() }
+    }
+
+    fn check(page: &PageFacts, index: u64, size: u64, cut_to: Option<u64>, last: bool) {
+        assert_eq!((granted(page, size), is_last(page, index, size)), (cut_to, last), "{page:?}");
+    }
+
+    #[test]
+    fn a_listing_ends_where_its_page_says_so_or_with_an_empty_or_short_one() {
+        check(&page(0), 0, 100, None, true);
+        check(&page(100), 0, 100, None, false);
+        assert!(is_last(&page(99), 1, 100));
+        check(&PageFacts { last: Some(true), ..page(100) }, 0, 100, None, true);
+        assert!(!is_last(&PageFacts { last: Some(false), ..page(20) }, 1, 100));
+        let pages = |rows, pages, total| PageFacts { pages: Some(pages), total: Some(total), ..page(rows) };
+        check(&pages(100, 1, 100), 0, 100, None, true);
+        check(&pages(100, 3, 250), 0, 100, None, false);
+        assert!(is_last(&pages(50, 3, 250), 2, 100));
+        check(&pages(100, 1, 250), 0, 100, None, false);
+    }
+
+    #[test]
+    fn a_short_first_page_is_the_end_only_where_the_claim_is_met() {
+        check(&page(20), 0, 100, Some(20), false);
+        check(&PageFacts { size: Some(100), ..page(20) }, 0, 100, None, true);
+        let cut = PageFacts { size: Some(20), ..page(20) };
+        check(&cut, 0, 100, Some(20), false);
+        check(&PageFacts { total: Some(60), ..cut.clone() }, 0, 100, Some(20), false);
+        check(&PageFacts { total: Some(20), ..cut.clone() }, 0, 100, None, true);
+        check(&PageFacts { pages: Some(3), ..cut.clone() }, 0, 100, Some(20), false);
+        check(&PageFacts { pages: Some(1), ..cut.clone() }, 0, 100, None, true);
+        check(&PageFacts { last: Some(true), ..cut }, 0, 100, None, true);
+    }
+
+    #[test]
+    fn each_walk_has_its_borders_elsewhere() {
+        for (size, expected) in
+            [(1000, [1000, 799, 599, 399]), (100, [100, 79, 59, 39]), (5, [5, 3, 2, 1]), (1, [1, 1, 1, 1])]
+        {
+            assert_eq!([0, 1, 2, 3].map(|walk| size_of_walk(size, walk)), expected);
+        }
+    }
+
+    #[test]
+    fn a_cursor_may_stand_in_the_link_to_the_next_page_alone() {
+        let next = |href: &str| {
+            format!(
+                r#"{{"data":[],"links":[{{"rel":"self","href":"https://x/?cursor=no"}},{{"rel":"next","href":"{href}"}}]}}"#
+            )
+        };
+        for (body, expected) in [
+            (next("https://us.example:443/assets?size=1&cursor=-7%3A%3Aa-1"), Some("-7::a-1")),
+            (next("/assets?cursor=x"), Some("x")),
+            (next("/assets?cursor="), None),
+            (next("/assets?page=1&size=100"), None),
+            (r#"{"data":[]}"#.to_owned(), None),
+            (r#"{"data":[],"links":null}"#.to_owned(), None),
+            ("[]".to_owned(), None),
+        ] {
+            assert_eq!(next_cursor(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The connector against platforms that count, page and end in ways of their own.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use pipeline::{Batch, Connector, Partition, Secret, Tally, Window};
+use serde_json::json;
+use url::Url;
+
+use super::Rapid7;
+use crate::http::FixedKey;
+use crate::http::tests::server::{Reply, Server, good};
+
+/// What a request asks for.
+struct Asked {
+    path: String,
+    query: Vec<(String, String)>,
+}
+
+impl Asked {
+    fn of(request: &str) -> Self {
+        let target = request.split(' ').nth(1).expect("a request line");
+        let url = Url::parse("http://x").and_then(|base| base.join(target)).expect("a path");
+        let query = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned()));
+        Self { path: url.path().to_owned(), query: query.collect() }
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    fn number(&self, name: &str) -> usize {
+        self.text(name).map_or(0, |text| text.parse().expect("a number"))
+    }
+
+    /// Returns the records of the page that is asked for by its number.
+    fn page(&self, rows: &[String], parameter: &str, most: usize) -> Vec<String> {
+        let size = self.number("size").min(most);
+        rows.iter().skip(self.number(parameter) * size).take(size).cloned().collect()
+    }
+}
+
+async fn serve(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Server {
+    Server::start(move |request, _| answer(&Asked::of(request))).await
+}
+
+fn connector(server: &Server) -> Rapid7 {
+    let config = json!({
+        "parent_organization": "parent",
+        "home_region": "us",
+        "key": {"env": "KEY"},
+        "endpoint": format!("http://{}/{{region}}", server.address),
+        "timeout": "2s",
+        "retry_for": "1s",
+    });
+    let key = FixedKey::new(&Secret::new("hunter2-secret-key")).expect("it is a key");
+    Rapid7::new(serde_json::from_value(config).expect("a configuration"), Arc::new(key)).expect("usable")
+}
+
+fn partition(connector: &Rapid7, dataset: &str) -> Partition {
+    let datasets: Vec<_> =
+        connector.datasets().iter().filter(|found| found.name == dataset).cloned().collect();
+    let instant = |text: &str| text.parse().expect("an instant");
+    let window = Window { since: instant("2025-01-01T00:00:00Z"), until: instant("2025-02-01T00:00:00Z") };
+    Partition {
+        tenant: Arc::new(pipeline::Tenant {
+            id: "tenant-1".parse().expect("an id"),
+            name: "Acme".to_owned(),
+            region: "us".parse().ok(),
+            external_id: None,
+        }),
+        region: "us".parse().expect("a region"),
+        window: datasets[0].cursor.map(|_| window),
+        datasets,
+        date: window.until.date_naive(),
+    }
+}
+
+/// Reads a dataset and returns how many records were kept and what was counted.
+async fn read(server: &Server, dataset: &str) -> (usize, Tally) {
+    let connector = connector(server);
+    let partition = partition(&connector, dataset);
+    let batches: Vec<Batch> = connector.read(&partition).try_collect().await.expect("it is answered");
+    let mut tally = Tally::default();
+    let mut rows = 0;
+    for batch in &batches {
+        tally.add(&batch.tally);
+        rows += batch.records.iter().map(|records| records.columns.num_rows()).sum::<usize>();
+    }
+    (rows, tally)
+}
+
+async fn check(server: &Server, dataset: &str, rows: usize, drifted: bool, passes: u64) {
+    let (kept, tally) = read(server, dataset).await;
+    assert_eq!((kept, tally.drifted, tally.passes), (rows, drifted, passes), "{tally:?}");
+}
+
+fn users(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!(r#"{{"rrn":"u{number}","name":"same"}}"#)).collect()
+}
+
+fn assets(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!(r#"{{"id":"a{number}","same":[]}}"#)).collect()
+}
+
+/// Answers a page of the SIEM's lists with what it claims.
+fn claimed(rows: &[String], total: usize, asked: &Asked) -> Reply {
+    let (size, index) = (asked.number("size"), asked.number("index"));
+    let pages = total.div_ceil(size);
+    good(&format!(
+        r#"{{"data":[{}],"metadata":{{"index":{index},"size":{size},"total_pages":{pages},"total_data":{total}}}}}"#,
+        rows.join(",")
+    ))
+}
+
+#[tokio::test]
+async fn completeness_a_record_that_falls_between_two_pages_is_found_between_other_borders() {
+    let all = users(2000);
+    let server = serve(move |asked| {
+        let mut page = asked.page(&all, "index", usize::MAX);
+        // Records of one name have no order: the first of a page is the last of the one before it.
+        if let (at @ 1.., Some(first)) = (asked.number("index") * asked.number("size"), page.first_mut()) {
+            first.clone_from(&all[at - 1]);
+        }
+        claimed(&page, all.len(), asked)
+    })
+    .await;
+    check(&server, "users", 2000, false, 2).await;
+}
+
+#[tokio::test]
+async fn completeness_a_claim_that_is_never_met_is_not_called_whole() {
+    let mut all = users(1999);
+    all.push(all[5].clone());
+    let server = serve(move |asked| claimed(&asked.page(&all, "index", usize::MAX), all.len(), asked)).await;
+    check(&server, "users", 1999, true, 3).await;
+}
+
+#[tokio::test]
+async fn pages_smaller_than_asked_for_are_read_to_the_end_without_any_total() {
+    for (count, most) in [(250, 20), (240, 20), (3, 1000), (0, 1000), (2000, 1000)] {
+        let all = users(count);
+        let server = serve(move |asked| {
+            good(&format!(r#"{{"data":[{}]}}"#, asked.page(&all, "index", most).join(",")))
+        })
+        .await;
+        check(&server, "users", count, false, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_cursors_without_one_is_read_by_the_number_of_its_pages() {
+    for count in [1000, 800, 400, 3, 0] {
+        let all = assets(count);
+        let server = serve(move |asked| {
+            good(&format!(r#"{{"data":[{}]}}"#, asked.page(&all, "page", usize::MAX).join(",")))
+        })
+        .await;
+        check(&server, "vm_assets", count, false, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_in_the_link_to_the_next_page_is_taken_and_the_link_not_followed() {
+    let all = assets(1000);
+    let server = serve(move |asked| {
+        assert_eq!(asked.path, "/us/vm/v4/integration/assets");
+        let (at, size) = (asked.number("cursor"), asked.number("size"));
+        let page: Vec<_> = all.iter().skip(at).take(size).cloned().collect();
+        let next = at + size;
+        let rel = if next < all.len() { "next" } else { "self" };
+        good(&format!(
+            r#"{{"data":[{}],"metadata":{{"number":0,"size":{size}}},"links":[{{"rel":"{rel}","href":"https://us.example.com:443/elsewhere?cursor={next}&size=1"}}]}}"#,
+            page.join(",")
+        ))
+    })
+    .await;
+    check(&server, "vm_assets", 1000, false, 1).await;
+}
+
+#[tokio::test]
+async fn completeness_cursors_in_a_circle_come_to_an_end() {
+    let all = assets(100).join(",");
+    let server = serve(move |asked| {
+        let next = if asked.text("cursor") == Some("x") { "y" } else { "x" };
+        good(&format!(r#"{{"data":[{all}],"metadata":{{"totalResources":1000,"cursor":"{next}"}}}}"#))
+    })
+    .await;
+    check(&server, "vm_assets", 100, true, 4).await;
+    assert!(server.seen().len() <= 4 * 3, "{}", server.seen().len());
+}
+
+#[tokio::test]
+async fn completeness_a_listing_that_ignores_the_page_asked_for_comes_to_an_end() {
+    let alert = |number| format!(r#"{{"rrn":"rrn:alerts:us1:tenant-1:alert:1:{number}","version":1}}"#);
+    let all = (0..100).map(alert).collect::<Vec<_>>().join(",");
+    let server = serve(move |_| {
+        good(&format!(r#"{{"alerts":[{all}],"metadata":{{"is_last_index":false}},"region_failures":[]}}"#))
+    })
+    .await;
+    check(&server, "alerts", 100, true, 4).await;
+    assert!(server.seen().len() <= 4 * 20, "{}", server.seen().len());
+    let all = assets(400).join(",");
+    let server = serve(move |_| good(&format!(r#"{{"data":[{all}]}}"#))).await;
+    check(&server, "vm_assets", 400, true, 4).await;
+}
