@@ -25,9 +25,20 @@ impl ConnectorConfig {
     /// # Errors
     /// Where no key is found, or the endpoint cannot be used.
     pub async fn connect(&self, key: Option<Secret>) -> Result<Arc<dyn Connector>> {
-        let connector = self.with_key(self.key(key)?)?;
-        connector.read_key().await?;
+        let key = self.key(key).map_err(|error| self.misplaced(error))?;
+        let connector = self.with_key(key)?;
+        connector.read_key().await.map_err(|error| self.misplaced(error))?;
         Ok(Arc::new(connector))
+    }
+
+    /// Returns an error about a key that is not where the run file says, as one of the run file: only a command
+    /// may fail for reasons of its own.
+    fn misplaced(&self, error: Error) -> Error {
+        let Self::Rapid7(config) = self;
+        match config.key {
+            KeyConfig::Env(_) | KeyConfig::File(_) => error.of_kind(ErrorKind::Config),
+            KeyConfig::Command(_) => error,
+        }
     }
 
     /// Returns where the key comes from; `key` is the environment's, as for [`ConnectorConfig::connect`].

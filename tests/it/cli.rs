@@ -104,11 +104,14 @@ fn from_nothing_to_a_checked_run_file() {
     check_flags(&context, &["init"], 0, &["wrote tenantry.toml", "next:"]);
     check_flags(&context, &["init"], 2, &["--force"]);
     check_flags(&context, &["init", "--force"], 0, &[]);
+    for flags in [&["check", "--offline"][..], &["check"]] {
+        let output = check_flags(&context, flags, 2, &["hint: fill in the organization id"]);
+        assert!(output.stdout.contains("FAIL  run file: "), "{}", output.stdout);
+        assert!(output.stdout.contains("parent_organization is still the example's"), "{}", output.stdout);
+    }
+    context.write(&context.run_file());
     let output = check_flags(&context, &["check", "--offline"], 0, &[]);
     assert!(output.stdout.contains("ok    run file"), "{}", output.stdout);
-    let output = check_flags(&context, &["check"], 2, &["hint: fill in the organization id"]);
-    assert!(output.stdout.contains("parent_organization is still the example's"), "{}", output.stdout);
-    context.write(&context.run_file());
     let output = check_flags(&context, &["check"], 0, &[]);
     assert!(
         output.stdout.contains("ok    key") && output.stdout.contains("ok    vm_scans"),
@@ -194,4 +197,31 @@ fn the_demo_fills_a_lake_and_knows_what_it_has() {
     fs_err::create_dir(context.folder().join("mine")).expect("a folder of this test");
     context.put("mine/thesis.txt", "three years of work");
     check_flags(&context, &["demo", "--into", "mine"], 2, &["holds something else", "--into"]);
+}
+
+#[test]
+fn a_key_that_is_not_where_the_run_file_says_is_a_matter_of_the_run_file() {
+    let context = start(small(1));
+    let mut file = context.run_file();
+    for (key, said) in [
+        ("{ file = \"nowhere\" }", "read the key's file"),
+        ("{ file = \"empty\" }", "it is empty"),
+        ("{ env = \"NOT_SET_ANYWHERE\" }", "NOT_SET_ANYWHERE is not set"),
+    ] {
+        context.put("empty", "\n");
+        file.key = key.to_owned();
+        context.write(&file);
+        let output = context.run(&["run"]);
+        assert_eq!(output.code, Some(2), "{key}: {}", output.stderr);
+        assert!(output.stderr.contains(said), "{key}: {}", output.stderr);
+    }
+    assert_eq!(context.platform().journal().total.requests, 0);
+}
+
+#[test]
+fn a_lake_that_is_not_there_cannot_be_verified() {
+    let context = start(small(1));
+    let output = context.run(&["verify"]);
+    assert_eq!(output.code, Some(2), "{}", output.stderr);
+    assert!(output.stderr.contains("it is not there"), "{}", output.stderr);
 }

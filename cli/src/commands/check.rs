@@ -36,9 +36,11 @@ pub(super) async fn check(args: &Check, context: &Context) -> Result<u8> {
     let mut lines = Lines { console: &context.console, lines: Vec::new(), code: exit_code::OK };
     let settings = context.settings(&Narrow::default())?;
     let datasets: usize = settings.pulls.iter().map(|pull| pull.datasets.len()).sum();
-    lines
-        .good("run file", format!("{}: {}", settings.path.display(), several(datasets as u64, "dataset")))?;
-    if !args.offline {
+    let found = format!("{}: {}", settings.path.display(), several(datasets as u64, "dataset"));
+    let filled_in = platform::check(&settings);
+    let may_ask = filled_in.is_ok() && !args.offline;
+    lines.line("run file", filled_in.map(|()| found))?;
+    if may_ask {
         lines.online(&settings, context).await?;
     }
     if context.console.json {

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use pipeline::{Result, TenantId, Timestamp};
+use pipeline::{Error, ErrorKind, Result, TenantId, Timestamp};
 use serde::Serialize;
 
 mod files;
@@ -170,6 +170,15 @@ pub fn verify(
     progress: &(dyn Fn(VerifyProgress) + Sync),
 ) -> Result<VerifyReport> {
     let layout = Layout::new(root.to_owned());
+    if !root.exists() {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("verify the lake {}: it is not there", root.display()),
+        )
+        .with_hint(
+            "`tenantry run` makes it; a lake that was there and is gone has to be put back from a copy",
+        ));
+    }
     let Evidence { records, strays, mut report } = read(&layout, options)?;
     for path in strays {
         report.findings.push(Finding::new(FindingKind::UnnamedFile, path, "no commit names this file"));
