@@ -207,7 +207,7 @@ pub(super) fn read(layout: &Layout, options: &VerifyOptions) -> Result<Evidence>
     let (pending, leftovers) = uncommitted(layout)?;
     report.leftovers = leftovers;
     let runs = runs::read(layout, &mut report.findings)?;
-    runs.check_lists(layout, &mut report.findings)?;
+    runs.check_registry(layout, &mut report.findings)?;
     let records = records::read_all(layout, &mut report.findings)?;
     report.commits = records.len() as u64;
     runs.compare(&records, &mut report);

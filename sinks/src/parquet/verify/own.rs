@@ -15,7 +15,6 @@ pub(super) fn check(layout: &Layout, findings: &mut Vec<Finding>) -> Result<()> 
         layout.prepare_lock(),
         layout.registry(),
         layout.last_run(),
-        layout.unsettled(),
         layout.head(),
         layout.all_commits(),
         layout.runs(),

@@ -171,8 +171,8 @@ impl Reading<'_> {
             Some(Err(flaw)) => return self.findings.push(flawed(&flaw, path, "head of the run records")),
             None => {
                 if !self.runs.sealed.is_empty() || self.runs.holes {
-                    let sentence = "the head of the run records is gone, and nothing says whether the newest are there: put it back \
-                         from a copy, an older one will do";
+                    let sentence = "the head of the run records is gone, and nothing says whether the newest are \
+                        there: put it back from a copy, an older one will do";
                     self.find(FindingKind::MissingRecord, path, sentence);
                 }
                 return;
@@ -267,31 +267,24 @@ impl Runs {
         report.newest_run = self.sealed.last().map(SealedRoot::of);
     }
 
-    /// Checks what is written anew by each run: that it is there, and is what a run wrote.
-    pub(super) fn check_lists(&self, layout: &Layout, findings: &mut Vec<Finding>) -> Result<()> {
-        let had_registry = self.sealed.iter().any(|run| run.header.registry.is_some());
-        let lists = [
-            (layout.registry(), "the registry of tenants", had_registry),
-            (layout.unsettled(), "the list of what is not settled", !self.sealed.is_empty()),
-        ];
-        for (path, name, was_there) in lists {
-            let below = layout.below(&path);
-            match fs_err::read(&path) {
-                Ok(text) => {
-                    let is_json = serde_json::from_slice::<&RawValue>(&text).is_ok();
-                    if !is_json || seal_of(&text).is_none() {
-                        let sentence = format!("{name} was changed after it was written");
-                        findings.push(Finding::new(FindingKind::EditedRecord, below, sentence));
-                    }
+    /// Checks the registry of tenants: its own hash, and that it is there.
+    pub(super) fn check_registry(&self, layout: &Layout, findings: &mut Vec<Finding>) -> Result<()> {
+        let path = &layout.registry();
+        let text = match fs_err::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if self.sealed.iter().any(|sealed| sealed.header.registry.is_some()) {
+                    let sentence = "the registry of tenants was there when the last run ended, and is gone";
+                    findings.push(Finding::new(FindingKind::MissingFile, layout.below(path), sentence));
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    if was_there {
-                        let sentence = format!("{name} was there when the last run ended, and is gone");
-                        findings.push(Finding::new(FindingKind::MissingFile, below, sentence));
-                    }
-                }
-                Err(error) => return Err(failed("read the lake's lists", path, error)),
+                return Ok(());
             }
+            Err(error) => return Err(failed("read the registry of tenants", path, error)),
+        };
+        let is_json = serde_json::from_slice::<&RawValue>(&text).is_ok();
+        if !is_json || seal_of(&text).is_none() {
+            let sentence = "the registry of tenants was changed after it was written";
+            findings.push(Finding::new(FindingKind::EditedRecord, layout.below(path), sentence));
         }
         Ok(())
     }
