@@ -68,7 +68,11 @@ fn told(report: &Report, args: &ReportArgs) -> String {
         return format!("nothing was read in {}: the report says so", args.month);
     }
     let (whole, all) = report.whole();
-    format!("{} of {} covered without a gap", count(whole), several(all, "tenant's dataset"))
+    format!(
+        "{} of {} covered without a gap, each tenant's counted apart",
+        count(whole),
+        several(all, "dataset")
+    )
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
