@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{Days, Months, NaiveDate, NaiveTime};
+use chrono::{Days, Months, NaiveDate, NaiveTime, TimeDelta};
 use pipeline::{Region, TenantId, Timestamp, Verdict, Window};
 use serde::Serialize;
 use sinks::{CommitEvidence, Evidence, Finding, Registry, RunEvidence};
@@ -133,8 +133,23 @@ pub(crate) struct Sources {
     pub(crate) lake: String,
     pub(crate) evidence: Evidence,
     pub(crate) registry: Registry,
-    /// How many days a snapshot of a dataset is good for, as the run file says now; one where it says nothing.
-    pub(crate) every: BTreeMap<String, u64>,
+    /// How each dataset is read, as the run file says now.
+    pub(crate) paces: BTreeMap<String, Pace>,
+}
+
+/// How often a dataset is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// How many days a snapshot is good for.
+    pub(crate) every: u64,
+    /// How old the data may become: what is missing for less than that is not due yet.
+    pub(crate) fresh_within: TimeDelta,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { every: 1, fresh_within: TimeDelta::hours(26) }
+    }
 }
 
 /// One receipt of a dataset, and the run that it is of.
@@ -153,10 +168,10 @@ struct Part<'a> {
 impl Report {
     /// Makes the report of a month.
     pub(crate) fn new(sources: Sources) -> Self {
-        let Sources { month, now, lake, evidence, registry, every } = sources;
+        let Sources { month, now, lake, evidence, registry, paces } = sources;
         let Window { since, until } = month.span();
         let span = Window { since, until: until.min(now).max(since) };
-        let tenants = tenants(&evidence, &registry, &every, span);
+        let tenants = tenants(&evidence, &registry, &paces, span, now);
         let Evidence { runs, findings, unsealed, .. } = evidence;
         Self {
             schema_version: SCHEMA_VERSION,
@@ -200,8 +215,9 @@ impl DatasetReport {
 fn tenants(
     evidence: &Evidence,
     registry: &Registry,
-    every: &BTreeMap<String, u64>,
+    paces: &BTreeMap<String, Pace>,
     span: Window,
+    now: Timestamp,
 ) -> Vec<TenantReport> {
     let mut parts: BTreeMap<TenantId, BTreeMap<&str, Part<'_>>> = BTreeMap::new();
     let mut about: BTreeMap<TenantId, (String, BTreeSet<Region>)> = BTreeMap::new();
@@ -241,7 +257,9 @@ fn tenants(
             let (organization_name, regions) = about.remove(&id).unwrap_or_default();
             let datasets = datasets
                 .into_iter()
-                .map(|(name, part)| dataset(name, &part, every.get(name).copied().unwrap_or(1), span))
+                .map(|(name, part)| {
+                    dataset(name, &part, paces.get(name).copied().unwrap_or_default(), span, now)
+                })
                 .collect();
             TenantReport { organization_id: id, organization_name, regions, datasets }
         })
@@ -279,7 +297,7 @@ fn doubtful(part: &Part<'_>) -> BTreeMap<Verdict, u64> {
     doubtful
 }
 
-fn dataset(name: &str, part: &Part<'_>, every: u64, span: Window) -> DatasetReport {
+fn dataset(name: &str, part: &Part<'_>, pace: Pace, span: Window, now: Timestamp) -> DatasetReport {
     let snapshots: BTreeSet<NaiveDate> = part.snapshots().map(|commit| commit.date).collect();
     let has_windows = part.commits.iter().any(|(commit, _)| commit.window.is_some());
     let reading = match (has_windows, snapshots.is_empty()) {
@@ -289,14 +307,19 @@ fn dataset(name: &str, part: &Part<'_>, every: u64, span: Window) -> DatasetRepo
     };
     let covered = match reading {
         Reading::Windows => merged(part.windows(), span),
-        Reading::Snapshots | Reading::Unknown => merged(snapshots.iter().map(|day| days(*day, every)), span),
+        Reading::Snapshots | Reading::Unknown => {
+            merged(snapshots.iter().map(|day| days(*day, pace.every)), span)
+        }
     };
+    let mut gaps = gaps(&covered, &part.attempts, span);
+    // What came last is asked for by the next run.
+    gaps.retain(|gap| gap.until < span.until || now - gap.since >= pace.fresh_within);
     let of_window = covered.last().map(|window| window.until);
     let of_snapshot = part.commits.iter().map(|(commit, _)| commit.committed_at).max();
     let sum = |count: fn(&pipeline::Receipt) -> u64| part.commits.iter().map(|(_, it)| count(it)).sum();
     DatasetReport {
         dataset: name.to_owned(),
-        gaps: gaps(&covered, &part.attempts, span),
+        gaps,
         fresh_through: if reading == Reading::Windows { of_window } else { of_snapshot },
         rows: sum(|it| it.rows_written),
         rejects: sum(|it| it.counts.rejects),

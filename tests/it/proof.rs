@@ -262,7 +262,7 @@ fn evidence_a_report_says_what_is_covered_and_what_to_check_it_by() {
             assert_eq!(dataset["reading"], reading, "{dataset}");
         }
     }
-    assert_eq!(json(&context.run(&["report", "--month", &month, "--json"]))["tenants"], report["tenants"]);
+    assert_eq!(json(&context.run(&["report", "--month", &month, "--json"]))["runs"], report["runs"]);
 }
 
 #[test]

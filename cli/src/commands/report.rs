@@ -8,7 +8,7 @@ use pipeline::{Clock, Error, ErrorKind, Result, SystemClock};
 
 use super::Context;
 use crate::args::{Narrow, ReportArgs};
-use crate::compliance::{Report, Sources, html};
+use crate::compliance::{Pace, Report, Sources, html};
 use crate::exit_code;
 use crate::table::{count, several};
 
@@ -26,7 +26,7 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<u8> {
         lake: settings.sink.place(),
         evidence: settings.sink.evidence(span)?,
         registry: settings.sink.tenants()?,
-        every: every(&settings),
+        paces: paces(&settings),
     });
     let console = &context.console;
     let json = serde_json::to_string_pretty(&report)
@@ -54,13 +54,13 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<u8> {
     Ok(exit_code::OK)
 }
 
-/// Returns how many days a snapshot of each dataset is good for.
-fn every(settings: &Settings) -> BTreeMap<String, u64> {
-    let datasets = |pull: &Pull| {
-        let every = u64::from(pull.reading.every);
-        pull.datasets.iter().map(move |dataset| (dataset.name.to_owned(), every)).collect::<Vec<_>>()
+/// Returns how often each dataset is read.
+fn paces(settings: &Settings) -> BTreeMap<String, Pace> {
+    let of_pull = |pull: &Pull| {
+        let pace = Pace { every: u64::from(pull.reading.every), fresh_within: pull.fresh_within };
+        pull.datasets.iter().map(move |dataset| (dataset.name.to_owned(), pace)).collect::<Vec<_>>()
     };
-    settings.pulls.iter().flat_map(datasets).collect()
+    settings.pulls.iter().flat_map(of_pull).collect()
 }
 
 fn told(report: &Report, args: &ReportArgs) -> String {
@@ -68,7 +68,11 @@ fn told(report: &Report, args: &ReportArgs) -> String {
         return format!("nothing was read in {}: the report says so", args.month);
     }
     let (whole, all) = report.whole();
-    format!("{} of {} covered without a gap", count(whole), several(all, "tenant's dataset"))
+    format!(
+        "{} of {} covered without a gap, each tenant's counted apart",
+        count(whole),
+        several(all, "dataset")
+    )
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -297,6 +297,7 @@ fn regions(tenant: &TenantReport) -> String {
     if regions.is_empty() { "no region".to_owned() } else { regions.join(", ") }
 }
 
-fn minute(at: Timestamp) -> String {
-    at.format("%Y-%m-%d %H:%M").to_string()
+/// Returns an instant to the minute, on one line.
+fn minute(at: Timestamp) -> Markup {
+    html! { span.time { (at.format("%Y-%m-%d %H:%M")) } }
 }

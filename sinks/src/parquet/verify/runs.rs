@@ -171,8 +171,8 @@ impl Reading<'_> {
             Some(Err(flaw)) => return self.findings.push(flawed(&flaw, path, "head of the run records")),
             None => {
                 if !self.runs.sealed.is_empty() || self.runs.holes {
-                    let sentence = "the head of the run records is gone, and nothing says whether the newest are there: put it back \
-                         from a copy, an older one will do";
+                    let sentence = "the head of the run records is gone, and nothing says whether the newest are \
+                        there: put it back from a copy, an older one will do";
                     self.find(FindingKind::MissingRecord, path, sentence);
                 }
                 return;
