@@ -68,17 +68,25 @@ pub(crate) fn clock(clock: &Arc<dyn Clock>, connector: &dyn Connector, console: 
     Arc::new(CorrectedClock::new(clock.clone(), off))
 }
 
-/// Returns the tenants: those that the run file writes down, else those that the platform lists.
+/// Returns the tenants: those that the run file writes down, else those that the platform lists; what stands in its
+/// list and is no tenant is told.
 ///
 /// # Errors
 /// Where the platform doesn't answer.
-pub(crate) async fn tenants(settings: &Settings, connector: &dyn Connector) -> Result<Vec<Tenant>> {
+pub(crate) async fn tenants(
+    settings: &Settings,
+    connector: &dyn Connector,
+    console: &Console,
+) -> Result<Vec<Tenant>> {
     if !settings.written_down.is_empty() {
         return Ok(settings.written_down.clone());
     }
     let mut listed = connector.tenants().await?;
     for tenant in &mut listed {
         tenant.name = on_one_line(&tenant.name);
+    }
+    for what in connector.set_aside() {
+        console.warn(&what);
     }
     Ok(listed)
 }

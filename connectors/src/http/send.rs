@@ -49,12 +49,12 @@ impl<'a> Sending<'a> {
     {
         loop {
             let key = self.key().await?;
-            self.key = Some(key.clone());
             let entered = Instant::now();
             let permit = self.turn().await?;
             self.tries.waited(entered.elapsed());
             // A turn can be long in coming: another key may have been taken up meanwhile.
             let key = self.client.http.keys.held().unwrap_or(key);
+            self.key = Some(key.clone());
             let request = self.request(&key);
             let began = Instant::now();
             let tried = self.attempt(request, permit, &key, decode).await;
