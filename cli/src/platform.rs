@@ -68,11 +68,27 @@ pub(crate) fn clock(clock: &Arc<dyn Clock>, connector: &dyn Connector, console: 
     Arc::new(CorrectedClock::new(clock.clone(), off))
 }
 
+/// Returns the tenants as [`listed`] does; what stands in the platform's list and is no tenant is told.
+///
+/// # Errors
+/// Where the platform doesn't answer.
+pub(crate) async fn tenants(
+    settings: &Settings,
+    connector: &dyn Connector,
+    console: &Console,
+) -> Result<Vec<Tenant>> {
+    let listed = listed(settings, connector).await?;
+    for what in connector.set_aside() {
+        console.warn(&what);
+    }
+    Ok(listed)
+}
+
 /// Returns the tenants: those that the run file writes down, else those that the platform lists.
 ///
 /// # Errors
 /// Where the platform doesn't answer.
-pub(crate) async fn tenants(settings: &Settings, connector: &dyn Connector) -> Result<Vec<Tenant>> {
+pub(crate) async fn listed(settings: &Settings, connector: &dyn Connector) -> Result<Vec<Tenant>> {
     if !settings.written_down.is_empty() {
         return Ok(settings.written_down.clone());
     }

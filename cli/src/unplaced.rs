@@ -1,12 +1,15 @@
-//! Tenants without a region: nothing may be asked of them, and the summary says so.
+//! Tenants that nothing may be asked of, without a region or a usable id: the summary says so.
 
 use pipeline::batch::Counts;
-use pipeline::{Clock, Receipt, Region, Tenant, Verdict};
+use pipeline::{Clock, Connector, Receipt, Region, Tenant, Verdict};
 
 use crate::jobs::Work;
 
 /// What stands in a receipt where the region is not known; no platform has a region of this name.
 const UNKNOWN: &str = "unknown";
+
+/// What stands in a receipt in place of a dataset where the list of tenants itself is meant.
+const LIST: &str = "tenants";
 
 /// Returns whether a receipt is that of a tenant without a region.
 pub(crate) fn is(receipt: &Receipt) -> bool {
@@ -20,6 +23,21 @@ pub(crate) fn receipts(work: &Work, key_fingerprint: &str, clock: &dyn Clock) ->
         .iter()
         .flat_map(|tenant| names().map(|dataset| receipt(tenant, dataset, key_fingerprint, clock)))
         .collect()
+}
+
+/// Returns a receipt for each thing that the list of tenants held and that is no tenant: under the account, whose
+/// list it is.
+pub(crate) fn of_list(connector: &dyn Connector, clock: &dyn Clock) -> Vec<Receipt> {
+    let account = connector.account();
+    let about = |what: String| Receipt {
+        region: account.region.clone().unwrap_or_else(region),
+        error: Some(what),
+        hint: Some(
+            "ask the vendor's support about it, or write the organizations down as [[tenant]]".to_owned(),
+        ),
+        ..receipt(&account, LIST, &connector.key_fingerprint(), clock)
+    };
+    connector.set_aside().into_iter().map(about).collect()
 }
 
 fn receipt(tenant: &Tenant, dataset: &str, key_fingerprint: &str, clock: &dyn Clock) -> Receipt {

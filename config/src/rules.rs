@@ -16,6 +16,12 @@ use crate::run_file::{DatasetEntry, RunFile};
 use crate::since::Since;
 use crate::suggest;
 
+/// Where the region's code belongs in an endpoint.
+const REGION: &str = "{region}";
+
+/// Where the user's id belongs in the path that lists a user's organizations.
+const USER: &str = "{user_id}";
+
 /// Checks a parsed run file against the rules that no type can state.
 pub(crate) fn check(file: &RunFile, source: &Source) -> Result<()> {
     let rules = Rules { file, spans: Spans::of(source.text()), source };
@@ -38,6 +44,64 @@ impl Rules<'_> {
     }
 
     fn connector(&self) -> Result<()> {
+        self.key()?;
+        self.endpoint()?;
+        self.list_by_user()?;
+        self.budget()
+    }
+
+    /// Without the region in it, every tenant would be asked in the same place, whatever region it belongs to.
+    fn endpoint(&self) -> Result<()> {
+        let ConnectorConfig::Rapid7(config) = &self.file.connector;
+        if config.endpoint.contains(REGION) {
+            return Ok(());
+        }
+        let place = ["connector", "rapid7", "endpoint"];
+        Err(self.at(&place, "`endpoint` has no `{region}`").with_hint(format!(
+            "write `{REGION}` where the region's code belongs, such as \"http://127.0.0.1:9400/{REGION}\""
+        )))
+    }
+
+    /// The two become the path of a request, which must not lead elsewhere.
+    fn list_by_user(&self) -> Result<()> {
+        let ConnectorConfig::Rapid7(config) = &self.file.connector;
+        let place = |name| ["connector", "rapid7", name];
+        if let Some(user) = &config.list_by_user
+            && !is_segment(user)
+        {
+            return Err(self
+                .at(&place("list_by_user"), "`list_by_user` is no user's id")
+                .with_hint("letters, digits and `-_.@+:` are expected, as the platform shows the id"));
+        }
+        let path = &config.user_list_path;
+        if path.contains(USER) && path.strip_prefix('/').is_some_and(is_path) {
+            return Ok(());
+        }
+        Err(self
+            .at(&place("user_list_path"), "`user_list_path` is no path with `{user_id}` in it")
+            .with_hint(format!(
+                "write a path below the host, such as \"/account/api/1/users/{USER}/managed-organizations\""
+            )))
+    }
+
+    fn budget(&self) -> Result<()> {
+        let ConnectorConfig::Rapid7(config) = &self.file.connector;
+        let mut known: Vec<&str> =
+            catalogue(&self.file.connector).iter().map(|dataset| dataset.family).collect();
+        known.sort_unstable();
+        known.dedup();
+        let Some(unknown) = config.budget.keys().find(|family| !known.contains(&family.as_str())) else {
+            return Ok(());
+        };
+        Err(self
+            .at(
+                &["connector", "rapid7", "budget", unknown],
+                &format!("unknown part of the platform `{unknown}`"),
+            )
+            .with_hint(suggest::hint(unknown, &known, "parts of the platform")))
+    }
+
+    fn key(&self) -> Result<()> {
         let ConnectorConfig::Rapid7(config) = &self.file.connector;
         let place = ["connector", "rapid7", "key"];
         let nothing = match &config.key {
@@ -161,6 +225,17 @@ fn has_effect(entry: &DatasetEntry, dataset: &Dataset) -> [(&'static str, bool, 
         ("full_every", entry.full_every.is_some(), dataset.by_change, "its changes cannot be read alone"),
         ("only_changes", entry.only_changes, !by_time, "what did not change is never written again"),
     ]
+}
+
+/// Returns whether a text is one segment of a path, spelled as it stands.
+fn is_segment(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@+:".contains(&byte);
+    !text.is_empty() && text != "." && text != ".." && text.bytes().all(fits)
+}
+
+/// Returns whether a text is a path without its first slash; the user's id stands in for its placeholder.
+fn is_path(text: &str) -> bool {
+    text.replace(USER, "id").split('/').all(is_segment)
 }
 
 /// Returns whether a text can be a variable's name; a key, which has dashes, is none and so is never printed as one.

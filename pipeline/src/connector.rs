@@ -23,6 +23,13 @@ pub trait Connector: Send + Sync {
     /// Lists the tenants afresh, each once.
     async fn tenants(&self) -> Result<Vec<Tenant>>;
 
+    /// Returns what the last list of tenants held that could not be made a tenant, or may have left out, in words.
+    ///
+    /// A run that goes on without it is not complete.
+    fn set_aside(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Reads a partition from its beginning to its end.
     ///
     /// Each record of the partition is yielded once, whatever shifted while it was read. The stream ends

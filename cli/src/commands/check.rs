@@ -77,7 +77,7 @@ impl Lines<'_> {
             Ok(connector) => connector,
             Err(error) => return self.line("key", Err(error)).map(|()| None),
         };
-        let listed = match platform::tenants(settings, connector.as_ref()).await {
+        let listed = match platform::tenants(settings, connector.as_ref(), &context.console).await {
             Ok(listed) => listed,
             Err(error) if error.kind() == ErrorKind::Auth => {
                 return self.line("key", Err(error)).map(|()| None);

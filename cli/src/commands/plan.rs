@@ -46,7 +46,7 @@ pub(super) async fn plan(narrow: &Narrow, context: &Context) -> Result<u8> {
     let sink = settings.sink.open()?;
     let history = History::of(sink.standings().await?.into_values().flat_map(|standing| standing.receipts));
     let connector = platform::connect(&settings, &context.environment).await?;
-    let listed = platform::tenants(&settings, connector.as_ref()).await?;
+    let listed = platform::tenants(&settings, connector.as_ref(), &context.console).await?;
     let work = Work::new(&settings, listed, connector.account())?;
     for warning in &work.warnings {
         context.console.warn(warning);

@@ -44,7 +44,7 @@ pub(super) async fn work_off(
     // Before anything is asked: a disk that is full or forbidden is found out without spending a request.
     sink.prepare(&run_id).await?;
     let listed = tokio::select! {
-        listed = platform::tenants(settings, connector.as_ref()) => listed?,
+        listed = platform::tenants(settings, connector.as_ref(), console) => listed?,
         () = interrupts.next() => return Err(interrupted()),
     };
     let work = Work::new(settings, listed.clone(), connector.account())?;
@@ -121,13 +121,15 @@ fn tell_changes(changes: &Changes, console: &Console) {
     }
 }
 
-/// Adds the tenants that nothing could be asked of: they are part of what the run came to.
+/// Adds the tenants that nothing could be asked of, and what else the list held: they are part of what the run came to.
 fn add_unplaced(summary: &mut RunSummary, work: &Work, connector: &dyn Connector, clock: &dyn Clock) {
-    if work.unplaced.is_empty() {
+    let of_list = unplaced::of_list(connector, clock);
+    if work.unplaced.is_empty() && of_list.is_empty() {
         return;
     }
     summary.tenants += work.unplaced.len() as u64;
     summary.receipts.extend(unplaced::receipts(work, &connector.key_fingerprint(), clock));
+    summary.receipts.extend(of_list);
     if summary.outcome == Outcome::Complete {
         summary.outcome = Outcome::Incomplete;
     }

@@ -21,7 +21,7 @@ pub(super) async fn tenants(narrow: &Narrow, context: &Context) -> Result<u8> {
     let settings = context.settings(narrow)?;
     let registry = settings.sink.tenants()?;
     let connector = platform::connect(&settings, &context.environment).await?;
-    let listed = platform::tenants(&settings, connector.as_ref()).await?;
+    let listed = platform::tenants(&settings, connector.as_ref(), &context.console).await?;
     let changes = registry.changes(&listed);
     let selection = settings.tenants.choose(listed.clone(), &settings.narrowing)?;
     let console = &context.console;

@@ -43,6 +43,54 @@ fn the_line_is_underlined() {
     "#);
 }
 
+/// Asserts that the minimal file with a line more below `home_region` is refused there, for a reason, with a hint.
+fn check_connector(line: &str, column: usize, reason: &str, hint: &str) {
+    let home = "home_region = \"us\"\n";
+    check(home, &format!("{home}{line}\n"), &format!("line 4, column {column}"), reason, hint);
+}
+
+#[test]
+fn an_endpoint_has_a_place_for_the_region() {
+    for endpoint in ["https://us.api.example.com", "http://127.0.0.1:9400/us", ""] {
+        check_connector(
+            &format!("endpoint = \"{endpoint}\""),
+            12,
+            "`endpoint` has no `{region}`",
+            "such as \"http://127.0.0.1:9400/{region}\"",
+        );
+    }
+}
+
+#[test]
+fn a_part_of_the_platform_is_a_known_one() {
+    let limit = "{ requests = 1, per = \"1s\" }";
+    for (family, hint) in [
+        ("idrr", "did you mean `idr`?"),
+        ("zzz", "known parts of the platform: `account`, `alerts`, `idr`, `vm`"),
+    ] {
+        let reason = format!("unknown part of the platform `{family}`");
+        check_connector(&format!("budget.{family} = {limit}"), 10 + family.len() + 1, &reason, hint);
+    }
+}
+
+#[test]
+fn a_path_is_one_below_the_host() {
+    for user in ["", "a?b", "a/../c", "..", "é"] {
+        let line = format!("list_by_user = \"{user}\"");
+        check_connector(&line, 16, "`list_by_user` is no user's id", "as the platform shows the id");
+    }
+    for path in
+        ["nope", "{user_id}", "/users", "/a//{user_id}", "/../{user_id}", "/{user_id}?x=1", "//{user_id}"]
+    {
+        let line = format!("user_list_path = \"{path}\"");
+        let reason = "`user_list_path` is no path with `{user_id}` in it";
+        check_connector(&line, 18, reason, "\"/account/api/1/users/{user_id}/managed-organizations\"");
+    }
+    let home = "home_region = \"us\"\n";
+    let good = "list_by_user = \"a-1@b.example\"\nuser_list_path = \"/x/{user_id}/y\"\n";
+    assert_eq!(told(&MINIMAL.replace(home, &format!("{home}{good}"))), "nothing is wrong");
+}
+
 #[test]
 fn an_unknown_key_is_told_with_the_one_that_was_meant() {
     check(

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::BadBody;
 use super::budget::Outcome;
 use super::failure::Failure;
+use super::scrub::scrub;
 use super::told::Told;
 use super::turns::Permit;
 
@@ -32,6 +33,17 @@ pub(super) async fn send(
     let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
     permit.answered(if refused { Outcome::Refused } else { Outcome::Accepted }, &told);
     Ok(response)
+}
+
+/// Returns why a success is no answer to a reading call: it is not there yet, was changed on its way, or is a part.
+pub(super) fn not_whole(response: &Response) -> Option<Failure> {
+    let status = response.status();
+    let wait = Told::read(response.headers(), || SystemClock.now()).retry_after;
+    matches!(status.as_u16(), 202 | 203 | 206 | 207).then_some(Failure::Status {
+        status,
+        message: None,
+        wait,
+    })
 }
 
 /// Returns the body of a good answer, or why the answer is none.
@@ -133,7 +145,7 @@ fn message(body: &[u8], key: &Secret) -> Option<String> {
         Ok(value) => said(&value)?.to_owned(),
         Err(_) => String::from_utf8_lossy(body).into_owned(),
     };
-    let text = text.replace(key.expose(), "****");
+    let text = scrub(&text, key);
     let line = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line: String = line.collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect();
     (!line.is_empty()).then_some(line)

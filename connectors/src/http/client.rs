@@ -18,6 +18,7 @@ use super::budget::Budget;
 use super::failure::Failure;
 use super::key_ring::{Health, Held, KeyRing, Refusal, Validator};
 use super::retry::{Jitter, Next, Tries};
+use super::scrub::{scrub, scrub_error};
 use super::send::Sending;
 use super::told::server_time;
 use super::turns::{InFlight, Turns};
@@ -230,9 +231,9 @@ impl Validator for Host<'_> {
                 }
                 _ => {
                     let text = "tell a dead key from a tenant's refusal: the key could not be tried";
-                    return Err(
-                        Error::new(ErrorKind::Unavailable, text).with_source(failure.into_error(what))
-                    );
+                    let error =
+                        Error::new(ErrorKind::Unavailable, text).with_source(failure.into_error(what));
+                    return Err(scrub_error(error, &key.secret));
                 }
             }
         }
@@ -269,6 +270,15 @@ impl TenantClient {
         let mut sizes = self.http.page_sizes.lock().expect("no holder panics");
         let find = || Arc::new(PageSize::new(largest, PageLimits::default()));
         sizes.entry((self.region.clone(), dataset)).or_insert_with(find).clone()
+    }
+
+    /// Returns a text of the platform's as it may be shown: without the key.
+    #[must_use]
+    pub fn scrub(&self, text: &str) -> String {
+        match self.http.keys.held() {
+            Some(key) => scrub(text, &key.secret),
+            None => text.to_owned(),
+        }
     }
 
     /// Sends a call until it is answered well, or nothing more can be done about it.

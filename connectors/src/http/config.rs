@@ -89,6 +89,9 @@ impl HttpConfig {
     /// # Errors
     /// [`ErrorKind::Config`] where it is no URL, or one that would show the key to others on its way.
     pub fn base(&self, region: &Region) -> Result<Url> {
+        if !self.endpoint.contains(REGION) {
+            return Err(self.unusable("every region would be asked in the same place"));
+        }
         let text = self.endpoint.replace(REGION, region.as_str());
         let url = Url::parse(&text).map_err(|error| self.unusable("it is no URL").with_source(error))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -138,7 +141,9 @@ mod tests {
         check("https://{region}.api.example.com", Some("https://eu.api.example.com/"));
         check("http://127.0.0.1:9400/{region}", Some("http://127.0.0.1:9400/eu"));
         check("http://localhost:9400/{region}", Some("http://localhost:9400/eu"));
-        check("http://[::1]:9400", Some("http://[::1]:9400/"));
+        check("http://[::1]:9400/{region}", Some("http://[::1]:9400/eu"));
+        check("http://[::1]:9400", None);
+        check("https://eu.api.example.com", None);
         check("http://10.1.2.3:80/{region}", Some("http://10.1.2.3/eu"));
         check("http://{region}.api.example.com", None);
         check("ftp://127.0.0.1/{region}", None);

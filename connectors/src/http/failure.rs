@@ -129,7 +129,8 @@ fn remedy_of(status: StatusCode, wait: Option<Duration>) -> Remedy {
         429 => Remedy::WhenGranted(wait),
         401 => Remedy::AskOfKey,
         501 | 505 => Remedy::None,
-        408 | 425 | 500.. => Remedy::Again(wait),
+        // A success that is no whole answer, or a trouble that passes.
+        202 | 203 | 206 | 207 | 408 | 425 | 500.. => Remedy::Again(wait),
         _ => Remedy::None,
     }
 }
@@ -146,6 +147,10 @@ fn answered(what: &str, status: StatusCode, message: Option<String>) -> Error {
             Some(
                 "the key is good, but not for this tenant: its region may be wrong, or it lacks the product's licence",
             ),
+        ),
+        202 | 203 | 206 | 207 => (
+            ErrorKind::Unavailable,
+            Some("that is no whole answer: it is late, in parts or changed on its way; run again later"),
         ),
         408 | 425 | 500.. => {
             (ErrorKind::Unavailable, Some("look at the platform's status page, and run again later"))
@@ -173,7 +178,7 @@ mod tests {
 
     #[test]
     fn each_status_has_its_remedy_and_its_kind() {
-        for status in [408, 425, 500, 502, 503, 504, 520] {
+        for status in [202, 203, 206, 207, 408, 425, 500, 502, 503, 504, 520] {
             check(status, true, Remedy::Again(None), ErrorKind::Unavailable);
             check(status, false, Remedy::None, ErrorKind::Unavailable);
         }

@@ -20,6 +20,7 @@ mod pacer;
 mod page_size;
 mod quota;
 mod retry;
+mod scrub;
 mod send;
 mod told;
 mod turns;

@@ -15,6 +15,7 @@ use super::client::dead_key;
 use super::failure::Failure;
 use super::key_ring::{Held, Refusal};
 use super::retry::{Next, Tries};
+use super::scrub::{scrub, scrub_error};
 use super::turns::{ComeLater, Permit};
 use super::{Answer, BadBody, Call, SendError, TenantClient, attempt};
 
@@ -29,13 +30,15 @@ pub(super) struct Sending<'a> {
     tries: Tries,
     renewed: u32,
     correlation: Option<Uuid>,
+    /// The key of the last attempt, which whoever answered has seen.
+    key: Option<Arc<Held>>,
 }
 
 impl<'a> Sending<'a> {
     pub(super) fn new(client: &'a TenantClient, call: &'a Call) -> Result<Self, SendError> {
         let url = call.url(&client.base)?;
         let tries = Tries::new(&client.http.config, call.spent);
-        Ok(Self { client, call, url, tries, renewed: 0, correlation: None })
+        Ok(Self { client, call, url, tries, renewed: 0, correlation: None, key: None })
     }
 
     /// Tries until there is an answer or nothing more to be done.
@@ -51,6 +54,7 @@ impl<'a> Sending<'a> {
             self.tries.waited(entered.elapsed());
             // A turn can be long in coming: another key may have been taken up meanwhile.
             let key = self.client.http.keys.held().unwrap_or(key);
+            self.key = Some(key.clone());
             let request = self.request(&key);
             let began = Instant::now();
             let tried = self.attempt(request, permit, &key, decode).await;
@@ -133,6 +137,9 @@ impl<'a> Sending<'a> {
             elapsed = ?began.elapsed(),
             "answered"
         );
+        if let (true, Some(failure)) = (self.call.safe, attempt::not_whole(&response)) {
+            return Err(failure);
+        }
         let body = attempt::body(response, http.config.max_body_bytes, &key.secret).await?;
         let bytes = body.len() as u64;
         Ok((attempt::decode(body, decode, &http.decoders).await?, bytes))
@@ -142,7 +149,8 @@ impl<'a> Sending<'a> {
     async fn mend(&mut self, failure: Failure, key: &Arc<Held>) -> Result<(), SendError> {
         let http = &self.client.http;
         let next = self.tries.next(&failure, self.call.safe, self.call.can_shrink, &http.jitter);
-        tracing::debug!(tenant = %self.client.tenant, path = self.url.path(), ?failure, ?next, "attempt failed");
+        let why = scrub(&format!("{failure:?}"), &key.secret);
+        tracing::debug!(tenant = %self.client.tenant, path = self.url.path(), failure = why, ?next, "attempt failed");
         match next {
             Next::After(pause) => tokio::time::sleep(pause).await,
             Next::WhenGranted => {}
@@ -180,8 +188,12 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Says where an error happened.
+    /// Says where an error happened; what it tells of the answer is told without the key.
     fn place(&self, error: Error) -> Error {
+        let error = match &self.key {
+            Some(key) => scrub_error(error, &key.secret),
+            None => error,
+        };
         let shown = &self.url[Position::BeforeScheme..Position::AfterPath];
         let error = error
             .with_context("tenant", self.client.tenant.as_str())

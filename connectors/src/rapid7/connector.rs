@@ -1,7 +1,7 @@
 //! The connector: the tenants of one account, and a reader for each of their partitions.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -31,6 +31,8 @@ pub struct Rapid7 {
     http: Arc<Http>,
     datasets: Vec<Arc<Dataset>>,
     endpoints: HashMap<&'static str, Arc<Endpoint>>,
+    /// What the last list of tenants held that is no tenant.
+    set_aside: Mutex<Vec<String>>,
 }
 
 impl Rapid7 {
@@ -57,6 +59,7 @@ impl Rapid7 {
                 .map(|endpoint| (endpoint.datasets[0].pull, Arc::new(endpoint)))
                 .collect(),
             config,
+            set_aside: Mutex::default(),
         })
     }
 
@@ -130,7 +133,13 @@ impl Connector for Rapid7 {
     async fn tenants(&self) -> Result<Vec<Tenant>> {
         let account = self.config.parent_organization.clone();
         let client = self.http.tenant(account, self.config.home_region.clone())?;
-        tenants::list(&client, &self.list_path()).await
+        let listed = tenants::list(&client, &self.list_path()).await?;
+        *self.set_aside.lock().expect("no holder panics") = listed.set_aside;
+        Ok(listed.tenants)
+    }
+
+    fn set_aside(&self) -> Vec<String> {
+        self.set_aside.lock().expect("no holder panics").clone()
     }
 
     fn read(&self, partition: &Partition) -> BoxStream<'static, Result<Batch>> {

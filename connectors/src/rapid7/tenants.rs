@@ -1,44 +1,187 @@
-//! The managed organizations: listed afresh in every run, each once.
+//! The managed organizations: listed afresh in every run, each once, and none left out in silence.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pipeline::{Region, Result, Tenant};
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use pipeline::{Error, ErrorKind, Region, Result, Tenant, TenantId};
+use reqwest::StatusCode;
+use serde_json::Value;
 use tracing::warn;
 
-use crate::http::{BadBody, Call, TenantClient};
+use super::paging::{granted, is_last, size_of_walk};
+use super::walk::{Judgement, Walk, judge, known};
+use crate::http::{BadBody, Call, SendError, TenantClient};
+use crate::normalize::PageFacts;
 
 /// Asked for in one page; the platform's own maximum is unknown, and 100 is granted by its neighbours.
-pub(super) const PAGE_SIZE: u32 = 100;
+const PAGE_SIZE: u64 = 100;
+
+/// The platform's own page size, where it refuses a larger one.
+const USUAL_SIZE: u64 = 20;
 
 /// Far beyond any account: a listing that never ends is a defect on the other side.
-const MOST_PAGES: u32 = 1000;
+const MOST_PAGES: u64 = 1000;
 
-/// Lists the tenants below a path, de-duplicated by id.
-pub(super) async fn list(client: &TenantClient, path: &str) -> Result<Vec<Tenant>> {
-    let mut tenants: Vec<Tenant> = Vec::new();
-    let mut known = std::collections::HashSet::new();
-    let decode = Arc::new(parse);
-    for index in 0..MOST_PAGES {
-        let call = Call::get("account", "list the managed organizations", path.to_owned())
-            .query("size", PAGE_SIZE)
-            .query("index", index);
-        let page = client.send(&call, &decode).await?.value;
-        let last = page.is_last(index);
-        for tenant in page.entries.into_iter().map(Entry::into_tenant) {
-            if known.insert(tenant.id.clone()) {
-                tenants.push(tenant);
-            } else if !tenants.contains(&tenant) {
-                warn!(tenant = %tenant.id, "listed twice, and differently; the first entry counts");
-            }
-        }
-        if last {
-            break;
+/// How much of an entry is shown.
+const SHOWN: usize = 120;
+
+/// What the platform lists.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    /// The tenants, each once.
+    pub(super) tenants: Vec<Tenant>,
+    /// What no tenant could be made of, and what may be missing, in words.
+    pub(super) set_aside: Vec<String>,
+}
+
+/// Lists the tenants below a path.
+///
+/// # Errors
+/// Where the platform refuses, or shows fewer organizations than it says there are: a tenant that is not listed
+/// would not be read, and nobody would hear of it.
+pub(super) async fn list(client: &TenantClient, path: &str) -> Result<Listed> {
+    let mut listing =
+        Listing { client, path, size: PAGE_SIZE, known: HashMap::new(), listed: Listed::default() };
+    let mut walks = Vec::new();
+    loop {
+        walks.push(listing.walk(walks.len(), known(&walks)).await?);
+        match judge(&walks, true) {
+            Judgement::Whole => return Ok(listing.listed),
+            Judgement::Again => warn!(walks = walks.len(), "the list of tenants is not whole; reading again"),
+            Judgement::Drifted => return listing.unsettled(&walks),
         }
     }
-    Ok(tenants)
+}
+
+/// A list of tenants on its way.
+struct Listing<'a> {
+    client: &'a TenantClient,
+    path: &'a str,
+    /// The largest page that is granted.
+    size: u64,
+    /// The place of each tenant by its id; entries that were set aside have their text and no place.
+    known: HashMap<String, Option<usize>>,
+    listed: Listed,
+}
+
+impl Listing<'_> {
+    /// Walks the list once, for the nth time.
+    async fn walk(&mut self, nth: usize, known_before: u64) -> Result<Walk> {
+        let mut walk = Walk::default();
+        let mut size = size_of_walk(self.size, nth);
+        let mut index = 0;
+        while index < MOST_PAGES {
+            let page = match self.page(index, size).await {
+                Err(SendError::Answered(StatusCode::BAD_REQUEST, _)) if index == 0 && size > USUAL_SIZE => {
+                    self.size = USUAL_SIZE;
+                    size = size_of_walk(self.size, nth);
+                    continue;
+                }
+                answered => answered.map_err(|error| with_advice(error.into()))?,
+            };
+            let last = page.bare || is_last(&page.facts, index, size);
+            if let (0, Some(cut_to)) = (index, granted(&page.facts, size)) {
+                size = cut_to;
+                self.size = self.size.min(cut_to);
+            }
+            let (facts, fresh) = (page.facts, self.take(page.entries, nth == 0));
+            walk.page(facts.total, facts.rows, fresh);
+            if last {
+                return Ok(walk);
+            }
+            if walk.goes_in_circles(known_before) {
+                walk.break_off();
+                return Ok(walk);
+            }
+            index += 1;
+        }
+        Err(unlisted(&format!("the platform lists more than {MOST_PAGES} pages of organizations")))
+    }
+
+    async fn page(&self, index: u64, size: u64) -> Result<Page, SendError> {
+        let call = Call::get("account", "list the managed organizations", self.path.to_owned())
+            .query("size", size)
+            .query("index", index);
+        Ok(self.client.send(&call, &Arc::new(parse)).await?.value)
+    }
+
+    /// Takes a page's entries and returns how many of them are new.
+    ///
+    /// One that stands twice on one page is listed twice and hides no other, which counts in the first walk.
+    fn take(&mut self, entries: Vec<Value>, counts_repeats: bool) -> u64 {
+        let mut on_page = HashSet::new();
+        let mut fresh = 0;
+        for entry in entries {
+            let (key, is_new) = match tenant_of(&entry) {
+                Ok(tenant) => (tenant.id.to_string(), self.add(tenant)),
+                Err(why) => (entry.to_string(), self.set_aside(&entry, &why)),
+            };
+            let repeats = !on_page.insert(key) && counts_repeats;
+            fresh += u64::from(is_new || repeats);
+        }
+        fresh
+    }
+
+    fn add(&mut self, tenant: Tenant) -> bool {
+        match self.known.get(tenant.id.as_str()) {
+            None => {
+                self.known.insert(tenant.id.to_string(), Some(self.listed.tenants.len()));
+                self.listed.tenants.push(tenant);
+                true
+            }
+            Some(place) => {
+                if place.is_some_and(|place| self.listed.tenants[place] != tenant) {
+                    warn!(tenant = %tenant.id, "listed twice, and differently; the first entry counts");
+                }
+                false
+            }
+        }
+    }
+
+    fn set_aside(&mut self, entry: &Value, why: &str) -> bool {
+        let text = entry.to_string();
+        if self.known.contains_key(&text) {
+            return false;
+        }
+        let shown: String = self.client.scrub(&text).chars().take(SHOWN).collect();
+        self.known.insert(text, None);
+        self.listed.set_aside.push(format!("an entry of the tenant list was set aside: {why}: {shown}"));
+        true
+    }
+
+    /// Returns what is listed although some entries came twice, or why that would hide a tenant.
+    fn unsettled(mut self, walks: &[Walk]) -> Result<Listed> {
+        let known = self.known.len();
+        let claimed = walks.last().and_then(|walk| walk.last);
+        let claim = claimed.map_or_else(String::new, |claimed| format!(" of {claimed}"));
+        if !walks.iter().all(Walk::shows_its_claim) {
+            return Err(unlisted(&format!("the platform shows {known}{claim} organizations")));
+        }
+        self.listed.set_aside.push(format!(
+            "the tenant list shows some organizations twice and {known}{claim} different ones: one may be missing"
+        ));
+        Ok(self.listed)
+    }
+}
+
+fn unlisted(what: &str) -> Error {
+    Error::new(ErrorKind::Contract, format!("list the managed organizations: {what}")).with_hint(
+        "no tenant is left out in silence: run again later, or write the organizations down as [[tenant]] in the run file",
+    )
+}
+
+/// Adds what helps where the list itself is refused.
+fn with_advice(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Forbidden => error.with_hint(
+            "the key may not list all organizations: set `list_by_user` to the user it belongs to, or write the organizations down as [[tenant]] in the run file",
+        ),
+        ErrorKind::Unauthorized => error.with_hint(
+            "the key is good, but not for the primary account: look at `parent_organization` and `home_region` in the run file",
+        ),
+        _ => error,
+    }
 }
 
 /// Maps the spellings that payloads use to the region that stands in the host's name.
@@ -47,81 +190,72 @@ fn region(text: &str) -> Option<Region> {
     if region.as_str() == "us1" { "us".parse().ok() } else { Some(region) }
 }
 
-#[derive(Debug, Deserialize)]
-struct Entry {
-    id: pipeline::TenantId,
-    name: Option<String>,
-    region: Option<String>,
-    external_id: Option<String>,
+/// Returns the tenant of an entry, or why there is none.
+///
+/// Only the id has to be good: it decides who is asked for. A tenant without a region is asked nothing, and named.
+fn tenant_of(entry: &Value) -> Result<Tenant, String> {
+    let id = match entry.get("id") {
+        None | Some(Value::Null) => return Err("it has no id".to_owned()),
+        Some(id) => text(id).and_then(|id| id.parse::<TenantId>().ok()).ok_or("its id is none")?,
+    };
+    let name = entry.get("name").and_then(text).filter(|name| !name.is_empty());
+    Ok(Tenant {
+        name: name.unwrap_or_else(|| id.to_string()),
+        id,
+        region: entry.get("region").and_then(Value::as_str).and_then(region),
+        external_id: entry.get("external_id").and_then(text),
+    })
 }
 
-impl Entry {
-    fn into_tenant(self) -> Tenant {
-        let name = self.name.unwrap_or_else(|| self.id.to_string());
-        let region = self.region.as_deref().and_then(region);
-        Tenant { id: self.id, name, region, external_id: self.external_id }
+/// Returns a text, or a number as one.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 
-/// One page of the list: an envelope, or a bare array that is complete in itself.
-#[derive(Debug, Default)]
+/// One page of the list: an envelope, an array that is complete in itself, or a single organization.
+#[derive(Debug)]
 struct Page {
-    entries: Vec<Entry>,
-    total_pages: Option<u32>,
+    entries: Vec<Value>,
+    facts: PageFacts,
     bare: bool,
-}
-
-impl Page {
-    fn is_last(&self, index: u32) -> bool {
-        let short = self.entries.len() < PAGE_SIZE as usize;
-        self.bare || self.entries.is_empty() || self.total_pages.map_or(short, |pages| index + 1 >= pages)
-    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the client hands a body over")]
 fn parse(body: Bytes) -> Result<Page, BadBody> {
-    serde_json::from_slice(&body).map_err(BadBody::malformed)
-}
-
-impl<'de> Deserialize<'de> for Page {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PageVisitor)
-    }
-}
-
-struct PageVisitor;
-
-impl<'de> Visitor<'de> for PageVisitor {
-    type Value = Page;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a page of organizations, or an array of them")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Page, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = array.next_element()? {
-            entries.push(entry);
-        }
-        Ok(Page { entries, total_pages: None, bare: true })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Page, A::Error> {
-        #[derive(Deserialize, Default)]
-        struct Metadata {
-            total_pages: Option<u32>,
-        }
-        let mut entries = None;
-        let mut metadata = Metadata::default();
-        while let Some(name) = object.next_key::<String>()? {
-            match name.as_str() {
-                "data" => entries = Some(object.next_value()?),
-                "metadata" => metadata = object.next_value::<Option<Metadata>>()?.unwrap_or_default(),
-                _ => drop(object.next_value::<IgnoredAny>()?),
+    let bare = |entries: Vec<Value>| Ok(Page { facts: facts(&entries, &Value::Null), entries, bare: true });
+    match serde_json::from_slice(&body).map_err(BadBody::malformed)? {
+        Value::Array(entries) => bare(entries),
+        Value::Object(mut page) => match (page.remove("data"), page.remove("metadata")) {
+            (Some(Value::Array(entries)), metadata) => {
+                let facts = facts(&entries, &metadata.unwrap_or_default());
+                Ok(Page { facts, entries, bare: false })
             }
-        }
-        let entries = entries.ok_or_else(|| A::Error::missing_field("data"))?;
-        Ok(Page { entries, total_pages: metadata.total_pages, bare: false })
+            (None, _) if page.contains_key("id") => bare(vec![Value::Object(page)]),
+            _ => Err(no_list()),
+        },
+        _ => Err(no_list()),
+    }
+}
+
+fn no_list() -> BadBody {
+    BadBody::malformed("the answer has no list of organizations")
+}
+
+fn facts(entries: &[Value], metadata: &Value) -> PageFacts {
+    let number = |name| match metadata.get(name)? {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_u64(),
+    };
+    PageFacts {
+        rows: entries.len() as u64,
+        total: number("total_data"),
+        pages: number("total_pages"),
+        size: number("size"),
+        ..PageFacts::default()
     }
 }
 
@@ -131,27 +265,54 @@ mod tests {
 
     fn check(body: &'static str, entries: usize, last: bool) {
         let page = parse(Bytes::from_static(body.as_bytes())).expect("a page");
-        assert_eq!((page.entries.len(), page.is_last(0)), (entries, last), "{body}");
+        let is_last = page.bare || is_last(&page.facts, 0, PAGE_SIZE);
+        assert_eq!((page.entries.len(), is_last), (entries, last), "{body}");
     }
 
     #[test]
-    fn both_shapes_of_the_list_are_read() {
+    fn every_shape_of_the_list_is_read() {
         check(r#"{"data":[],"metadata":{"total_pages":0}}"#, 0, true);
         check(
             r#"{"metadata":{"index":0,"total_pages":2},"data":[{"id":"a","name":"A"}],"links":[]}"#,
             1,
             false,
         );
-        check(r#"{"data":[{"id":"a","name":null,"region":null}]}"#, 1, true);
+        check(r#"{"data":[{"id":"a"}],"metadata":{"total_pages":"1","total_data":"1"}}"#, 1, true);
+        check(r#"{"data":[{"id":"a"}],"metadata":{"total_pages":-1,"total_data":1}}"#, 1, true);
+        check(r#"{"data":[{"id":"a","name":null,"region":null}]}"#, 1, false);
         check(r#"[{"id":"a","name":"A","region":"US"},{"id":"b","name":"B"}]"#, 2, true);
+        check(r#"{"id":"a","name":"A"}"#, 1, true);
     }
 
     #[test]
     fn what_is_no_list_is_refused() {
-        for body in
-            ["{}", r#"{"data":{}}"#, r#"{"data":[{"name":"no id"}]}"#, r#"[{"id":"../up"}]"#, "<html>"]
-        {
+        for body in ["{}", r#"{"data":{}}"#, r#"{"data":null}"#, "7", "<html>"] {
             assert!(parse(Bytes::from_static(body.as_bytes())).is_err(), "{body}");
+        }
+    }
+
+    /// Id, name, region and external id.
+    type Known<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a str>);
+
+    fn check_entry(entry: &str, expected: Result<Known<'_>, &str>) {
+        let tenant = tenant_of(&serde_json::from_str(entry).expect("JSON"));
+        let tenant = tenant.as_ref().map(|tenant| {
+            let region = tenant.region.as_ref().map(Region::as_str);
+            (tenant.id.as_str(), tenant.name.as_str(), region, tenant.external_id.as_deref())
+        });
+        assert_eq!(tenant.map_err(String::as_str), expected, "{entry}");
+    }
+
+    #[test]
+    fn an_entry_needs_an_id_and_nothing_else() {
+        check_entry(r#"{"id":"a","name":"A","region":"EU"}"#, Ok(("a", "A", Some("eu"), None)));
+        check_entry(r#"{"id":7,"name":8,"external_id":9}"#, Ok(("7", "8", None, Some("9"))));
+        check_entry(r#"{"id":"a","name":null,"region":5}"#, Ok(("a", "a", None, None)));
+        check_entry(r#"{"name":"A"}"#, Err("it has no id"));
+        check_entry(r#"{"id":null}"#, Err("it has no id"));
+        check_entry("7", Err("it has no id"));
+        for id in [r#""a b""#, r#""ä""#, r#""../up""#, r#""""#, "{}", "1.5"] {
+            check_entry(&format!(r#"{{"id":{id}}}"#), Err("its id is none"));
         }
     }
 

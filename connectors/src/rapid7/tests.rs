@@ -9,7 +9,7 @@ use url::Url;
 
 use super::Rapid7;
 use crate::http::FixedKey;
-use crate::http::tests::server::{Reply, Server, good};
+use crate::http::tests::server::{Reply, Server, good, reply};
 
 /// What a request asks for.
 struct Asked {
@@ -203,4 +203,140 @@ async fn completeness_a_listing_that_ignores_the_page_asked_for_comes_to_an_end(
     let all = assets(400).join(",");
     let server = serve(move |_| good(&format!(r#"{{"data":[{all}]}}"#))).await;
     check(&server, "vm_assets", 400, true, 4).await;
+}
+
+fn organizations(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!(r#"{{"id":"t{number}","name":"T{number}","region":"us"}}"#)).collect()
+}
+
+/// Lists the tenants and returns how many there are and how many things were set aside, or what helps.
+async fn list(server: &Server) -> Result<(usize, Vec<String>), String> {
+    let connector = connector(server);
+    match connector.tenants().await {
+        Ok(tenants) => Ok((tenants.len(), connector.set_aside())),
+        Err(error) => Err(format!("{} {}", error.chain(), error.hint().unwrap_or_default())),
+    }
+}
+
+async fn check_list(
+    answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    tenants: usize,
+    set_aside: usize,
+) {
+    let listed = list(&serve(answer).await).await.expect("it is a list");
+    assert_eq!((listed.0, listed.1.len()), (tenants, set_aside), "{listed:?}");
+}
+
+async fn check_refused(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static, said: &[&str]) {
+    let told = list(&serve(answer).await).await.expect_err("it is no whole list");
+    for said in said {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn completeness_a_list_of_tenants_in_small_pages_is_read_to_its_end() {
+    for metadata in [r#""total_data":60"#, r#""total_pages":3"#, r#""total_data":60,"total_pages":3"#, ""] {
+        for size in ["", r#","size":20"#] {
+            let all = organizations(60);
+            let metadata =
+                format!(r#"{{"index":0{size}{}{metadata}}}"#, if metadata.is_empty() { "" } else { "," });
+            let answer = move |asked: &Asked| {
+                let page = asked.page(&all, "index", 20);
+                good(&format!(r#"{{"data":[{}],"metadata":{metadata}}}"#, page.join(",")))
+            };
+            check_list(answer, 60, 0).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_refuses_large_pages_is_read_in_the_usual_ones() {
+    let all = organizations(60);
+    let answer = move |asked: &Asked| match asked.number("size") {
+        ..=50 => claimed(&asked.page(&all, "index", 20), 60, asked),
+        _ => reply(400, "", r#"{"message":"size must be 50 or less"}"#),
+    };
+    check_list(answer, 60, 0).await;
+}
+
+#[tokio::test]
+async fn completeness_a_tenant_that_is_claimed_and_not_listed_is_not_passed_over() {
+    let all = organizations(60);
+    check_refused(
+        move |asked| claimed(&asked.page(&all[..20], "index", 20), 60, asked),
+        &["20 of 60", "[[tenant]]"],
+    )
+    .await;
+    // Page after page the same, and no end.
+    let all = organizations(100).join(",");
+    check_refused(
+        move |_| good(&format!(r#"{{"data":[{all}],"metadata":{{"total_pages":999999}}}}"#)),
+        &["100"],
+    )
+    .await;
+    // Page after page something else, and no end.
+    let endless = move |asked: &Asked| {
+        let index = asked.number("index");
+        good(&format!(r#"{{"data":[{{"id":"t{index}"}}],"metadata":{{"size":1,"total_pages":999999}}}}"#))
+    };
+    check_refused(endless, &["more than 1000 pages"]).await;
+}
+
+#[tokio::test]
+async fn completeness_a_list_that_shifts_is_read_again_and_one_that_repeats_itself_is_named() {
+    let all = organizations(131);
+    let shifted = move |asked: &Asked| {
+        let mut page = asked.page(&all, "index", 100);
+        if let (at @ 1.., Some(first)) = (asked.number("index") * asked.number("size"), page.first_mut()) {
+            first.clone_from(&all[at - 1]);
+        }
+        claimed(&page, all.len(), asked)
+    };
+    check_list(shifted, 131, 0).await;
+    let mut all = organizations(130);
+    all.push(all[3].clone());
+    check_list(move |asked| claimed(&asked.page(&all, "index", 100), all.len(), asked), 130, 1).await;
+    let mut all = organizations(30);
+    all.push(all[3].clone());
+    check_list(move |asked| claimed(&asked.page(&all, "index", 100), all.len(), asked), 30, 0).await;
+}
+
+#[tokio::test]
+async fn an_entry_that_is_no_tenant_is_set_aside_and_the_others_go_on() {
+    for (entry, tenants, set_aside) in [
+        (r#"{"id":12345,"name":"num","region":"us"}"#, 3, 0),
+        (r#"{"id":"x","name":7,"region":5,"external_id":9}"#, 3, 0),
+        (r#"{"id":"a b","name":"bad","region":"us"}"#, 2, 1),
+        (r#"{"name":"no id"}"#, 2, 1),
+        ("null", 2, 1),
+    ] {
+        let (body, pages) = (organizations(2).join(","), r#"{"total_pages":"1"}"#);
+        let answer = move |_: &Asked| good(&format!(r#"{{"data":[{body},{entry}],"metadata":{pages}}}"#));
+        check_list(answer, tenants, set_aside).await;
+    }
+    let secret = || good(r#"[{"id":"hunter2-secret-key !"}]"#);
+    let listed = list(&serve(move |_| secret()).await).await.expect("it is a list");
+    assert!(listed.1[0].contains("****") && !listed.1[0].contains("hunter2"), "{listed:?}");
+}
+
+#[tokio::test]
+async fn a_list_that_is_refused_says_what_helps() {
+    check_refused(|_| reply(403, "", ""), &["403", "list_by_user", "[[tenant]]"]).await;
+    let unauthorized = |asked: &Asked| match asked.path.as_str() {
+        "/us/validate" => good("{}"),
+        _ => reply(401, "", ""),
+    };
+    check_refused(unauthorized, &["401", "parent_organization", "home_region"]).await;
+}
+
+#[tokio::test]
+async fn secrecy_an_organization_that_is_the_key_is_not_named() {
+    let server =
+        serve(|_| good(r#"{"data":[{"rrn":"rrn:uba:us:hunter2-secret-key:user:1","name":"n"}]}"#)).await;
+    let connector = connector(&server);
+    let partition = partition(&connector, "users");
+    let error = connector.read(&partition).try_collect::<Vec<Batch>>().await.expect_err("it is another's");
+    assert_eq!(error.kind(), pipeline::ErrorKind::Isolation);
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
 }

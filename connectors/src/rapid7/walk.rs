@@ -76,6 +76,11 @@ impl Walk {
         self.broke = true;
     }
 
+    /// Returns whether as many records were on its pages as they claim, different or not.
+    pub(super) fn shows_its_claim(&self) -> bool {
+        !self.broke && self.last.is_some_and(|total| self.rows >= total)
+    }
+
     fn is_steady(&self, total: u64) -> bool {
         !self.broke && !self.changed && self.last == Some(total)
     }

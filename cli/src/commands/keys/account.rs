@@ -77,7 +77,7 @@ impl Account {
     /// # Errors
     /// Where the platform does not list them.
     pub(super) async fn tenants(&self) -> Result<Vec<Tenant>> {
-        platform::tenants(&self.settings, &self.connector).await
+        platform::listed(&self.settings, &self.connector).await
     }
 
     /// Asks whether a key that was just made is accepted, and gives the platform a moment to know it.

@@ -81,6 +81,18 @@ async fn what_may_pass_is_asked_for_again() {
     check(|| reply(503, "", "busy"), &call(), Ok(2)).await;
     check(|| reply(429, "", ""), &call(), Ok(2)).await;
     check(|| reply(302, "location: /elsewhere\r\n", ""), &call(), Ok(2)).await;
+    for not_whole in [|| reply(202, "", BODY), || reply(203, "", BODY), || reply(207, "", BODY)] {
+        check(not_whole, &call(), Ok(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn completeness_a_success_that_is_no_whole_answer_is_none() {
+    for status in [202, 203, 206, 207] {
+        let server = Server::start(move |_, _| reply(status, "", BODY)).await;
+        let error = send(&client(&server), &call()).await.expect_err("it is never whole");
+        assert_eq!((error.error().kind(), server.seen().len()), (ErrorKind::Unavailable, 3), "{status}");
+    }
 }
 
 #[tokio::test]
@@ -155,6 +167,28 @@ async fn an_error_says_where_it_happened_and_never_the_key() {
     assert_eq!(error.context()[2].1, format!("GET http://{}/eu/vm/assets", server.address));
     let told = format!("{error:?} {http:?} {client:?}");
     assert!(!told.contains(KEY) && !told.contains("private"), "{told}");
+}
+
+#[tokio::test]
+async fn secrecy_a_key_that_is_sent_back_is_shown_nowhere() {
+    let redirect = format!("location: http://{KEY}.evil.example/{KEY}\r\n");
+    let halves = KEY.split_at(9);
+    let echoes: [Box<dyn Fn() -> Reply + Send + Sync>; 4] = [
+        Box::new(move || reply(302, &redirect, "")),
+        Box::new(|| reply(403, "", &format!(r#"{{"message":"no: {KEY}"}}"#))),
+        Box::new(move || reply(500, "", &format!("denied for {}\n{}", halves.0, halves.1))),
+        Box::new(|| good(KEY)),
+    ];
+    for echo in echoes {
+        let server = Server::start(move |_, _| echo()).await;
+        let decode = |body: Bytes| -> Result<(), BadBody> {
+            Err(Error::new(ErrorKind::Isolation, String::from_utf8_lossy(&body)).into())
+        };
+        let error = client(&server).send(&call(), &Arc::new(decode)).await.expect_err("it is no answer");
+        let told = format!("{error:?}").to_lowercase();
+        assert!(told.contains("****") && !told.contains(KEY), "{told}");
+        assert!(!told.contains(halves.0) && !told.contains(halves.1), "{told}");
+    }
 }
 
 #[tokio::test]
