@@ -31,8 +31,11 @@ CURSOR = {
 
 
 class Client:
-    def __init__(self, session, endpoint, key, out):
+    """Asks for pages; `decode` makes a frame and the metadata of one, `write` makes a file of frames."""
+
+    def __init__(self, session, endpoint, key, out, decode, write):
         self.session, self.endpoint, self.key, self.out = session, endpoint, key, out
+        self.decode, self.write = decode, write
         self.turn = asyncio.Semaphore(32)
         self.open = asyncio.Semaphore(64)
         self.bytes = self.rows = self.pages = 0
@@ -71,7 +74,7 @@ class Client:
             body = {}
         while True:
             text = await self.call(method, tenant, path, params | {"index": index}, body)
-            frame, metadata = await asyncio.to_thread(decode, text, rows)
+            frame, metadata = await asyncio.to_thread(self.decode, text, rows)
             yield frame
             index += 1
             last = metadata.get("is_last_index", index >= metadata.get("total_pages", 0))
@@ -83,7 +86,7 @@ class Client:
         params = {"size": size} | ({"includeSame": "true"} if dataset == "vm_assets" else {})
         while True:
             text = await self.call("POST", tenant, path, params, {})
-            frame, metadata = await asyncio.to_thread(decode, text, "data")
+            frame, metadata = await asyncio.to_thread(self.decode, text, "data")
             yield frame
             if frame is None or not metadata.get("cursor"):
                 return
@@ -96,7 +99,7 @@ class Client:
             if frames:
                 path = self.out / dataset / f"region={tenant['region'].lower()}" / f"organization_id={tenant['id']}"
                 # Added after the wait: others count meanwhile.
-                height = await asyncio.to_thread(write, frames, path)
+                height = await asyncio.to_thread(self.write, frames, path)
                 self.rows += height
 
 
@@ -119,10 +122,10 @@ def write(frames, path):
     return frame.height
 
 
-async def main(endpoint, key, parent, out, *datasets):
+async def run(decode, write, endpoint, key, parent, out, *datasets):
     started = time.monotonic()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        client = Client(session, endpoint, key, pathlib.Path(out))
+        client = Client(session, endpoint, key, pathlib.Path(out), decode, write)
         tenants = await client.tenants(parent, "us")
         pulls = [client.pull(tenant, dataset) for dataset in datasets or INDEX | CURSOR for tenant in tenants]
         await asyncio.gather(*pulls)
@@ -134,4 +137,4 @@ async def main(endpoint, key, parent, out, *datasets):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(run(decode, write, *sys.argv[1:]))

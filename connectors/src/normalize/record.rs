@@ -300,6 +300,16 @@ impl<'a, 't> Reader<'a, 't> {
         let start = self.json.offset();
         let text = match begins {
             Begins::Null => return Ok(()),
+            Begins::Array => {
+                self.json.expect(b'[')?;
+                let mut first = true;
+                while self.json.another(&mut first, b']')? {
+                    self.check_owner(owner)?;
+                    self.json.skip()?;
+                }
+                self.json.go_back(start);
+                return Ok(());
+            }
             Begins::String => self.json.string()?.decoded(),
             _ => Ok(Cow::Borrowed(self.json.skip()?)),
         };

@@ -1,61 +1,79 @@
 //! The one bound on what all open files hold in memory.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Counts what all open files hold.
 ///
-/// While the total is above half of the bound, a file that holds more than its fair share of that half writes
-/// its rows out. A file below its share keeps them, so that small files are not cut into smaller row groups:
-/// together these hold no more than the other half.
+/// A row group that is closed early is a small one, so that as few as possible are. While the total is above half of
+/// the bound, the file that holds the most writes its rows out; what is small goes on. Above three quarters the
+/// largest may be one that waits for its next page: then every file does so that holds more than its fair share of
+/// the last quarter.
 pub(super) struct Memory {
-    half: usize,
-    held: AtomicUsize,
-    files: AtomicUsize,
+    bound: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    total: usize,
+    held: HashMap<u64, usize>,
+    next: u64,
 }
 
 impl Memory {
     pub(super) fn new(bound: usize) -> Arc<Self> {
-        Arc::new(Self { half: bound / 2, held: AtomicUsize::new(0), files: AtomicUsize::new(0) })
+        Arc::new(Self { bound, state: Mutex::default() })
     }
 
     /// Counts one more open file.
     pub(super) fn share(self: &Arc<Self>) -> Share {
-        self.files.fetch_add(1, Relaxed);
-        Share { memory: self.clone(), held: 0 }
+        let mut state = self.lock();
+        let id = state.next;
+        state.next += 1;
+        state.held.insert(id, 0);
+        Share { memory: self.clone(), id }
     }
 
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
-        self.held.load(Relaxed)
+        self.lock().total
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder panics")
     }
 }
 
 /// What one open file holds; given back when it is dropped.
 pub(super) struct Share {
     memory: Arc<Memory>,
-    held: usize,
+    id: u64,
 }
 
 impl Share {
     /// Says what the file holds now.
-    pub(super) fn hold(&mut self, bytes: usize) {
-        self.memory.held.fetch_add(bytes, Relaxed);
-        self.memory.held.fetch_sub(self.held, Relaxed);
-        self.held = bytes;
+    pub(super) fn hold(&self, bytes: usize) {
+        let mut state = self.memory.lock();
+        let before = state.held.insert(self.id, bytes).unwrap_or_default();
+        state.total = state.total + bytes - before;
     }
 
     /// Returns whether the file has to write out what it holds.
     pub(super) fn is_too_large(&self) -> bool {
-        let memory = &self.memory;
-        memory.held.load(Relaxed) > memory.half && self.held > memory.half / memory.files.load(Relaxed).max(1)
+        let (bound, state) = (self.memory.bound, self.memory.lock());
+        let own = state.held[&self.id];
+        let is_largest = || state.held.values().all(|other| *other <= own);
+        let fair = bound / 4 / state.held.len();
+        state.total > bound / 4 * 3 && own > fair || state.total > bound / 2 && is_largest()
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.hold(0);
-        self.memory.files.fetch_sub(1, Relaxed);
+        let mut state = self.memory.lock();
+        let held = state.held.remove(&self.id).unwrap_or_default();
+        state.total -= held;
     }
 }
 
@@ -64,16 +82,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_file_above_its_share_gives_way() {
-        let memory = Memory::new(200);
-        let (mut large, mut small) = (memory.share(), memory.share());
-        large.hold(90);
-        assert!(!large.is_too_large());
-        small.hold(20);
-        assert!(large.is_too_large() && !small.is_too_large());
-        large.hold(0);
-        assert!(!large.is_too_large());
-        drop((large, small));
-        assert_eq!((memory.held(), memory.files.load(Relaxed)), (0, 0));
+    fn bounded_the_largest_file_gives_way_and_small_ones_only_near_the_bound() {
+        let memory = Memory::new(400);
+        let shares = [memory.share(), memory.share(), memory.share()];
+        let check = |held: [usize; 3], too_large: [bool; 3]| {
+            shares.iter().zip(held).for_each(|(share, held)| share.hold(held));
+            assert_eq!([0, 1, 2].map(|at: usize| shares[at].is_too_large()), too_large, "{held:?}");
+        };
+        check([100, 60, 40], [false, false, false]);
+        check([100, 61, 40], [true, false, false]);
+        check([0, 61, 40], [false, false, false]);
+        check([180, 80, 40], [true, false, false]);
+        // The largest waits for its next page, and the others do not wait for it.
+        check([180, 90, 33], [true, true, false]);
+        drop(shares);
+        assert_eq!((memory.held(), memory.lock().held.len()), (0, 0));
     }
 }

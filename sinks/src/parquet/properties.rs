@@ -1,8 +1,11 @@
 //! How a dataset's columns are encoded.
 
-use arrow::datatypes::{DataType, Schema};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema};
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use pipeline::Dataset;
@@ -20,13 +23,22 @@ pub(super) const RUN_KEY: &str = "tenantry.run_id";
 pub(super) const COMMIT_KEY: &str = "tenantry.commit";
 pub(super) const VERSION_KEY: &str = "tenantry.schema_version";
 
-/// Returns how the files of a dataset are written.
+/// The columns that stand in the path as well.
+const IN_THE_PATH: [&str; 2] = ["organization_id", "region"];
+
+/// Returns how the files of a dataset are written; `sorted_by` is the column that orders their rows.
 pub(super) fn properties(
     dataset: &Dataset,
     schema: &Schema,
     level: CompressionLevel,
-    about: Vec<KeyValue>,
+    mut about: Vec<KeyValue>,
+    sorted_by: Option<usize>,
 ) -> WriterProperties {
+    about.push(KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&shown(schema))));
+    let sorting = sorted_by.map(|column| {
+        let column_idx = i32::try_from(column).expect("a schema has fewer columns");
+        vec![SortingColumn { column_idx, descending: false, nulls_first: false }]
+    });
     let zstd = ZstdLevel::try_new(level.get()).expect("the setting's range is within zstd's");
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(zstd))
@@ -36,6 +48,7 @@ pub(super) fn properties(
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(64))
         .set_column_index_truncate_length(Some(64))
+        .set_sorting_columns(sorting)
         // A column that outgrows this has mostly values of its own: giving its dictionary up early is as small.
         .set_dictionary_page_size_limit(256 << 10)
         // Row groups are closed by the memory they hold, never by a number of rows.
@@ -52,4 +65,27 @@ pub(super) fn properties(
         }
     }
     builder.build()
+}
+
+/// Returns the schema that readers built on Arrow shall see: plain texts, whatever this program held in memory.
+///
+/// Only the columns of the path are dictionaries. Arrow's readers take those of a path for dictionaries of text, and
+/// read no tree where a file says otherwise (`pyarrow.parquet.read_table`, `pandas.read_parquet`).
+fn shown(schema: &Schema) -> Schema {
+    let field = |field: &Arc<Field>| match field.data_type() {
+        DataType::Dictionary(_, value) if !IN_THE_PATH.contains(&field.name().as_str()) => {
+            Arc::new(Field::clone(field).with_data_type(DataType::clone(value)))
+        }
+        _ => field.clone(),
+    };
+    Schema::new(schema.fields().iter().map(field).collect::<Fields>())
+}
+
+/// What the encoder of times reserves for each column and hardly ever fills: no memory of the machine is behind it.
+const RESERVED_FOR_TIMES: usize = 1 << 20;
+
+/// Returns what the columns' encoders reserve in all.
+pub(super) fn reserved(schema: &Schema) -> usize {
+    let is_time = |field: &&Arc<Field>| matches!(field.data_type(), DataType::Timestamp(..));
+    schema.fields().iter().filter(is_time).count() * RESERVED_FOR_TIMES
 }

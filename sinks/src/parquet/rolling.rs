@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::DataType;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
@@ -41,11 +42,13 @@ pub(super) struct Rolling {
     dataset: Dataset,
     open: Option<OpenFile>,
     closed: Vec<DataFile>,
+    order: Order,
 }
 
 impl Rolling {
     pub(super) fn new(target: Arc<Target>, dataset: Dataset) -> Self {
-        Self { target, dataset, open: None, closed: Vec::new() }
+        let order = dataset.ordered_by.map_or(Order::None, |column| Order::Holds { column, last: None });
+        Self { target, dataset, open: None, closed: Vec::new(), order }
     }
 
     /// Encodes records; `number` gives each new file of the partition a number of its own.
@@ -59,11 +62,18 @@ impl Rolling {
     }
 
     fn write_piece(&mut self, piece: &RecordBatch, number: &mut u32) -> Result<()> {
+        let before = self.order.sorted_by(piece);
+        self.order.follow(piece);
+        let sorted_by = self.order.sorted_by(piece);
+        if sorted_by != before {
+            // What a file says of its order is true to its end: what breaks the order goes into the next one.
+            self.finish()?;
+        }
         let mut file = match self.open.take() {
             Some(file) => file,
             None => {
                 *number += 1;
-                OpenFile::create(&self.target, &self.dataset, piece, *number)?
+                OpenFile::create(&self.target, &self.dataset, piece, *number, sorted_by)?
             }
         };
         file.write(piece, &self.target)?;
@@ -94,6 +104,54 @@ impl Rolling {
     }
 }
 
+/// Whether the rows came in the order of one column, as the listing was asked for.
+enum Order {
+    /// No, or no longer.
+    None,
+    /// So far.
+    Holds {
+        column: &'static str,
+        /// The value of the last row.
+        last: Option<String>,
+    },
+}
+
+impl Order {
+    /// Looks at more rows.
+    fn follow(&mut self, rows: &RecordBatch) {
+        let Self::Holds { column, last } = self else { return };
+        match rows.column_by_name(column).and_then(|values| last_in_order(values, last.as_deref())) {
+            Some(value) => *last = Some(value),
+            None => *self = Self::None,
+        }
+    }
+
+    /// Returns which column orders the rows: its number among the columns of the file.
+    fn sorted_by(&self, rows: &RecordBatch) -> Option<usize> {
+        let Self::Holds { column, .. } = self else { return None };
+        let schema = rows.schema();
+        let at = schema.index_of(column).ok()?;
+        // A nested column is several in the file.
+        schema.fields()[..at].iter().all(|field| !field.data_type().is_nested()).then_some(at)
+    }
+}
+
+/// Returns the last of some texts where they rise byte by byte, from `before` on; nothing where they do not.
+fn last_in_order(values: &dyn Array, before: Option<&str>) -> Option<String> {
+    if values.null_count() > 0 || *values.data_type() != DataType::Utf8 {
+        return None;
+    }
+    let values = values.as_string::<i32>();
+    let mut last = before.unwrap_or_default();
+    for value in values.iter().flatten() {
+        if value < last {
+            return None;
+        }
+        last = value;
+    }
+    Some(last.to_owned())
+}
+
 impl Drop for Rolling {
     /// Removes what was closed and will never be committed.
     fn drop(&mut self) {
@@ -108,6 +166,8 @@ impl Drop for Rolling {
 struct OpenFile {
     writer: ArrowWriter<HashedFile>,
     share: Share,
+    /// What the encoders reserve without using it.
+    reserved: usize,
     number: u32,
     rows: u64,
     guard: Guard,
@@ -128,24 +188,33 @@ impl Drop for Guard {
 }
 
 impl OpenFile {
-    fn create(target: &Target, dataset: &Dataset, first: &RecordBatch, number: u32) -> Result<Self> {
+    fn create(
+        target: &Target,
+        dataset: &Dataset,
+        first: &RecordBatch,
+        number: u32,
+        sorted_by: Option<usize>,
+    ) -> Result<Self> {
         let path = target.temporary.join(layout::data_name(&target.commit, number));
         let file =
             target.store.files().create(&path).map_err(|error| failed("create a data file", &path, error))?;
         let guard = Guard { path, store: target.store.clone(), keep: false };
         let schema = first.schema();
-        let properties = properties(dataset, &schema, target.config.compression, about(target, dataset));
-        // Other readers shall see plain strings and not what this program held in memory.
+        let about = about(target, dataset);
+        let properties = properties(dataset, &schema, target.config.compression, about, sorted_by);
+        let reserved = properties::reserved(&schema);
+        // What other readers shall see of the schema is among the properties already.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(HashedFile::new(file), schema, options)
             .map_err(|error| guard.failed(error))?;
-        Ok(Self { writer, share: target.memory.share(), number, rows: 0, guard })
+        Ok(Self { writer, share: target.memory.share(), reserved, number, rows: 0, guard })
     }
 
     fn write(&mut self, piece: &RecordBatch, target: &Target) -> Result<()> {
         self.writer.write(piece).map_err(|error| self.guard.failed(error))?;
         self.rows += piece.num_rows() as u64;
-        let held = self.writer.memory_size();
+        let used = self.writer.memory_size().saturating_sub(self.reserved);
+        let held = used.max(self.writer.in_progress_size());
         self.share.hold(held);
         if held >= target.config.row_group_size.as_usize() || self.share.is_too_large() {
             self.writer.flush().map_err(|error| self.guard.failed(error))?;

@@ -27,6 +27,7 @@ fn isolation_every_way_to_name_the_owner_is_compared() {
         r#""organization\u005fid":"{}""#,
         r#""asset":"{}-default-asset-7""#,
         r#""who":{"name":"Ann","id":"{}"}"#,
+        r#""organization_id":["{}"]"#,
         // No column takes it, and it names the owner all the same.
         r#""organizationId":"{}""#,
         r#""organization\u0049d":"{}""#,

@@ -118,6 +118,9 @@ const ENTITY_SEARCH: Request = Request {
     longest_window: None,
 };
 
+/// What follows the organization's id in the id of one of vulnerability management's assets.
+const ASSET: &str = "-default-asset-";
+
 fn text(name: &'static str) -> Field {
     Field::new(name, Kind::Utf8)
 }
@@ -198,5 +201,71 @@ impl About {
             mode: self.mode,
             page_size: self.page_size,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline::TenantId;
+
+    use super::*;
+    use crate::normalize::{Decoder, PageError, Seen};
+
+    const OWN: &str = "0a1b2c3d-0000-4000-8000-00000000000a";
+    const FOREIGN: &str = "0a1b2c3d-0000-4000-8000-00000000000b";
+
+    /// Decodes a record of a dataset; `@` in it stands for the organization.
+    fn decode(dataset: &str, record: &str, organization: &str) -> Result<u64, PageError> {
+        let endpoint = endpoints().into_iter().find(|endpoint| endpoint.shape.dataset == dataset);
+        let endpoint = endpoint.expect("a dataset");
+        let tenant: TenantId = OWN.parse().expect("an id");
+        let mut decoder = Decoder::new(endpoint.page, &endpoint.shape, endpoint.child.as_ref(), &tenant);
+        let page = format!(r#"{{"{}":[{}]}}"#, endpoint.page.rows, record.replace('@', organization));
+        let facts = decoder.decode(page.as_bytes(), &mut Seen::default())?;
+        let decoded = decoder.take().expect("columns");
+        assert!(decoded.rejects.is_empty(), "{dataset}: {:?}", decoded.rejects);
+        Ok(facts.rows)
+    }
+
+    #[test]
+    fn isolation_every_place_that_names_the_owner_is_compared() {
+        for (dataset, record) in [
+            ("investigations", r#"{"rrn":"rrn:investigation:us:@:investigation:1"}"#),
+            ("investigations", r#"{"rrn":"1","organization_id":"@"}"#),
+            ("alerts", r#"{"rrn":"rrn:alerts:us1:@:alert:1:1","version":1}"#),
+            ("alerts", r#"{"rrn":"1","version":1,"organization":{"id":"@"}}"#),
+            (
+                "alerts",
+                r#"{"rrn":"1","version":1,"investigation_rrn":"rrn:investigation:us:@:investigation:1"}"#,
+            ),
+            ("alerts", r#"{"rrn":"1","version":1,"organizationId":"@"}"#),
+            ("users", r#"{"rrn":"rrn:uba:us:@:user:1"}"#),
+            ("users", r#"{"rrn":"1","organization_id":"@"}"#),
+            ("accounts", r#"{"rrn":"rrn:uba:us:@:account:1"}"#),
+            ("accounts", r#"{"rrn":"1","user":{"rrn":"rrn:uba:us:@:user:1","name":"Ann"}}"#),
+            ("accounts", r#"{"rrn":"1","organization_id":"@"}"#),
+            ("assets", r#"{"rrn":"rrn:uba:us:@:asset:1"}"#),
+            ("assets", r#"{"rrn":"1","organization_id":"@"}"#),
+            ("vm_assets", r#"{"id":"@-default-asset-1"}"#),
+            ("vm_assets", r#"{"id":"1","organization_id":"@"}"#),
+            ("vm_assets", r#"{"id":"1","same":[{"vulnerability_id":"v","organizationId":"@"}]}"#),
+            ("vm_scans", r#"{"id":"1","asset_ids":["@-default-asset-1"]}"#),
+            ("vm_scans", r#"{"id":"1","organization_id":"@"}"#),
+            ("vm_vulnerabilities", r#"{"id":"1","organizationId":"@"}"#),
+        ] {
+            assert_eq!(decode(dataset, record, OWN), Ok(1), "{dataset}: {record}");
+            let foreign = Err(PageError::Foreign(FOREIGN.to_owned()));
+            assert_eq!(decode(dataset, record, FOREIGN), foreign, "{dataset}: {record}");
+        }
+    }
+
+    #[test]
+    fn what_names_others_rightly_stops_nobody() {
+        for (dataset, record) in [
+            ("organizations", r#"{"id":"@","organization_id":"@"}"#),
+            ("alerts", r#"{"rrn":"1","version":1,"rule":{"rrn":"rrn:cba::@:detection-rule:1"}}"#),
+        ] {
+            assert_eq!(decode(dataset, record, FOREIGN), Ok(1), "{dataset}: {record}");
+        }
     }
 }

@@ -3,7 +3,8 @@
 use pipeline::Window;
 
 use super::{
-    About, Endpoint, Paging, Request, VM_PAGE, float, instant, int, list, text, time, truth, vm_findings,
+    ASSET, About, Endpoint, Paging, Request, VM_PAGE, float, instant, int, list, text, time, truth,
+    vm_findings,
 };
 use crate::normalize::{Field, Kind, Owner, RecordShape};
 
@@ -53,8 +54,7 @@ fn body(window: Option<Window>) -> String {
 
 fn fields() -> Vec<Field> {
     let credential = vec![int("port"), text("protocol"), text("status")];
-    let mut fields =
-        vec![text("id").owner(Owner::Prefix("-default-asset-")), text("type"), text("host_name")];
+    let mut fields = vec![text("id").owner(Owner::Prefix(ASSET)), text("type"), text("host_name")];
     fields.extend([text("ip"), text("mac")]);
     fields.extend(
         [

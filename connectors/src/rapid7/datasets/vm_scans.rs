@@ -1,7 +1,7 @@
 //! `vm_scans`: the scans of vulnerability management.
 
-use super::{About, Endpoint, Paging, Request, VM_PAGE, list, text, time};
-use crate::normalize::{Field, Kind, RecordShape};
+use super::{ASSET, About, Endpoint, Paging, Request, VM_PAGE, list, text, time};
+use crate::normalize::{Field, Kind, Owner, RecordShape};
 
 pub(super) fn endpoint() -> Endpoint {
     let fields = vec![
@@ -12,7 +12,7 @@ pub(super) fn endpoint() -> Endpoint {
         time("started"),
         time("finished"),
         Field::new("details", Kind::Json),
-        list("asset_ids", Kind::Utf8),
+        list("asset_ids", Kind::Utf8).owner(Owner::Prefix(ASSET)),
     ];
     let shape = RecordShape { dataset: "vm_scans", fields, key: &["id"] };
     let about = About {

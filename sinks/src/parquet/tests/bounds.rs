@@ -94,3 +94,36 @@ async fn two_hundred_writers_share_one_bound() {
     assert_eq!(rows, 200 * 4 * 800);
     assert_eq!(sink.memory.held(), 0);
 }
+
+/// A tenant that has much and many that have little: the much is not cut into little pieces.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_groups_are_large_where_there_are_many_rows() {
+    let mut lake = TestLake::new();
+    lake.config.memory = "16 MiB".parse().expect("a size");
+    lake.config.row_group_size = "4 MiB".parse().expect("a size");
+    let sink = lake.prepared("one").await;
+    let mut small = Vec::new();
+    for number in 0..32 {
+        let partition = partition(&format!("tenant-{number}"), &["alerts"]);
+        let mut writer = sink.writer(&partition).await.expect("opens");
+        let rows = records(&partition, &partition.datasets[0], 100, number);
+        writer.write(&partition.datasets[0], rows).await.expect("writes");
+        small.push(writer);
+    }
+    let giant = partition("giant", &["alerts"]);
+    let mut writer = sink.writer(&giant).await.expect("opens");
+    for seed in 0..100 {
+        let rows = records(&giant, &giant.datasets[0], 500, seed);
+        writer.write(&giant.datasets[0], rows).await.expect("writes");
+    }
+    small.push(writer);
+    for writer in small {
+        for file in writer.close().await.expect("closes") {
+            let name = file.path.rsplit('/').next().expect("a name").to_owned();
+            let footer = footer(&lake, &format!("_tenantry/tmp/one/{name}"));
+            let rows: Vec<_> = footer.row_groups().iter().map(|group| group.num_rows()).collect();
+            let (_last, full) = rows.split_last().expect("a file has rows");
+            assert!(full.iter().all(|rows| *rows > 10_000), "{rows:?}");
+        }
+    }
+}
