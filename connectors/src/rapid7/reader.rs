@@ -400,7 +400,7 @@ fn decode(decoder: &mut Decoder, seen: &mut Seen, body: &[u8]) -> Result<Page, B
         }
         Err(error @ PageError::Scratch(_)) => {
             let hint =
-                "the folder for temporary files needs room for 64 bytes a record; `TMPDIR` names another";
+                "the folder for temporary files needs room for some 200 bytes a record; `TMPDIR` names another";
             return Err(BadBody::Final(
                 Error::new(ErrorKind::Sink, "remember the records that were read")
                     .with_source(error)
