@@ -9,7 +9,7 @@ use bytes::Bytes;
 use pipeline::{BudgetUse, Error, ErrorKind, Region, Result, TenantId, Timestamp};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Request, StatusCode};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use url::Url;
 
@@ -36,6 +36,10 @@ const NEW_KEY_PAUSE: Duration = Duration::from_millis(250);
 /// How much of a validation's answer is read; only its status counts.
 const VALIDATE_BYTES: usize = 1 << 20;
 
+/// What pages asked for before their turn may take in all, in KiB: enough for a giant to be read at full speed, and no
+/// more for a hundred of them.
+const AHEAD_KIB: u32 = 8 << 10;
+
 /// HTTP with one key, for every tenant and region.
 #[derive(Debug)]
 pub struct Http {
@@ -43,6 +47,7 @@ pub struct Http {
     pub(super) client: Client,
     pub(super) keys: KeyRing,
     pub(super) decoders: Semaphore,
+    ahead: Arc<Semaphore>,
     pub(super) jitter: Jitter,
     regions: Mutex<BTreeMap<Region, Arc<Turns>>>,
     page_sizes: Mutex<BTreeMap<(Region, &'static str), Arc<PageSize>>>,
@@ -87,6 +92,7 @@ impl Http {
             page_sizes: Mutex::default(),
             platform_time: Mutex::default(),
             decoders: Semaphore::new(cores.max(2)),
+            ahead: Arc::new(Semaphore::new(AHEAD_KIB as usize)),
             jitter: Jitter::default(),
         }))
     }
@@ -270,6 +276,14 @@ impl TenantClient {
         let mut sizes = self.http.page_sizes.lock().expect("no holder panics");
         let find = || Arc::new(PageSize::new(largest, PageLimits::default()));
         sizes.entry((self.region.clone(), dataset)).or_insert_with(find).clone()
+    }
+
+    /// Returns leave to ask for a page of about so many bytes before its turn, where there is room for it; to be held
+    /// until the page is handed on.
+    #[must_use]
+    pub fn leave_for(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let kib = u32::try_from(bytes >> 10).unwrap_or(AHEAD_KIB).clamp(1, AHEAD_KIB);
+        self.http.ahead.clone().try_acquire_many_owned(kib).ok()
     }
 
     /// Returns a text of the platform's as it may be shown: without the key.

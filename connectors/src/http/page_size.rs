@@ -17,7 +17,7 @@ pub struct PageLimits {
 
 impl Default for PageLimits {
     fn default() -> Self {
-        Self { floor: 5, bytes: 4 << 20, elapsed: Duration::from_secs(15) }
+        Self { floor: 5, bytes: 2 << 20, elapsed: Duration::from_secs(15) }
     }
 }
 

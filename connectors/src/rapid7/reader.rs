@@ -204,16 +204,23 @@ impl Reader {
         mut size: u64,
     ) -> BoxStream<'static, Result<Option<Got>>> {
         try_stream! {
-            let mut open: FuturesOrdered<BoxFuture<'static, Result<Row>>> = FuturesOrdered::new();
-            let (mut next, mut known_pages, mut ended) = (first, first + 1, false);
+            let mut open = FuturesOrdered::new();
+            let (mut next, mut known_pages, mut ended, mut bytes) = (first, first + 1, false, 0);
             loop {
                 while !ended && next < known_pages && open.len() < AHEAD {
+                    // The page whose turn it is needs no leave: every listing gets on.
+                    let leave = if open.is_empty() { None } else { self.client.leave_for(bytes) };
+                    if leave.is_none() && !open.is_empty() {
+                        break;
+                    }
                     let place = Place { parameter, index: next, size };
-                    open.push_back(self.clone().row(window, place, Duration::ZERO));
+                    let row = self.clone().row(window, place, Duration::ZERO);
+                    open.push_back(async move { (row.await, leave) });
                     next += 1;
                 }
-                let Some(row) = open.next().await else { break };
+                let Some((row, _leave)) = open.next().await else { break };
                 let row = row?;
+                bytes = row.iter().flatten().map(|got| got.bytes).sum();
                 let last = row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.last));
                 let total = row.iter().flatten().last().and_then(|got| got.page.facts.total);
                 if let (1, [Some(got)]) = (next, row.as_slice()) {
