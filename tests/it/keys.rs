@@ -127,8 +127,9 @@ fn rotation_each_new_key_is_taken_up_without_one_refusal() {
 
 /// Exchanges the key again and again, and refuses the old one at once.
 fn check_torn_away(key: &str) {
-    let context = with_file(SimulatorConfig { faults: vec![slow(60)], ..small(8) });
-    context.write(&RunFile { key: key.to_owned(), ..run_file(&context) });
+    let context = with_file(SimulatorConfig { faults: vec![slow(150)], ..small(8) });
+    let rest = "[run]\nconcurrency = 3\n".to_owned();
+    context.write(&RunFile { key: key.to_owned(), rest, ..run_file(&context) });
     let mut running = at_work(&context);
     let mut last = "main".to_owned();
     for number in 0.. {

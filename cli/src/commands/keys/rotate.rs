@@ -11,7 +11,7 @@ use std::time::Duration;
 use config::Settings;
 use connectors::http::{FixedKey, KeySource};
 use connectors::rapid7::{ApiKey, KeyId, KeyType};
-use pipeline::{Clock, Error, ErrorKind, Result, Secret, SystemClock};
+use pipeline::{Error, ErrorKind, Result, Secret, Timestamp};
 use serde::Serialize;
 
 use super::account::{Account, key_file, settings};
@@ -29,9 +29,11 @@ use crate::{exit_code, platform};
 const LONGEST_INPUT: u64 = 8192;
 
 pub(super) async fn rotate(args: &RotateKey, context: &Context) -> Result<u8> {
+    // Who is asked at a terminal can still leave as from any prompt.
+    let given = if args.stdin { Some(given()?) } else { None };
     let mut interrupts = Interrupts::listen()?;
     let rotation = tokio::select! {
-        prepared = Rotation::prepare(args, context) => prepared?,
+        prepared = Rotation::prepare(args, given, context) => prepared?,
         () = interrupts.next() => return Err(interrupted("rotate the key: nothing was changed")),
     };
     let console = &context.console;
@@ -71,9 +73,8 @@ enum Plan {
 }
 
 impl<'a> Rotation<'a> {
-    async fn prepare(args: &RotateKey, context: &'a Context) -> Result<Self> {
+    async fn prepare(args: &RotateKey, given: Option<Secret>, context: &'a Context) -> Result<Self> {
         let settings = settings(context)?;
-        let given = if args.stdin { Some(given()?) } else { None };
         let file = || key_file(&settings).map(|file| Place::File(file.to_owned()));
         let place = Place::chosen(&args.into).or_else(file).ok_or_else(nowhere)?;
         let source = platform::key_source(&settings, &context.environment);
@@ -95,7 +96,7 @@ impl<'a> Rotation<'a> {
             }
             (Ok(current), None) => {
                 let old = Account::with_key(settings.clone(), current)?;
-                let plan = Plan::make(args, &old).await?;
+                let plan = Plan::make(args, &old, context.clock.now()).await?;
                 (Some(old), plan)
             }
             (Err(error), None) => return Err(source.err().unwrap_or(error)),
@@ -151,7 +152,7 @@ impl<'a> Rotation<'a> {
 
 impl Plan {
     /// Plans a key like the old one, as far as the flags do not say otherwise.
-    async fn make(args: &RotateKey, old: &Account) -> Result<Self> {
+    async fn make(args: &RotateKey, old: &Account, now: Timestamp) -> Result<Self> {
         let keys = old.keys_of(None).await?.list().await?;
         let remembered = || old.in_use().map(|remembered| remembered.id);
         let retired = match &args.old {
@@ -160,7 +161,7 @@ impl Plan {
             None => remembered().and_then(|id| find(&keys, &id).ok()),
         };
         let taken: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-        let like_old = || retired.as_ref().map(|key| successor(&key.name, &taken, SystemClock.now()));
+        let like_old = || retired.as_ref().map(|key| successor(&key.name, &taken, now));
         let name = args.name.clone().or_else(like_old).ok_or_else(unknown)?;
         let kind =
             args.kind.map(KeyType::from).or_else(|| retired.as_ref()?.kind.clone()).ok_or_else(unknown)?;
