@@ -153,7 +153,8 @@ fn secrecy_the_key_is_in_no_log_and_no_file_at_any_level() {
         file.url = format!("./lake-{number}");
         context.write(&file);
         let output = context.run(&[&["run"], level].concat());
-        assert!(matches!(output.code, Some(0 | 4 | 7)), "{level:?}: {output:?}");
+        // Where the list of tenants is cut at each try, it does not fit.
+        assert!(matches!(output.code, Some(0 | 4 | 5 | 7)), "{level:?}: {output:?}");
         if level.contains(&"trace") {
             assert!(output.stderr.lines().count() > 50, "the log is not silent: {level:?}");
         }

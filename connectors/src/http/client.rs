@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pipeline::{BudgetUse, Error, ErrorKind, Region, Result, TenantId, Timestamp};
 use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Client, Method, Request, StatusCode};
+use reqwest::{Client, ClientBuilder, Method, Request, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use url::Url;
@@ -62,20 +62,7 @@ impl Http {
     pub fn new(config: HttpConfig, key: Arc<dyn KeySource>) -> Result<Arc<Self>> {
         let sample = "xx".parse().expect("two letters are a region");
         let base = config.base(&sample)?;
-        let mut builder = Client::builder()
-            .user_agent(config.user_agent.clone())
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(config.connect_timeout)
-            .read_timeout(config.read_timeout)
-            .timeout(config.attempt_timeout)
-            .tcp_nodelay(true)
-            .tcp_keepalive(PING_EVERY)
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(config.in_flight_per_region.get() as usize)
-            .http2_adaptive_window(true)
-            .http2_keep_alive_interval(PING_EVERY)
-            .http2_keep_alive_timeout(config.connect_timeout);
+        let mut builder = connections(&config);
         if base.scheme() == "http" {
             // Without TLS a proxy would read the key.
             builder = builder.no_proxy();
@@ -309,6 +296,26 @@ impl TenantClient {
     {
         Sending::new(self, call)?.run(decode).await
     }
+}
+
+/// Returns what every connection keeps to.
+pub(super) fn connections(config: &HttpConfig) -> ClientBuilder {
+    Client::builder()
+        .user_agent(config.user_agent.clone())
+        .redirect(reqwest::redirect::Policy::none())
+        // Each request takes its own leave of the budget: none is repeated behind its back.
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(config.connect_timeout)
+        .read_timeout(config.read_timeout)
+        .timeout(config.attempt_timeout)
+        .tcp_nodelay(true)
+        .tcp_keepalive(PING_EVERY)
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_max_idle_per_host(config.in_flight_per_region.get() as usize)
+        .http2_adaptive_window(true)
+        .http2_keep_alive_interval(PING_EVERY)
+        .http2_keep_alive_timeout(config.connect_timeout)
 }
 
 /// Returns the error of a key that is refused everywhere; `unread` says why no newer one could be read.

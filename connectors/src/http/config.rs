@@ -44,7 +44,8 @@ pub struct HttpConfig {
     pub attempt_timeout: Duration,
     /// How often a call is sent, refusals for want of budget not counted.
     pub max_attempts: NonZeroU32,
-    /// How long a call is tried, its waiting for a turn not counted.
+    /// How long a call is tried, larger pages of the same records included; its waiting for a turn counts once it
+    /// was refused for want of budget again and again.
     pub retry_time: Duration,
     /// How long a budget may stay closed before whoever waits for it is told to come again later.
     pub longest_pause: Duration,

@@ -181,8 +181,8 @@ impl Learner {
             known.window = cycle.length;
         }
         let good = match known.tried_from.take() {
-            // The step itself was refused: what held before it still holds.
-            Some(good) if stood <= known.holding() * 2 => good.max(measured),
+            // The step itself was refused: what held before it still holds, unless far less is accepted by now.
+            Some(good) if stood <= known.holding() * 2 && measured >= good * CHANGED => good.max(measured),
             _ => measured,
         };
         known.quiet = if good < refused * CHANGED {

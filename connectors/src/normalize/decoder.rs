@@ -245,10 +245,13 @@ impl Decoder {
                 Err(syntax) => break Err(Stop::Syntax(syntax)),
             }
             facts.rows += 1;
+            reader.json.peek();
+            let start = reader.json.offset();
             match self.row(&mut reader, seen, &mut scratch) {
                 Ok(fresh) => facts.fresh += u64::from(fresh),
                 Err(stop) => break Err(stop),
             }
+            facts.order.add(reader.json.since(start));
         };
         *json = reader.json;
         self.tenant = tenant;

@@ -18,6 +18,6 @@ mod tests;
 mod timestamp;
 
 pub use decoder::{Decoded, Decoder, NotJson, PageError};
-pub use page::{Fact, PageFacts, PageShape};
+pub use page::{Fact, Order, PageFacts, PageShape};
 pub use seen::Seen;
 pub use shape::{Child, Field, Kind, Owner, RecordShape};

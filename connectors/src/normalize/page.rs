@@ -1,5 +1,7 @@
 //! A page: its envelope, in whatever order its members stand, and the records in it.
 
+use twox_hash::XxHash3_128;
+
 use super::json::{Begins, Json, Syntax};
 
 /// Where a page keeps its records and what it says about the listing.
@@ -48,6 +50,37 @@ pub struct PageFacts {
     pub last: Option<bool>,
     /// The position of the next page.
     pub cursor: Option<String>,
+    /// The order of its records.
+    pub order: Order,
+}
+
+/// The digest of records in an order: the same for the same records in the same order, however they were cut into
+/// pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    digest: u128,
+    factor: u128,
+}
+
+impl Default for Order {
+    fn default() -> Self {
+        Self { digest: 0, factor: 1 }
+    }
+}
+
+impl Order {
+    /// Adds a record by its text.
+    pub fn add(&mut self, text: &[u8]) {
+        /// Odd, so that no record's part is ever shifted out.
+        const FACTOR: u128 = 0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645;
+        self.append(Self { digest: XxHash3_128::oneshot(text), factor: FACTOR });
+    }
+
+    /// Adds the records that follow.
+    pub fn append(&mut self, later: Self) {
+        self.digest = self.digest.wrapping_mul(later.factor).wrapping_add(later.digest);
+        self.factor = self.factor.wrapping_mul(later.factor);
+    }
 }
 
 impl PageFacts {
@@ -85,5 +118,30 @@ impl PageFacts {
             Fact::Cursor => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(records: &[&str]) -> Order {
+        let mut order = Order::default();
+        records.iter().for_each(|record| order.add(record.as_bytes()));
+        order
+    }
+
+    #[test]
+    fn an_order_is_the_same_however_it_is_cut() {
+        let whole = order(&["a", "b", "c", "a"]);
+        for at in 0..=4 {
+            let (first, rest) = ["a", "b", "c", "a"].split_at(at);
+            let mut pages = order(first);
+            pages.append(order(rest));
+            assert_eq!(pages, whole, "{at}");
+        }
+        for other in [&["a", "b", "a", "c"][..], &["a", "b", "c"], &["a", "b", "c", "b"], &["b", "c", "a"]] {
+            assert_ne!(order(other), whole, "{other:?}");
+        }
     }
 }

@@ -47,7 +47,8 @@ pub struct Config {
     #[serde(default = "timeout", deserialize_with = "duration")]
     #[schemars(with = "String")]
     pub timeout: Duration,
-    /// How long a page is tried again before its tenant is set aside, such as `5m`.
+    /// How long a page is tried again before its tenant is set aside, such as `5m`; smaller pages of the same records
+    /// and refusals without end are part of it.
     #[serde(default = "retry_for", deserialize_with = "duration")]
     #[schemars(with = "String")]
     pub retry_for: Duration,

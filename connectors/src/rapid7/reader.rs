@@ -130,7 +130,7 @@ impl Reader {
                             let may_share = nth > 0 && walks.is_empty();
                             if may_share { Walk::after_another(facts) } else { Walk::default() }
                         });
-                        walk.page(facts.total, facts.rows, facts.fresh);
+                        walk.page(facts);
                         let ends = walk.goes_in_circles(known);
                         yield self.batch(got);
                         if ends {
@@ -406,8 +406,7 @@ fn decode(decoder: &mut Decoder, seen: &mut Seen, body: &[u8]) -> Result<Page, B
             return Err(BadBody::Final(error));
         }
         Err(error @ PageError::Scratch(_)) => {
-            let hint =
-                "the folder for temporary files needs room for some 200 bytes a record; `TMPDIR` names another";
+            let hint = "the folder for temporary files needs room for some 200 bytes a record; `TMPDIR` names another";
             return Err(BadBody::Final(
                 Error::new(ErrorKind::Sink, "remember the records that were read")
                     .with_source(error)

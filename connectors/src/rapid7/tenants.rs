@@ -1,6 +1,6 @@
 //! The managed organizations: listed afresh in every run, each once, and none left out in silence.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use tracing::warn;
 use super::paging::{granted, is_last, size_of_walk};
 use super::walk::{Judgement, Walk, judge, known};
 use crate::http::{BadBody, Call, SendError, TenantClient};
-use crate::normalize::PageFacts;
+use crate::normalize::{Order, PageFacts};
 
 /// Asked for in one page; the platform's own maximum is unknown, and 100 is granted by its neighbours.
 const PAGE_SIZE: u64 = 100;
@@ -85,8 +85,7 @@ impl Listing<'_> {
                 size = cut_to;
                 self.size = self.size.min(cut_to);
             }
-            let (facts, fresh) = (page.facts, self.take(page.entries, nth == 0));
-            walk.page(facts.total, facts.rows, fresh);
+            walk.page(&PageFacts { fresh: self.take(page.entries), ..page.facts });
             if last {
                 return Ok(walk);
             }
@@ -107,20 +106,12 @@ impl Listing<'_> {
     }
 
     /// Takes a page's entries and returns how many of them are new.
-    ///
-    /// One that stands twice on one page is listed twice and hides no other, which counts in the first walk.
-    fn take(&mut self, entries: Vec<Value>, counts_repeats: bool) -> u64 {
-        let mut on_page = HashSet::new();
-        let mut fresh = 0;
-        for entry in entries {
-            let (key, is_new) = match tenant_of(&entry) {
-                Ok(tenant) => (tenant.id.to_string(), self.add(tenant)),
-                Err(why) => (entry.to_string(), self.set_aside(&entry, &why)),
-            };
-            let repeats = !on_page.insert(key) && counts_repeats;
-            fresh += u64::from(is_new || repeats);
-        }
-        fresh
+    fn take(&mut self, entries: Vec<Value>) -> u64 {
+        let is_new = |entry| match tenant_of(&entry) {
+            Ok(tenant) => self.add(tenant),
+            Err(why) => self.set_aside(&entry, &why),
+        };
+        entries.into_iter().map(is_new).filter(|is_new| *is_new).count() as u64
     }
 
     fn add(&mut self, tenant: Tenant) -> bool {
@@ -250,7 +241,10 @@ fn facts(entries: &[Value], metadata: &Value) -> PageFacts {
         Value::String(text) => text.trim().parse().ok(),
         value => value.as_u64(),
     };
+    let mut order = Order::default();
+    entries.iter().for_each(|entry| order.add(entry.to_string().as_bytes()));
     PageFacts {
+        order,
         rows: entries.len() as u64,
         total: number("total_data"),
         pages: number("total_pages"),

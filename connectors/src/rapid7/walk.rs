@@ -2,10 +2,10 @@
 //!
 //! A listing is walked from its first page to its last. Where the totals on its pages changed, or do not
 //! agree with what the pages held, it is walked again, in pages of another size, and only records not seen before
-//! are added. It is whole where as many different records are known as it claims; a listing without a claim,
-//! where a walk came to its end.
+//! are added. It is whole where as many different records are known as it claims, or where it is the same list from
+//! end to end wherever the pages began; a listing without a claim, where a walk came to its end.
 
-use crate::normalize::PageFacts;
+use crate::normalize::{Order, PageFacts};
 
 /// How often a listing is walked before it is called drifted.
 pub(super) const MOST_WALKS: usize = 4;
@@ -32,6 +32,10 @@ pub(super) struct Walk {
     shared: u64,
     /// Pages and records in a row, up to the last one, that no record was new in.
     stale: (u64, u64),
+    /// Records of its first page, which tell where its pages had their borders.
+    first_page: Option<u64>,
+    /// The order of its records.
+    order: Order,
     /// Whether it had to be given up before its last page.
     broke: bool,
 }
@@ -54,7 +58,13 @@ impl Walk {
     }
 
     /// Counts a page.
-    pub(super) fn page(&mut self, claimed: Option<u64>, rows: u64, fresh: u64) {
+    pub(super) fn page(&mut self, facts: &PageFacts) {
+        self.first_page.get_or_insert(facts.rows);
+        self.order.append(facts.order);
+        self.count(facts.total, facts.rows, facts.fresh);
+    }
+
+    fn count(&mut self, claimed: Option<u64>, rows: u64, fresh: u64) {
         if let (Some(before), Some(now)) = (self.last, claimed) {
             self.changed |= now != before;
             self.shrank |= now < before;
@@ -81,6 +91,16 @@ impl Walk {
         !self.broke && self.last.is_some_and(|total| self.rows >= total)
     }
 
+    /// Returns whether it showed all that is claimed in the same order as another walk, with other page borders.
+    fn is_the_list_of(&self, other: &Self, total: u64) -> bool {
+        let whole = |walk: &Self| walk.is_steady(total) && walk.rows == total;
+        let has_no_borders = self.first_page == Some(total);
+        whole(self)
+            && whole(other)
+            && self.order == other.order
+            && (has_no_borders || self.first_page != other.first_page)
+    }
+
     fn is_steady(&self, total: u64) -> bool {
         !self.broke && !self.changed && self.last == Some(total)
     }
@@ -96,7 +116,10 @@ pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
     let before = |total| earlier.last().is_some_and(|before| before.is_steady(total));
     let whole = match walk.last {
         None => !walk.broke,
-        Some(total) if !walk.is_steady(total) || known < total => false,
+        Some(total) if !walk.is_steady(total) => false,
+        // Fewer different records than claimed, but the same list from end to end, wherever its pages began: it
+        // repeats some by itself.
+        Some(total) if known < total => earlier.iter().any(|earlier| walk.is_the_list_of(earlier, total)),
         // Every record the listing claims was on a page, and that many different ones are known. Where it holds
         // more than it claims, a second walk shows the same.
         Some(total) => walk.rows == total || (before(total) && walk.fresh == 0 && walk.rows > total),
@@ -104,7 +127,7 @@ pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
     if whole {
         return Judgement::Whole;
     }
-    if walks.len() < MOST_WALKS && !repeats_itself(walks) {
+    if walks.len() < MOST_WALKS {
         return Judgement::Again;
     }
     // Records are only skipped where others before them went away.
@@ -119,14 +142,6 @@ pub(super) fn known(walks: &[Walk]) -> u64 {
     walks.iter().map(|walk| walk.fresh + walk.shared).sum()
 }
 
-/// Returns whether a listing that came to rest shows some records twice and others not at all: two walks with their
-/// page borders elsewhere brought nothing, and no further one will.
-fn repeats_itself(walks: &[Walk]) -> bool {
-    let [.., first, second, third] = walks else { return false };
-    let rests = |walk: &Walk| third.last.is_some_and(|total| walk.is_steady(total) && walk.rows >= total);
-    [first, second, third].into_iter().all(rests) && second.fresh + third.fresh == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,7 +151,7 @@ mod tests {
     fn walk(pages: &[Page]) -> Walk {
         let mut walk = Walk::default();
         for (claimed, rows, fresh) in pages {
-            walk.page(Some(*claimed), *rows, *fresh);
+            walk.count(Some(*claimed), *rows, *fresh);
         }
         walk
     }
@@ -166,15 +181,35 @@ mod tests {
         check(&[&[(9, 3, 3)]], Judgement::Again);
     }
 
+    /// Walks over a listing that claims four records, in pages of a size.
+    fn walk_of(records: [&str; 4], size: usize, fresh: u64) -> Walk {
+        let mut walk = Walk::default();
+        for (number, records) in records.chunks(size).enumerate() {
+            let mut facts = PageFacts { rows: records.len() as u64, total: Some(4), ..PageFacts::default() };
+            facts.fresh = if number == 0 { fresh } else { 0 };
+            records.iter().for_each(|record| facts.order.add(record.as_bytes()));
+            walk.page(&facts);
+        }
+        walk
+    }
+
     #[test]
-    fn completeness_a_listing_that_repeats_records_is_not_whole_unless_a_walk_brings_the_missing_ones() {
-        let repeats: &[Page] = &[(4, 4, 3)];
-        let nothing: &[Page] = &[(4, 4, 0)];
-        check(&[repeats], Judgement::Again);
-        check(&[repeats, nothing], Judgement::Again);
-        check(&[repeats, nothing, nothing], Judgement::Drifted);
-        check(&[repeats, &[(4, 4, 1)]], Judgement::Whole);
-        check(&[repeats, nothing, &[(4, 4, 1)]], Judgement::Whole);
+    fn completeness_a_listing_that_repeats_records_is_whole_only_where_it_is_the_same_list_between_other_borders()
+     {
+        let check = |walks: &[Walk], expected| assert_eq!(judge(walks, false), expected, "{walks:?}");
+        let (list, other) = (["a", "b", "c", "a"], ["a", "c", "b", "a"]);
+        let first = walk_of(list, 2, 3);
+        check(&[first], Judgement::Again);
+        check(&[first, walk_of(list, 3, 0)], Judgement::Whole);
+        // The same borders may have the same record between them again.
+        check(&[first, walk_of(list, 2, 0)], Judgement::Again);
+        check(&[first, walk_of(other, 3, 0)], Judgement::Again);
+        check(&[first, walk_of(other, 3, 0), walk_of(list, 1, 0)], Judgement::Whole);
+        check(&[first, walk_of(other, 3, 0), walk_of(list, 2, 0), walk_of(other, 3, 0)], Judgement::Drifted);
+        // A walk that brings the missing one.
+        check(&[first, walk_of(["a", "d", "b", "c"], 3, 1)], Judgement::Whole);
+        // One page has no borders.
+        check(&[walk_of(list, 4, 3), walk_of(list, 4, 0)], Judgement::Whole);
     }
 
     #[test]
@@ -187,21 +222,21 @@ mod tests {
     #[test]
     fn what_two_windows_share_is_known() {
         let mut walk = Walk::after_another(&PageFacts { rows: 3, fresh: 1, ..PageFacts::default() });
-        walk.page(Some(3), 3, 1);
+        walk.count(Some(3), 3, 1);
         assert_eq!(judge(&[walk], false), Judgement::Whole);
     }
 
     #[test]
     fn a_walk_that_shows_the_same_again_and_again_goes_in_circles() {
         let mut walk = Walk::default();
-        walk.page(None, 100, 100);
+        walk.count(None, 100, 100);
         let pages = (1..).find(|_| {
-            walk.page(None, 100, 0);
+            walk.count(None, 100, 0);
             walk.goes_in_circles(0)
         });
         assert_eq!(pages, Some(STALE_PAGES));
         assert!(!walk.goes_in_circles(800), "a second walk shows what the first one did");
-        walk.page(None, 100, 1);
+        walk.count(None, 100, 1);
         assert!(!walk.goes_in_circles(0));
     }
 
@@ -220,7 +255,7 @@ mod tests {
     #[test]
     fn a_listing_without_totals_is_whole_where_its_last_page_was_reached() {
         let mut walk = Walk::default();
-        walk.page(None, 3, 3);
+        walk.count(None, 3, 3);
         assert_eq!(judge(&[walk], false), Judgement::Whole);
         walk.break_off();
         assert_eq!(judge(&[walk], false), Judgement::Again);

@@ -14,25 +14,29 @@ use super::server::{Reply, Server, good, reply};
 use crate::http::{Answer, BadBody, Call, FixedKey, Http, HttpConfig, KeySource, SendError, TenantClient};
 
 const KEY: &str = "hunter2-secret-key";
-const BODY: &str = r#"{"ok":true}"#;
+pub(super) const BODY: &str = r#"{"ok":true}"#;
 
 /// 2000 zeros, compressed.
 const ZEROS: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x33\x30\x18\x05\xa3\x60\x14\x8c\x82\x51\x30\x0a\x46\xc1\x50\x07\x00\x1d\x55\xf9\x7e\xd0\x07\x00\x00";
 
 fn config(server: &Server) -> HttpConfig {
+    config_at(&server.address)
+}
+
+pub(super) fn config_at(address: &str) -> HttpConfig {
     let name = HeaderName::from_static;
-    let endpoint = format!("http://{}/{{region}}", server.address);
+    let endpoint = format!("http://{address}/{{region}}");
     let mut config = HttpConfig::new(&endpoint, [name("x-key"), name("x-org"), name("x-id")], "/validate");
     config.attempt_timeout = Duration::from_millis(1500);
     config.max_attempts = const { NonZeroU32::new(3).expect("not zero") };
     config
 }
 
-fn fixed_key() -> Arc<dyn KeySource> {
+pub(super) fn fixed_key() -> Arc<dyn KeySource> {
     Arc::new(FixedKey::new(&Secret::new(KEY)).expect("it is a key"))
 }
 
-fn client_of(http: &Arc<Http>, tenant: &str) -> TenantClient {
+pub(super) fn client_of(http: &Arc<Http>, tenant: &str) -> TenantClient {
     http.tenant(tenant.parse().expect("an id"), "eu".parse().expect("a region")).expect("a URL")
 }
 
@@ -40,11 +44,11 @@ fn client(server: &Server) -> TenantClient {
     client_of(&Http::new(config(server), fixed_key()).expect("it is usable"), "tenant-1")
 }
 
-fn call() -> Call {
+pub(super) fn call() -> Call {
     Call::get("vm", "read vm_assets", "/vm/assets").query("cursor", "private")
 }
 
-async fn send(client: &TenantClient, call: &Call) -> Result<Answer<usize>, SendError> {
+pub(super) async fn send(client: &TenantClient, call: &Call) -> Result<Answer<usize>, SendError> {
     let decode = |body: Bytes| -> Result<usize, BadBody> {
         serde_json::from_slice::<serde_json::Value>(&body).map_err(BadBody::malformed)?;
         Ok(body.len())

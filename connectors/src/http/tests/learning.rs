@@ -221,10 +221,19 @@ fn a_bucket_is_found_as_well() {
 #[test]
 fn a_limit_that_halves_is_found_within_a_minute_or_two_windows() {
     for says in EVERY_SPEECH {
-        for (window, rate, learned) in [(1.0, 20.0, 60.0), (10.0, 10.0, 60.0), (60.0, 2.0, 120.0)] {
-            let change = Some((300.0, rate / 2.0));
+        for (window, rate, at, learned) in [
+            (1.0, 20.0, 300.0, 60.0),
+            (10.0, 10.0, 300.0, 60.0),
+            (60.0, 2.0, 300.0, 120.0),
+            // While a step beyond what is known has not held yet: it is not the step that is refused.
+            (60.0, 10.0, 180.0, 60.0),
+            (60.0, 10.0, 240.0, 60.0),
+        ] {
+            let change = Some((at, rate / 2.0));
             let case = Case { counting: fixed(window, 0.0), says, rate, change, latency: 0.05 };
-            check(case, 300.0 + learned, 840.0, (88.0, 1.0));
+            check(case, at + learned, 840.0, (88.0, 1.0));
+            // Of sixty requests in the first minute after that, one.
+            check(case, at + learned, at + learned + 60.0, (80.0, 2.0));
         }
     }
 }

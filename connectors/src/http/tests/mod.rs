@@ -2,5 +2,6 @@
 
 mod client;
 mod fairness;
+mod http2;
 mod learning;
 pub(crate) mod server;

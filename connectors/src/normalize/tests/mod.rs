@@ -13,8 +13,8 @@ use pipeline::TenantId;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Child, Decoded, Decoder, Fact, Field, Kind, NotJson, Owner, PageError, PageFacts, PageShape, RecordShape,
-    Seen,
+    Child, Decoded, Decoder, Fact, Field, Kind, NotJson, Order, Owner, PageError, PageFacts, PageShape,
+    RecordShape, Seen,
 };
 
 const TENANT: &str = "0a1b2c3d-0000-4000-8000-00000000000a";

@@ -1,6 +1,6 @@
 //! Pages: their envelope, what they say of the listing, and when they are not taken.
 
-use super::{NotJson, PageError, PageFacts, Reading};
+use super::{NotJson, Order, PageError, PageFacts, Reading};
 
 #[test]
 fn completeness_what_is_no_whole_page_is_not_taken() {
@@ -65,8 +65,25 @@ fn a_page_says_what_it_knows_of_the_listing() {
         (r#"{"data":[],"metadata":null,"failures":[ ],"links":[{"href":"x"}]}"#, facts(0, 0)),
         (r#" { "failures" : null , "data" : [ ] } "#, facts(0, 0)),
     ] {
-        assert_eq!(Reading::of_records().decode(page.as_bytes()), Ok(expected), "{page}");
+        let facts = Reading::of_records().decode(page.as_bytes());
+        let facts = facts.map(|facts| PageFacts { order: Order::default(), ..facts });
+        assert_eq!(facts, Ok(expected), "{page}");
     }
+}
+
+#[test]
+fn completeness_the_order_of_records_is_the_same_however_pages_cut_them() {
+    let order = |pages: &[&str]| {
+        let mut reading = Reading::of_records();
+        let mut order = Order::default();
+        for page in pages {
+            order.append(reading.decode(page.as_bytes()).expect("a page").order);
+        }
+        order
+    };
+    let whole = order(&[r#"[{"id":"a"},{"id":"b"},{"id":[]},{"id":"a"}]"#]);
+    assert_eq!(order(&[r#"[ {"id":"a"} ]"#, r#"[{"id":"b"} , {"id":[]},{"id":"a"}]"#]), whole);
+    assert_ne!(order(&[r#"[{"id":"a"},{"id":[]},{"id":"b"},{"id":"a"}]"#]), whole);
 }
 
 #[test]
