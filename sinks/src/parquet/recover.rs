@@ -89,7 +89,11 @@ pub(super) fn clear_dead_runs(layout: &Layout, store: &Store, own: &str) -> Resu
             continue;
         }
         let path = layout.run_lock(&run_id);
-        let file = lock_file(&path).map_err(|error| failed("look whether a run lives", &path, error))?;
+        let file = match lock_file(&path) {
+            // It ended between the two looks, and took its folder with it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file.map_err(|error| failed("look whether a run lives", &path, error))?,
+        };
         match file.try_lock() {
             Ok(()) => clear(layout, store, &run_id, Keep::Nothing)?,
             Err(TryLockError::WouldBlock) => {}
