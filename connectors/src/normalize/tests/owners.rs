@@ -27,7 +27,6 @@ fn isolation_every_way_to_name_the_owner_is_compared() {
         r#""organization\u005fid":"{}""#,
         r#""asset":"{}-default-asset-7""#,
         r#""who":{"name":"Ann","id":"{}"}"#,
-        r#""organization_id":["{}"]"#,
         // No column takes it, and it names the owner all the same.
         r#""organizationId":"{}""#,
         r#""organization\u0049d":"{}""#,
@@ -36,6 +35,8 @@ fn isolation_every_way_to_name_the_owner_is_compared() {
         check(member, FOREIGN, true);
     }
     check(r#""organization_id":{}"#, "4711", true);
+    // It is no text, and names another's all the same.
+    check(r#""organization_id":["{}"]"#, FOREIGN, true);
     check(r#""organization_id":"{}""#, &TENANT.to_uppercase(), false);
 }
 
