@@ -155,7 +155,7 @@ fn secrecy_the_key_is_in_no_log_and_no_file_at_any_level() {
         let output = context.run(&[&["run"], level].concat());
         // Where the list of tenants is cut at each try, it does not fit.
         assert!(matches!(output.code, Some(0 | 4 | 5 | 7)), "{level:?}: {output:?}");
-        if level.contains(&"trace") {
+        if level.contains(&"trace") && matches!(output.code, Some(0 | 7)) {
             assert!(output.stderr.lines().count() > 50, "the log is not silent: {level:?}");
         }
         check_silent(&context, &output);
