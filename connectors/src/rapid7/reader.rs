@@ -117,6 +117,7 @@ impl Reader {
                 let mut most = u64::from(self.endpoint.datasets[0].page_size);
                 loop {
                     let known = known(&walks);
+                    let asked = size_of_walk(most.min(u64::from(self.size.current())), walks.len());
                     let mut walk: Option<Walk> = None;
                     let mut pages = self.clone().walk(window, walks.len(), most);
                     while let Some(got) = pages.next().await {
@@ -132,7 +133,11 @@ impl Reader {
                         });
                         walk.page(facts);
                         let ends = walk.goes_in_circles(known);
+                        let has_no_pages = walk.has_no_pages(asked);
                         yield self.batch(got);
+                        if has_no_pages {
+                            break;
+                        }
                         if ends {
                             warn!(tenant = %self.client.tenant(), path = &*self.path, "page after page holds nothing new; going no further");
                             walk.break_off();

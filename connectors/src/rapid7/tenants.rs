@@ -70,7 +70,7 @@ impl Listing<'_> {
     async fn walk(&mut self, nth: usize, known_before: u64) -> Result<Walk> {
         let mut walk = Walk::default();
         let mut size = size_of_walk(self.size, nth);
-        let mut index = 0;
+        let (asked, mut index) = (size, 0);
         while index < MOST_PAGES {
             let page = match self.page(index, size).await {
                 Err(SendError::Answered(StatusCode::BAD_REQUEST, _)) if index == 0 && size > USUAL_SIZE => {
@@ -86,7 +86,7 @@ impl Listing<'_> {
                 self.size = self.size.min(cut_to);
             }
             walk.page(&PageFacts { fresh: self.take(page.entries), ..page.facts });
-            if last {
+            if last || walk.has_no_pages(asked) {
                 return Ok(walk);
             }
             if walk.goes_in_circles(known_before) {

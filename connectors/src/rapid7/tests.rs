@@ -160,6 +160,16 @@ async fn pages_smaller_than_asked_for_are_read_to_the_end_without_any_total() {
 }
 
 #[tokio::test]
+async fn a_platform_without_pages_gives_the_whole_list_each_time() {
+    let all = users(3).join(",");
+    let server = serve(move |_| good(&format!(r#"{{"data":[{all}]}}"#))).await;
+    check(&server, "users", 3, false, 1).await;
+    assert_eq!(server.seen().len(), 2);
+    let all = organizations(3).join(",");
+    check_list(move |_| good(&format!(r#"{{"data":[{all}],"metadata":{{"total_pages":-1}}}}"#)), 3, 0).await;
+}
+
+#[tokio::test]
 async fn a_list_of_cursors_without_one_is_read_by_the_number_of_its_pages() {
     for count in [1000, 800, 400, 3, 0] {
         let all = assets(count);

@@ -36,6 +36,8 @@ pub(super) struct Walk {
     first_page: Option<u64>,
     /// The order of its records.
     order: Order,
+    /// Whether its second page is its first one once more, without any word of how many there are.
+    same_again: bool,
     /// Whether it had to be given up before its last page.
     broke: bool,
 }
@@ -59,6 +61,9 @@ impl Walk {
 
     /// Counts a page.
     pub(super) fn page(&mut self, facts: &PageFacts) {
+        let says_nothing = facts.total.is_none() && facts.pages.is_none() && facts.last.is_none();
+        let is_second = self.first_page.is_some() && self.rows == self.first_page.unwrap_or(0);
+        self.same_again = says_nothing && is_second && facts.order == self.order;
         self.first_page.get_or_insert(facts.rows);
         self.order.append(facts.order);
         self.count(facts.total, facts.rows, facts.fresh);
@@ -74,6 +79,12 @@ impl Walk {
         self.rows += rows;
         self.fresh += fresh;
         self.stale = if fresh > 0 { (0, 0) } else { (self.stale.0 + 1, self.stale.1 + rows) };
+    }
+
+    /// Returns whether its first page held less than was asked for and its second one the same once more, without a
+    /// word about pages: such a platform gives the whole list whatever page is asked for.
+    pub(super) fn has_no_pages(&self, asked: u64) -> bool {
+        self.same_again && self.first_page.is_some_and(|rows| rows < asked)
     }
 
     /// Returns whether it shows nothing but what it showed before: more in a row than was known before it began.
