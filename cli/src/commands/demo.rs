@@ -63,7 +63,7 @@ fn next(place: &Path) -> String {
          duckdb -c \"SELECT region, organization_name, count(*) AS investigations\n             \
          FROM '{lake}/investigations/**/*.parquet' GROUP BY ALL ORDER BY ALL\"\n\n\
          next:\n  \
-         tenantry demo        once more: what is up to date is not read again\n  \
+         tenantry demo        once more: only what may have changed is read\n  \
          tenantry datasets    what can be pulled\n  \
          tenantry simulate    the simulated platform with limits and faults, to rehearse against\n  \
          tenantry init        a run file for your own tenants"
