@@ -1,7 +1,6 @@
 //! Tenants that nothing may be asked of, without a region or a usable id: the summary says so.
 
-use pipeline::batch::Counts;
-use pipeline::{Clock, Connector, Receipt, Region, Tenant, Verdict};
+use pipeline::{Clock, Connector, Receipt, Region, Tenant};
 
 use crate::jobs::Work;
 
@@ -41,31 +40,12 @@ pub(crate) fn of_list(connector: &dyn Connector, clock: &dyn Clock) -> Vec<Recei
 }
 
 fn receipt(tenant: &Tenant, dataset: &str, key_fingerprint: &str, clock: &dyn Clock) -> Receipt {
-    let now = clock.now();
     Receipt {
-        organization_id: tenant.id.clone(),
-        organization_name: tenant.name.clone(),
-        region: region(),
-        dataset: dataset.to_owned(),
-        verdict: Verdict::Failed,
-        committed: false,
-        window: None,
-        claimed_first: None,
-        claimed_last: None,
-        pages: 0,
-        bytes: 0,
-        requests: 0,
-        passes: 0,
-        counts: Counts::default(),
-        rows_written: 0,
-        content: None,
-        drift: pipeline::Drift::default(),
-        started_at: now,
-        finished_at: now,
         key_fingerprint: key_fingerprint.to_owned(),
         version: crate::VERSION.to_owned(),
         error: Some("the platform lists no region, so nothing was asked".to_owned()),
         hint: Some(format!("add `{} = \"REGION\"` below [tenants.regions] in the run file", tenant.id)),
+        ..Receipt::of_nothing(tenant, region(), dataset, clock.now())
     }
 }
 

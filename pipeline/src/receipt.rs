@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Counts;
-use crate::{Drift, Error, ErrorKind, Region, TenantId, Timestamp, Window};
+use crate::{Drift, Error, ErrorKind, Region, Tenant, TenantId, Timestamp, Window};
 
 /// How one tenant's dataset ended in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,6 +84,36 @@ impl fmt::Display for Verdict {
 }
 
 impl Receipt {
+    /// Returns the receipt of a dataset that nothing was asked of at an instant: failed, until somebody says otherwise.
+    #[must_use]
+    pub fn of_nothing(tenant: &Tenant, region: Region, dataset: &str, at: Timestamp) -> Self {
+        Self {
+            organization_id: tenant.id.clone(),
+            organization_name: tenant.name.clone(),
+            region,
+            dataset: dataset.to_owned(),
+            verdict: Verdict::Failed,
+            committed: false,
+            window: None,
+            claimed_first: None,
+            claimed_last: None,
+            pages: 0,
+            bytes: 0,
+            requests: 0,
+            passes: 0,
+            counts: Counts::default(),
+            rows_written: 0,
+            content: None,
+            drift: Drift::default(),
+            started_at: at,
+            finished_at: at,
+            key_fingerprint: String::new(),
+            version: String::new(),
+            error: None,
+            hint: None,
+        }
+    }
+
     /// Adds the receipt of the partition that followed: together they are that of both windows.
     pub(crate) fn add(&mut self, later: &Self) {
         let sum = |a: Option<u64>, b: Option<u64>| a.and_then(|a| Some(a + b?));

@@ -1,10 +1,9 @@
 //! Writes the receipts: of a reading, of an error, of work that was not needed.
 
 use super::RunContext;
-use crate::batch::Counts;
 use crate::{
-    DataFile, Dataset, Drift, Error, ErrorKind, Job, Partition, Receipt, Region, Result, Tally, Tenant,
-    Timestamp, Verdict,
+    DataFile, Dataset, Error, ErrorKind, Job, Partition, Receipt, Region, Result, Tally, Tenant, Timestamp,
+    Verdict,
 };
 
 /// Returns the receipts of a reading that may be committed, one for each dataset.
@@ -124,31 +123,10 @@ fn of_job(job: &Job, context: &RunContext, fill: impl Fn(&mut Receipt)) -> Vec<R
 }
 
 fn blank(dataset: &Dataset, tenant: &Tenant, region: &Region, context: &RunContext) -> Receipt {
-    let now = context.clock.now();
     Receipt {
-        organization_id: tenant.id.clone(),
-        organization_name: tenant.name.clone(),
-        region: region.clone(),
-        dataset: dataset.name.to_owned(),
-        verdict: Verdict::Failed,
-        committed: false,
-        window: None,
-        claimed_first: None,
-        claimed_last: None,
-        pages: 0,
-        bytes: 0,
-        requests: 0,
-        passes: 0,
-        counts: Counts::default(),
-        rows_written: 0,
-        content: None,
-        drift: Drift::default(),
-        started_at: now,
-        finished_at: now,
         key_fingerprint: context.connector.key_fingerprint(),
         version: context.version.clone(),
-        error: None,
-        hint: None,
+        ..Receipt::of_nothing(tenant, region.clone(), dataset.name, context.clock.now())
     }
 }
 

@@ -76,11 +76,11 @@ impl Worker<'_> {
             let reading =
                 PartitionReading { worker: self, partition: &partition, from: checkpoint, last: &last };
             let commit = self.unless_stopped(reading.read(tally)).await?;
-            *tally = Tally::default();
             let (receipts, to) = (commit.receipts.clone(), commit.to);
             // Never dropped half-way: a commit that nobody waits for may still be carried out, and its receipt
             // would say that it was not.
             self.context.sink.commit(commit).await?;
+            *tally = Tally::default();
             info!(tenant = %self.job.tenant.id, region = %self.job.region, pull = self.job.pull(), "committed");
             receipts::merge(kept, receipts);
             checkpoint = to;
@@ -182,7 +182,7 @@ impl PartitionReading<'_> {
     /// Refuses what must not be committed.
     ///
     /// A window that shifted is read again by the next run; committing it would move the checkpoint past what
-    /// may be missing. A snapshot that shifted holds true records, and the next one is taken whole. A snapshot
+    /// may be missing. A snapshot that shifted holds true records, and stays due. A snapshot
     /// that lost most of its records is more often a platform's bad day than a customer's clean-up.
     fn check(&self, tally: &Tally) -> Result<()> {
         if tally.drifted && self.partition.window.is_some() {
