@@ -133,10 +133,12 @@ def compare(program, tenants, rows, clients, times):
         # Alternating, so that what else the machine does meets all of them.
         for turn in range(times):
             for client in clients:
-                with tempfile.TemporaryDirectory() as own:
-                    result = measure(client, program, platform, pathlib.Path(own))
-                    result["rows"] = check(result, truth)
-                    del result["out"]
+                # Removed at the very end: some file systems look long for a place where much was just removed.
+                own = pathlib.Path(folder, f"{turn}-{client}")
+                own.mkdir()
+                result = measure(client, program, platform, own)
+                result["rows"] = check(result, truth)
+                del result["out"]
                 per_second = {f"{what}_per_s": round(result[what] / result["seconds"]) for what in ("rows", "requests")}
                 result |= per_second | {"mb_per_s": round(result["bytes"] / 1e6 / result["seconds"], 1)}
                 result = {"tenants": tenants, "rows_factor": rows, "turn": turn} | result

@@ -34,8 +34,10 @@ use crate::console::Console;
 /// The version that stands in receipts.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Gives memory back that many threads took and gave, which the system's own keeps for each of them.
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Runs the program with the arguments, the environment and the clock of this process.
 #[must_use]

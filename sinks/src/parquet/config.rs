@@ -21,10 +21,10 @@ pub struct Config {
     /// The size at which a file is closed and the next begun, such as `128 MiB`.
     #[serde(default = "target_file_size")]
     pub target_file_size: ByteSize,
-    /// What one row group may hold before it is written, such as `16 MiB`.
+    /// What the records of one row group may take in memory, such as `16 MiB`.
     #[serde(default = "row_group_size")]
     pub row_group_size: ByteSize,
-    /// What all open files together may hold in memory, such as `48 MiB`.
+    /// What all records that wait for their row group may take in memory, such as `48 MiB`; more wait on disk.
     #[serde(default = "memory")]
     pub memory: ByteSize,
     /// Signs what each run came to: the file of an Ed25519 key, as `openssl genpkey -algorithm ed25519` writes it.

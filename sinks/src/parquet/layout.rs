@@ -141,6 +141,11 @@ pub(super) fn data_name(commit: &str, number: u32) -> String {
     format!("{commit}-{number}.parquet")
 }
 
+/// Returns the name of the file in which records of a dataset wait for their row group.
+pub(super) fn spill_name(commit: &str, dataset: &str) -> String {
+    format!("{commit}-{dataset}.arrow")
+}
+
 /// Returns the commit and the number in a data file's name, if it has the form of one.
 pub(super) fn parse_data_name(path: &str) -> Option<(&str, u32)> {
     let (commit, number) = path.rsplit('/').next()?.strip_suffix(".parquet")?.rsplit_once('-')?;

@@ -1,14 +1,13 @@
-//! The one bound on what all open files hold in memory.
+//! The one bound on what all records that wait for their row group hold in memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Counts what all open files hold.
+/// Counts what waits in memory for each open file.
 ///
-/// A row group that is closed early is a small one, so that as few as possible are. While the total is above half of
-/// the bound, the file that holds the most writes its rows out; what is small goes on. Above three quarters the
-/// largest may be one that waits for its next page: then every file does so that holds more than its fair share of
-/// the last quarter.
+/// As few as possible have to be set aside. While the total is above half of the bound, the largest is; what is small
+/// goes on. Above three quarters the largest may be one that waits for its next page: then all are that hold more
+/// than their fair share of the last quarter.
 pub(super) struct Memory {
     bound: usize,
     state: Mutex<State>,
@@ -26,7 +25,7 @@ impl Memory {
         Arc::new(Self { bound, state: Mutex::default() })
     }
 
-    /// Counts one more open file.
+    /// Counts for one more open file.
     pub(super) fn share(self: &Arc<Self>) -> Share {
         let mut state = self.lock();
         let id = state.next;
@@ -45,21 +44,21 @@ impl Memory {
     }
 }
 
-/// What one open file holds; given back when it is dropped.
+/// What waits for one open file; given back when it is dropped.
 pub(super) struct Share {
     memory: Arc<Memory>,
     id: u64,
 }
 
 impl Share {
-    /// Says what the file holds now.
+    /// Says what it is now.
     pub(super) fn hold(&self, bytes: usize) {
         let mut state = self.memory.lock();
         let before = state.held.insert(self.id, bytes).unwrap_or_default();
         state.total = state.total + bytes - before;
     }
 
-    /// Returns whether the file has to write out what it holds.
+    /// Returns whether it has to be set aside.
     pub(super) fn is_too_large(&self) -> bool {
         let (bound, state) = (self.memory.bound, self.memory.lock());
         let own = state.held[&self.id];

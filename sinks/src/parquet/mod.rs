@@ -6,7 +6,7 @@
 //! <root>/_tenantry/commits/<id>/<pull>/0000000001.json   what is committed: the only truth about it
 //!                  pending/<run>/lock                    held while the run lives
 //!                  pending/<run>/<commit>.json           an intent: the files that a commit is about to move
-//!                  tmp/<run>/                            files being written
+//!                  tmp/<run>/                            files being written, records that wait for one
 //!                  commits/<id>/<pull>/0000000001-0000000256.jsonl   the oldest, rolled into a segment
 //!                  runs/0000000001.json                  what each run came to, and the commits it covers
 //!                  head.json                             how far the run records go, and what is not settled
@@ -48,6 +48,7 @@ mod history;
 mod layout;
 mod memory;
 mod merkle;
+mod pending;
 mod properties;
 mod pulls;
 mod record;
@@ -59,6 +60,7 @@ mod seal;
 mod segment;
 mod signing;
 mod sink;
+mod small;
 mod store;
 #[cfg(test)]
 mod tests;

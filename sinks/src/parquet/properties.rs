@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -12,6 +13,7 @@ use pipeline::Dataset;
 use pipeline::dataset::EXTRA;
 
 use super::config::CompressionLevel;
+use super::small::{ValueLayout, is_small};
 
 /// The version of the files' shape, in their own metadata.
 pub(super) const SCHEMA_VERSION: &str = "1";
@@ -26,13 +28,15 @@ pub(super) const VERSION_KEY: &str = "tenantry.schema_version";
 /// The columns that stand in the path as well.
 const IN_THE_PATH: [&str; 2] = ["organization_id", "region"];
 
-/// Returns how the files of a dataset are written; `sorted_by` is the column that orders their rows.
+/// Returns how the files of a dataset are written; `sorted_by` is the column that orders their rows, and `all` are the
+/// file's records where these are known.
 pub(super) fn properties(
     dataset: &Dataset,
     schema: &Schema,
     level: CompressionLevel,
     mut about: Vec<KeyValue>,
     sorted_by: Option<usize>,
+    all: &[RecordBatch],
 ) -> WriterProperties {
     about.push(KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&shown(schema))));
     let sorting = sorted_by.map(|column| {
@@ -53,15 +57,21 @@ pub(super) fn properties(
         .set_dictionary_page_size_limit(256 << 10)
         // Row groups are closed by the memory they hold, never by a number of rows.
         .set_max_row_group_row_count(None);
-    for field in schema.fields() {
+    for (number, field) in schema.fields().iter().enumerate() {
         let column = ColumnPath::from(field.name().as_str());
+        let mut layout = ValueLayout::Plain;
         // Nearly every value is another: a dictionary would only be built and thrown away.
         if field.name() == EXTRA || field.name() == "raw" || dataset.key == [field.name().as_str()] {
-            builder = builder.set_column_dictionary_enabled(column, false);
+            builder = builder.set_column_dictionary_enabled(column.clone(), false);
         } else if matches!(field.data_type(), DataType::Timestamp(..)) {
             builder = builder
                 .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+                .set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED);
+        } else {
+            layout = ValueLayout::Dictionary;
+        }
+        if !all.is_empty() && is_small(all, number, layout) {
+            builder = builder.set_column_compression(column, Compression::UNCOMPRESSED);
         }
     }
     builder.build()
@@ -79,13 +89,4 @@ fn shown(schema: &Schema) -> Schema {
         _ => field.clone(),
     };
     Schema::new(schema.fields().iter().map(field).collect::<Fields>())
-}
-
-/// What the encoder of times reserves for each column and hardly ever fills: no memory of the machine is behind it.
-const RESERVED_FOR_TIMES: usize = 1 << 20;
-
-/// Returns what the columns' encoders reserve in all.
-pub(super) fn reserved(schema: &Schema) -> usize {
-    let is_time = |field: &&Arc<Field>| matches!(field.data_type(), DataType::Timestamp(..));
-    schema.fields().iter().filter(is_time).count() * RESERVED_FOR_TIMES
 }

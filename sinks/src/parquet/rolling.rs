@@ -1,13 +1,13 @@
 //! Encodes one dataset's records of a partition into files, each closed when it is large enough.
 //!
-//! All of this blocks and runs off the async threads.
+//! All of this but the taking in of records blocks, and runs off the async threads.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::config::Config;
 use super::layout;
 use super::memory::{Memory, Share};
+use super::pending::Pending;
 use super::properties::{self, properties};
 use super::store::{NewFile, Store, failed};
 
@@ -36,10 +37,12 @@ pub(super) struct Target {
     pub(super) temporary: PathBuf,
 }
 
-/// The files of one dataset: closed ones, and the one being written.
+/// The files of one dataset: closed ones, the one being written, and the records that wait for it.
 pub(super) struct Rolling {
     target: Arc<Target>,
     dataset: Dataset,
+    pending: Pending,
+    share: Share,
     open: Option<OpenFile>,
     closed: Vec<DataFile>,
     order: Order,
@@ -48,24 +51,47 @@ pub(super) struct Rolling {
 impl Rolling {
     pub(super) fn new(target: Arc<Target>, dataset: Dataset) -> Self {
         let order = dataset.ordered_by.map_or(Order::None, |column| Order::Holds { column, last: None });
-        Self { target, dataset, open: None, closed: Vec::new(), order }
+        let share = target.memory.share();
+        Self { target, dataset, pending: Pending::default(), share, open: None, closed: Vec::new(), order }
     }
 
-    /// Encodes records; `number` gives each new file of the partition a number of its own.
-    pub(super) fn write(&mut self, records: &RecordBatch, number: &mut u32) -> Result<()> {
-        let rows = records.num_rows();
-        let step = (rows * PIECE / records.get_array_memory_size().max(1)).clamp(1, rows.max(1));
-        for start in (0..rows).step_by(step) {
-            self.write_piece(&records.slice(start, step.min(rows - start)), number)?;
+    /// Takes records in, without touching a file.
+    pub(super) fn push(&mut self, records: RecordBatch) {
+        self.order.follow(&records);
+        self.pending.push(records);
+        self.share.hold(self.pending.held());
+    }
+
+    /// Returns whether so much waits that [`Self::work_off`] has to be called before more is taken in.
+    pub(super) fn is_due(&self) -> bool {
+        self.fills_a_row_group() || self.share.is_too_large()
+    }
+
+    fn fills_a_row_group(&self) -> bool {
+        self.pending.bytes() >= self.target.config.row_group_size.as_usize()
+    }
+
+    /// Encodes what waits where it fills a row group, and sets it aside where it holds too much memory.
+    ///
+    /// `number` gives each new file of the partition a number of its own.
+    pub(super) fn work_off(&mut self, number: &mut u32) -> Result<()> {
+        if self.fills_a_row_group() {
+            return self.encode(number);
+        }
+        if self.share.is_too_large() {
+            let target = &self.target;
+            let name = layout::spill_name(&target.commit, self.dataset.name);
+            self.pending.spill(&target.store, || target.temporary.join(name))?;
+            self.share.hold(0);
         }
         Ok(())
     }
 
-    fn write_piece(&mut self, piece: &RecordBatch, number: &mut u32) -> Result<()> {
-        let before = self.order.sorted_by(piece);
-        self.order.follow(piece);
-        let sorted_by = self.order.sorted_by(piece);
-        if sorted_by != before {
+    /// Encodes all that waits; closes the file where it is large enough.
+    pub(super) fn encode(&mut self, number: &mut u32) -> Result<()> {
+        let Some(schema) = self.pending.schema() else { return Ok(()) };
+        let sorted_by = self.order.sorted_by(&schema);
+        if self.open.as_ref().is_some_and(|file| file.sorted_by != sorted_by) {
             // What a file says of its order is true to its end: what breaks the order goes into the next one.
             self.finish()?;
         }
@@ -73,21 +99,22 @@ impl Rolling {
             Some(file) => file,
             None => {
                 *number += 1;
-                OpenFile::create(&self.target, &self.dataset, piece, *number, sorted_by)?
+                // What fills no row group is the last: there will be nothing else in the file.
+                let all = if self.fills_a_row_group() { None } else { self.pending.all() };
+                let all = all.unwrap_or_default();
+                OpenFile::create(&self.target, &self.dataset, schema, *number, sorted_by, all)?
             }
         };
-        file.write(piece, &self.target)?;
-        if file.expected_size() >= self.target.config.target_file_size.bytes() {
+        let row_group = self.target.config.row_group_size.as_usize();
+        self.pending.drain(|records| file.write(records, row_group))?;
+        file.end_row_group()?;
+        self.share.hold(0);
+        if file.size() >= self.target.config.target_file_size.bytes() {
             self.closed.push(file.close(&self.target, &self.dataset)?);
         } else {
             self.open = Some(file);
         }
         Ok(())
-    }
-
-    /// Encodes what the file being written still holds.
-    pub(super) fn encode_rest(&mut self) -> Result<()> {
-        self.open.as_mut().map_or(Ok(()), OpenFile::encode_rest)
     }
 
     /// Closes the file being written.
@@ -127,9 +154,8 @@ impl Order {
     }
 
     /// Returns which column orders the rows: its number among the columns of the file.
-    fn sorted_by(&self, rows: &RecordBatch) -> Option<usize> {
+    fn sorted_by(&self, schema: &Schema) -> Option<usize> {
         let Self::Holds { column, .. } = self else { return None };
-        let schema = rows.schema();
         let at = schema.index_of(column).ok()?;
         // A nested column is several in the file.
         schema.fields()[..at].iter().all(|field| !field.data_type().is_nested()).then_some(at)
@@ -165,11 +191,11 @@ impl Drop for Rolling {
 /// A file being written; removed when it is dropped before it is closed.
 struct OpenFile {
     writer: ArrowWriter<HashedFile>,
-    share: Share,
-    /// What the encoders reserve without using it.
-    reserved: usize,
+    /// The bytes that the row group's records took in memory.
+    in_row_group: usize,
     number: u32,
     rows: u64,
+    sorted_by: Option<usize>,
     guard: Guard,
 }
 
@@ -191,46 +217,47 @@ impl OpenFile {
     fn create(
         target: &Target,
         dataset: &Dataset,
-        first: &RecordBatch,
+        schema: SchemaRef,
         number: u32,
         sorted_by: Option<usize>,
+        all: &[RecordBatch],
     ) -> Result<Self> {
         let path = target.temporary.join(layout::data_name(&target.commit, number));
         let file =
             target.store.files().create(&path).map_err(|error| failed("create a data file", &path, error))?;
         let guard = Guard { path, store: target.store.clone(), keep: false };
-        let schema = first.schema();
         let about = about(target, dataset);
-        let properties = properties(dataset, &schema, target.config.compression, about, sorted_by);
-        let reserved = properties::reserved(&schema);
+        let properties = properties(dataset, &schema, target.config.compression, about, sorted_by, all);
         // What other readers shall see of the schema is among the properties already.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(HashedFile::new(file), schema, options)
             .map_err(|error| guard.failed(error))?;
-        Ok(Self { writer, share: target.memory.share(), reserved, number, rows: 0, guard })
+        Ok(Self { writer, in_row_group: 0, number, rows: 0, sorted_by, guard })
     }
 
-    fn write(&mut self, piece: &RecordBatch, target: &Target) -> Result<()> {
-        self.writer.write(piece).map_err(|error| self.guard.failed(error))?;
-        self.rows += piece.num_rows() as u64;
-        let used = self.writer.memory_size().saturating_sub(self.reserved);
-        let held = used.max(self.writer.in_progress_size());
-        self.share.hold(held);
-        if held >= target.config.row_group_size.as_usize() || self.share.is_too_large() {
-            self.writer.flush().map_err(|error| self.guard.failed(error))?;
-            self.share.hold(0);
+    /// Encodes records, and ends a row group whenever it is full.
+    fn write(&mut self, records: &RecordBatch, row_group: usize) -> Result<()> {
+        let (rows, bytes) = (records.num_rows(), records.get_array_memory_size());
+        let step = (rows * PIECE.min(row_group) / bytes.max(1)).clamp(1, rows.max(1));
+        for start in (0..rows).step_by(step) {
+            let piece = records.slice(start, step.min(rows - start));
+            self.writer.write(&piece).map_err(|error| self.guard.failed(error))?;
+            self.rows += piece.num_rows() as u64;
+            self.in_row_group += bytes * piece.num_rows() / rows;
+            if self.in_row_group >= row_group {
+                self.end_row_group()?;
+            }
         }
         Ok(())
     }
 
-    fn encode_rest(&mut self) -> Result<()> {
-        self.writer.flush().map_err(|error| self.guard.failed(error))?;
-        self.share.hold(0);
-        Ok(())
+    fn end_row_group(&mut self) -> Result<()> {
+        self.in_row_group = 0;
+        self.writer.flush().map_err(|error| self.guard.failed(error))
     }
 
-    fn expected_size(&self) -> u64 {
-        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    fn size(&self) -> u64 {
+        self.writer.bytes_written() as u64
     }
 
     fn close(mut self, target: &Target, dataset: &Dataset) -> Result<DataFile> {

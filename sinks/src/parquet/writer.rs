@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::rolling::{Rolling, Target};
 use super::run::OpenRun;
 
-/// Writes a partition's records; at most one batch is being encoded while the next is read.
+/// Writes a partition's records; at most one row group is being encoded while the next batch is read.
 pub(super) struct ParquetWriter {
     state: State,
     target: Arc<Target>,
@@ -61,11 +61,15 @@ impl ParquetWriter {
 impl Writer for ParquetWriter {
     async fn write(&mut self, dataset: &Dataset, records: RecordBatch) -> Result<()> {
         let mut files = self.files().await?;
+        files.push(&self.target, dataset, records);
+        if !files.are_due() {
+            self.state = State::Idle(files);
+            return Ok(());
+        }
         let permit = self.permits.encode.clone().acquire_owned().await.map_err(closing)?;
-        let (target, dataset) = (self.target.clone(), dataset.clone());
         self.state = State::Busy(spawn_blocking(move || {
             let _permit = permit;
-            files.write(target, dataset, &records)?;
+            files.work_off()?;
             Ok(files)
         }));
         Ok(())
@@ -77,7 +81,7 @@ impl Writer for ParquetWriter {
         let permit = self.permits.encode.clone().acquire_owned().await.map_err(closing)?;
         let encode = spawn_blocking(move || {
             let _permit = permit;
-            files.encode_rest()?;
+            files.encode()?;
             Ok(files)
         });
         let files: Files = encode.await.map_err(panicked)??;
@@ -91,20 +95,27 @@ impl Writer for ParquetWriter {
 }
 
 impl Files {
-    fn write(&mut self, target: Arc<Target>, dataset: Dataset, records: &RecordBatch) -> Result<()> {
-        let name = dataset.name;
-        let at = match self.rolling.iter().position(|(known, _)| *known == name) {
+    fn push(&mut self, target: &Arc<Target>, dataset: &Dataset, records: RecordBatch) {
+        let at = match self.rolling.iter().position(|(known, _)| *known == dataset.name) {
             Some(at) => at,
             None => {
-                self.rolling.push((name, Rolling::new(target, dataset)));
+                self.rolling.push((dataset.name, Rolling::new(target.clone(), dataset.clone())));
                 self.rolling.len() - 1
             }
         };
-        self.rolling[at].1.write(records, &mut self.number)
+        self.rolling[at].1.push(records);
     }
 
-    fn encode_rest(&mut self) -> Result<()> {
-        self.rolling.iter_mut().try_for_each(|(_, rolling)| rolling.encode_rest())
+    fn are_due(&self) -> bool {
+        self.rolling.iter().any(|(_, rolling)| rolling.is_due())
+    }
+
+    fn work_off(&mut self) -> Result<()> {
+        self.rolling.iter_mut().try_for_each(|(_, rolling)| rolling.work_off(&mut self.number))
+    }
+
+    fn encode(&mut self) -> Result<()> {
+        self.rolling.iter_mut().try_for_each(|(_, rolling)| rolling.encode(&mut self.number))
     }
 
     /// Closes all files or none: what one of them leaves on an error is removed with the others.

@@ -1,5 +1,7 @@
 //! What is held in memory, and how large files and row groups become.
 
+use arrow::array::AsArray;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::*;
@@ -93,6 +95,46 @@ async fn two_hundred_writers_share_one_bound() {
     }
     assert_eq!(rows, 200 * 4 * 800);
     assert_eq!(sink.memory.held(), 0);
+}
+
+#[tokio::test]
+async fn bounded_what_has_no_room_waits_in_a_file_and_keeps_its_order() {
+    let mut lake = TestLake::new();
+    lake.config.memory = "64 KiB".parse().expect("a size");
+    let sink = lake.prepared("one").await;
+    let partition = partition("acme", &["alerts"]);
+    let dataset = &partition.datasets[0];
+    let spilled = || lake.below(|path| path.ends_with(".arrow")).len();
+    let mut writer = sink.writer(&partition).await.expect("opens");
+    let batches: Vec<RecordBatch> = (0..40).map(|seed| records(&partition, dataset, 100, seed)).collect();
+    for batch in &batches {
+        writer.write(dataset, batch.clone()).await.expect("writes");
+    }
+    assert_eq!(spilled(), 1);
+    let files = writer.close().await.expect("closes");
+    assert_eq!(spilled(), 0);
+    let path = lake.root().join("_tenantry/tmp/one").join(files[0].path.rsplit('/').next().expect("a name"));
+    let file = fs_err::File::open(path).expect("opens").into_file();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a whole file");
+    assert_eq!((files.len(), reader.metadata().num_row_groups()), (1, 1));
+    let written: Vec<_> = reader.build().expect("reads").map(|read| read.expect("reads")).collect();
+    let ids = |batches: &[RecordBatch]| -> Vec<String> {
+        let columns = batches.iter().map(|batch| batch.column_by_name("id").expect("is there"));
+        columns.flat_map(|ids| ids.as_string::<i32>().iter().flatten().map(str::to_owned)).collect()
+    };
+    assert_eq!(ids(&written), ids(&batches));
+
+    // What is dropped half-way leaves no file either.
+    let mut writer = sink.writer(&partition).await.expect("opens");
+    for batch in &batches[..10] {
+        writer.write(dataset, batch.clone()).await.expect("writes");
+    }
+    assert_eq!(spilled(), 1);
+    drop(writer);
+    // What is just being set aside is finished first.
+    while spilled() > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// A tenant that has much and many that have little: the much is not cut into little pieces.

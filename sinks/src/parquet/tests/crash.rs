@@ -9,7 +9,9 @@ use super::*;
 
 /// Lets one step of a second run go wrong, and returns whether there was such a step.
 async fn strike(chosen: usize, fault: Fault) -> bool {
-    let (lake, partition) = (TestLake::new(), partition("acme", &["alerts", "evidences"]));
+    let (mut lake, partition) = (TestLake::new(), partition("acme", &["alerts", "evidences"]));
+    // So little that records have to wait in a file.
+    lake.config.memory = "64 KiB".parse().expect("a size");
     let before = {
         let sink = lake.prepared("before").await;
         let commit = commit_next(&sink, "before", &partition, 5).await.expect("commits");
@@ -21,7 +23,7 @@ async fn strike(chosen: usize, fault: Fault) -> bool {
     let outcome = async {
         sink.prepare("struck").await?;
         let to = before.to;
-        let commit = written(&sink, "struck", &partition, to, 7).await?;
+        let commit = written(&sink, "struck", &partition, to, 100).await?;
         sink.commit(commit).await?;
         sink.record_run(&summary("struck")).await
     }
@@ -74,7 +76,7 @@ async fn strike_every_step(fault: Fault) {
     while strike(chosen, fault).await {
         chosen += 1;
     }
-    assert!(chosen > 45, "a run has more steps than {chosen}");
+    assert!(chosen > 70, "a run has more steps than {chosen}");
 }
 
 #[tokio::test]
