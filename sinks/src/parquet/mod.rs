@@ -43,6 +43,9 @@ mod committed;
 mod compact;
 mod config;
 mod evidence;
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests of this crate use the rest of it"))]
+mod faulty;
 mod gc;
 mod history;
 mod layout;
@@ -60,6 +63,8 @@ mod segment;
 mod signing;
 mod sink;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -4,9 +4,9 @@ use pipeline::ErrorKind;
 
 use super::super::FindingKind;
 use super::super::compact::Sizes;
+use super::super::faulty::{Fault, FaultyFiles};
 use super::super::layout::Layout;
 use super::super::pulls::Names;
-use super::faulty::{Fault, FaultyFiles};
 use super::*;
 
 /// Makes a lake of one pull, with as many commits as asked for in each of so many runs.
