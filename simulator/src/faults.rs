@@ -125,6 +125,13 @@ pub enum Fault {
     },
     /// The page's rows come in the opposite order.
     ReorderRows,
+    /// Each row of the page has one member more, or another value in it.
+    Member {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: serde_json::Value,
+    },
     /// Part of an alert search fails inside a 200.
     RegionFailure,
     /// The caller is sent elsewhere.
@@ -181,6 +188,7 @@ impl Fault {
             Self::DeleteRows { .. } => "delete_rows",
             Self::DuplicateRows { .. } => "duplicate_rows",
             Self::ReorderRows => "reorder_rows",
+            Self::Member { .. } => "member",
             Self::RegionFailure => "region_failure",
             Self::Redirect { .. } => "redirect",
             Self::RevokeKey => "revoke_key",

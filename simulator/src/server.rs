@@ -18,6 +18,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -262,6 +263,9 @@ fn dress(
     let Outcome { answer, correlation, blow, hold, .. } = outcome;
     let mut bytes = answer.body;
     let zipped = platform.config.gzip && bytes.len() >= WORTH_COMPRESSING && accepts_gzip(parts);
+    if let Some(Fault::Member { name, value }) = &blow {
+        bytes = with_member(&bytes, name, value);
+    }
     if blow == Some(Fault::TruncatedJson) {
         bytes.truncate(bytes.len() / 2);
     }
@@ -300,6 +304,24 @@ fn dress(
         }
     }
     reply
+}
+
+/// Returns a page whose rows have a member; any other body as it is.
+fn with_member(body: &[u8], name: &str, value: &Value) -> Vec<u8> {
+    let Ok(mut page) = serde_json::from_slice::<Value>(body) else { return body.to_owned() };
+    let rows = match &mut page {
+        Value::Array(rows) => Some(rows),
+        Value::Object(page) => {
+            let named =
+                ["data", "alerts"].into_iter().find(|name| page.get(*name).is_some_and(Value::is_array));
+            named.and_then(|name| page.get_mut(name)?.as_array_mut())
+        }
+        _ => None,
+    };
+    for row in rows.into_iter().flatten().filter_map(Value::as_object_mut) {
+        row.insert(name.to_owned(), value.clone());
+    }
+    page.to_string().into_bytes()
 }
 
 /// Returns the headers that betray the gateway, and those that only some of its services add.

@@ -241,6 +241,21 @@ async fn pages_repeat_reorder_and_mix() {
 }
 
 #[tokio::test]
+async fn every_row_of_a_page_has_a_member_more() {
+    let bench = bench(Fault::Member { name: "nickname".to_owned(), value: 7.into() }).await;
+    let page = bench.read(0, "GET", INVESTIGATIONS, Ask::default()).await.json();
+    let rows = page["data"].as_array().expect("rows");
+    assert!(
+        rows.len() == 50 && rows.iter().all(|row| row["nickname"] == 7 && row["rrn"].is_string()),
+        "{page}"
+    );
+    let ask = Ask { body: Some(crate::support::alert_window(30)), ..Ask::default() };
+    let page = bench.read(0, "POST", "/idr/at/alerts/ops/search", ask).await.json();
+    assert!(page["alerts"].as_array().expect("rows").iter().all(|row| row["nickname"] == 7), "{page}");
+    bench.handle.stop().await;
+}
+
+#[tokio::test]
 async fn alert_searches_fail_in_part() {
     let bench = bench(Fault::RegionFailure).await;
     let body = crate::support::alert_window(30);

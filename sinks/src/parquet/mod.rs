@@ -73,6 +73,7 @@ mod writer;
 pub use config::{ByteSize, CompressionLevel, Config, SigningKeyConfig};
 pub use evidence::{CommitEvidence, Evidence, RunEvidence, evidence};
 pub use gc::{Garbage, find_garbage, remove_garbage};
+pub use history::each_receipt;
 pub use layout::is_foreign;
 pub use registry::{Changes, KnownTenant, Moved, Registry, Renamed, Seen};
 pub use signing::PublicKey;
