@@ -17,10 +17,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 
 import duckdb
+
+import measured
 
 HERE = pathlib.Path(__file__).resolve().parent
 PEERS = {"polars": HERE / "peers/asyncio_polars.py", "duckdb": HERE / "peers/asyncio_duckdb.py"}
@@ -96,16 +97,12 @@ def measure(client, program, platform, folder):
     arguments = command(client, program, platform.place, out, folder)
     platform.ask("journal", "DELETE")
     environment = {**os.environ, "TENANTRY_KEY": platform.place["key"]}
-    started = time.monotonic()
-    process = subprocess.Popen(arguments, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    # What is said is little and fits the pipes; waiting this way tells what the process itself took at its most.
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - started
-    if status != 0:
-        raise SystemExit(f"{client} ended with {os.waitstatus_to_exitcode(status)}: {process.stderr.read()[-2000:]}")
+    took = measured.run(arguments, folder, environment)
+    if took.status != 0:
+        raise SystemExit(f"{client} ended with {took.status}: {took.said[-2000:]}")
     total = platform.ask("journal")["total"]
-    return {"client": client, "seconds": round(seconds, 3), "peak_mib": round(usage.ru_maxrss / 1024),
-            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2), "requests": total["requests"], "bytes": total["bytes"],
+    return {"client": client, "seconds": round(took.seconds, 3), "peak_mib": round(took.peak_mib),
+            "cpu_seconds": round(took.cpu_seconds, 2), "requests": total["requests"], "bytes": total["bytes"],
             "out": out}
 
 

@@ -251,7 +251,7 @@ pub(crate) struct Check {
 pub(crate) struct Datasets {
     /// The dataset to tell more about
     pub(crate) name: Option<String>,
-    /// Tell what the platform sent, when it was last read, that the datasets' columns do not know or do not fit
+    /// Tell what the platform ever sent that the datasets' columns do not know or do not fit, and when
     #[arg(long)]
     pub(crate) drift: bool,
 }

@@ -1,18 +1,21 @@
-//! The bodies of answers, whole or cut short on purpose, and the line they are sent over.
+//! The bodies of answers, whole, held or cut short on purpose, and the line they are sent over.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
+
+use crate::faults::Step;
+use crate::hold::Hold;
+use crate::platform::Platform;
 
 /// How long a cut waits, so that what came before it reaches the client.
 const BEFORE_THE_CUT: Duration = Duration::from_millis(20);
@@ -20,19 +23,43 @@ const BEFORE_THE_CUT: Duration = Duration::from_millis(20);
 /// A body that keeps something alive until it has been sent.
 pub(crate) struct Outgoing<T> {
     data: Option<Bytes>,
-    cut: Option<Pin<Box<Sleep>>>,
+    pause: Option<Pause>,
+    /// Whether its length is said before it.
+    told: bool,
     _kept: T,
+}
+
+/// What a body comes to once its first part is sent, and what follows then.
+struct Pause {
+    until: Pin<Box<dyn Future<Output = ()> + Send>>,
+    then: Option<Bytes>,
 }
 
 impl<T> Outgoing<T> {
     /// Returns a body that is sent whole.
     pub(crate) fn whole(data: impl Into<Bytes>, kept: T) -> Self {
-        Self { data: Some(data.into()), cut: None, _kept: kept }
+        Self { data: Some(data.into()), pause: None, told: true, _kept: kept }
     }
 
     /// Returns a body after which the connection breaks.
     pub(crate) fn cut(data: impl Into<Bytes>, kept: T) -> Self {
-        Self { data: Some(data.into()), cut: Some(Box::pin(tokio::time::sleep(BEFORE_THE_CUT))), _kept: kept }
+        let pause = Pause { until: Box::pin(tokio::time::sleep(BEFORE_THE_CUT)), then: None };
+        Self { data: Some(data.into()), pause: Some(pause), told: false, _kept: kept }
+    }
+
+    /// Returns a body that stands still at a step, and then goes on.
+    pub(crate) fn held(data: impl Into<Bytes>, hold: Hold, platform: &Arc<Platform>, kept: T) -> Self {
+        let mut data = data.into();
+        let at = match hold.at {
+            Step::Accepted | Step::Received | Step::Head => 0,
+            Step::Half => data.len() / 2,
+            Step::Whole => data.len(),
+        };
+        // Where the length is said before, the last byte says that it is the end.
+        let told = hold.at != Step::Whole;
+        let then = Some(data.split_off(at));
+        let pause = Pause { until: Box::pin(hold.wait(platform.clone())), then };
+        Self { data: Some(data), pause: Some(pause), told, _kept: kept }
     }
 }
 
@@ -48,21 +75,23 @@ impl<T: Unpin> Body for Outgoing<T> {
         if let Some(data) = this.data.take().filter(|data| !data.is_empty()) {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        match &mut this.cut {
-            None => Poll::Ready(None),
-            Some(sleep) => sleep.as_mut().poll(cx).map(|()| Some(Err(io::ErrorKind::BrokenPipe.into()))),
-        }
+        let Some(pause) = &mut this.pause else { return Poll::Ready(None) };
+        ready!(pause.until.as_mut().poll(cx));
+        let Some(then) = pause.then.take() else {
+            return Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into())));
+        };
+        this.pause = None;
+        Poll::Ready((!then.is_empty()).then(|| Ok(Frame::data(then))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.cut.is_none() && self.data.as_ref().is_none_or(Bytes::is_empty)
+        self.pause.is_none() && self.data.as_ref().is_none_or(Bytes::is_empty)
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.cut {
-            None => SizeHint::with_exact(self.data.as_ref().map_or(0, Bytes::len) as u64),
-            Some(_) => SizeHint::default(),
-        }
+        let later = self.pause.as_ref().and_then(|pause| pause.then.as_ref());
+        let left = [self.data.as_ref(), later].into_iter().flatten().map(|data| data.len() as u64).sum();
+        if self.told { SizeHint::with_exact(left) } else { SizeHint::default() }
     }
 }
 

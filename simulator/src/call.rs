@@ -11,6 +11,7 @@ use http::{Method, StatusCode};
 use crate::answer::{Answer, Refusal};
 use crate::data::world::World;
 use crate::faults::Fault;
+use crate::hold::Hold;
 use crate::journal::{Arrival, Ending, Limited};
 use crate::keys::Key;
 use crate::limits::{LimitHeaders, Verdict};
@@ -32,6 +33,8 @@ pub(crate) struct Outcome {
     pub(crate) faults: Vec<&'static str>,
     /// The fault that spoils the sending itself.
     pub(crate) blow: Option<Fault>,
+    /// Where the sending stands still.
+    pub(crate) hold: Option<Hold>,
     pub(crate) limited: bool,
 }
 
@@ -119,6 +122,7 @@ impl<'a> Call<'a> {
             correlation,
             faults: Vec::new(),
             blow: None,
+            hold: None,
             limited: false,
         };
         match self.pass(body, &mut outcome).await {
@@ -175,6 +179,7 @@ impl<'a> Call<'a> {
             Blow::Refuse(refusal) => return Err(refusal),
         }
         outcome.blow.clone_from(&effects.blow);
+        outcome.hold.clone_from(&effects.hold);
         let mut answer = self.dispatch(endpoint, key, body, &effects)?;
         answer.headers.append(&mut outcome.answer.headers);
         Ok(Some(answer))

@@ -69,6 +69,8 @@ pub struct SimulatorConfig {
     pub statuses: Statuses,
     /// Whether bodies are compressed for clients that accept it.
     pub gzip: bool,
+    /// Whether a connection serves more than one request.
+    pub keep_alive: bool,
     /// Whether the API Keys API may make multi-tenant keys.
     pub mint_multi_tenant_keys: bool,
     /// Whether a multi-tenant user key may list all managed organizations.
@@ -102,6 +104,7 @@ impl Default for SimulatorConfig {
             faults: Vec::new(),
             statuses: Statuses::default(),
             gzip: true,
+            keep_alive: true,
             mint_multi_tenant_keys: false,
             user_keys_may_list: false,
         }

@@ -125,6 +125,13 @@ pub enum Fault {
     },
     /// The page's rows come in the opposite order.
     ReorderRows,
+    /// Each row of the page has one member more, or another value in it.
+    Member {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: serde_json::Value,
+    },
     /// Part of an alert search fails inside a 200.
     RegionFailure,
     /// The caller is sent elsewhere.
@@ -135,6 +142,32 @@ pub enum Fault {
     },
     /// The key of the request is revoked.
     RevokeKey,
+    /// The exchange stands still until the faults are replaced, and then goes on as if nothing had been.
+    Hold {
+        /// Where it stands.
+        at: Step,
+    },
+}
+
+/// The steps of one exchange, as they can be told apart from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The connection is accepted, and nothing is read from it: the rule meets connections, and not requests.
+    Accepted,
+    /// The request is read, and nothing is answered.
+    Received,
+    /// The answer's head is sent.
+    Head,
+    /// The head and half of the body are sent.
+    Half,
+    /// The body is sent, in chunks: all but what says that it ends there.
+    Whole,
+}
+
+impl Step {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] = [Self::Accepted, Self::Received, Self::Head, Self::Half, Self::Whole];
 }
 
 impl Fault {
@@ -155,9 +188,11 @@ impl Fault {
             Self::DeleteRows { .. } => "delete_rows",
             Self::DuplicateRows { .. } => "duplicate_rows",
             Self::ReorderRows => "reorder_rows",
+            Self::Member { .. } => "member",
             Self::RegionFailure => "region_failure",
             Self::Redirect { .. } => "redirect",
             Self::RevokeKey => "revoke_key",
+            Self::Hold { .. } => "hold",
         }
     }
 }
@@ -190,8 +225,22 @@ impl FaultRule {
             Fault::Status { status } | Fault::Html { status } if !(200..600).contains(&status) => {
                 Err(format!("a fault cannot answer with the status {status}"))
             }
+            Fault::Hold { at: Step::Accepted } if self.looks_at_requests() => {
+                Err("a connection is held before anything of a request is known".to_owned())
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Whether it befalls connections, before there is a request.
+    pub(crate) fn is_of_connections(&self) -> bool {
+        self.fault == Fault::Hold { at: Step::Accepted }
+    }
+
+    fn looks_at_requests(&self) -> bool {
+        let named = [&self.path, &self.tenant, &self.region, &self.family];
+        let named = named.into_iter().any(Option::is_some) || self.dataset.is_some();
+        named || self.min_page > 0 || self.above_size.is_some()
     }
 
     /// Whether a request is one that it may befall.

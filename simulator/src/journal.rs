@@ -111,6 +111,16 @@ impl Journal {
         self.report.connections += 1;
     }
 
+    /// Counts an exchange that stands still.
+    pub(crate) fn hold(&mut self) {
+        self.report.held += 1;
+    }
+
+    /// Counts one that goes on, or is over.
+    pub(crate) fn let_go(&mut self) {
+        self.report.held -= 1;
+    }
+
     /// Counts a request that came to the trap.
     pub(crate) fn trap(&mut self, with_key: bool) {
         self.report.trapped += 1;
@@ -153,10 +163,11 @@ impl Journal {
         }
     }
 
-    /// Forgets everything but the requests being answered now.
+    /// Forgets everything but the requests being answered and held now.
     pub(crate) fn clear(&mut self) {
-        let in_flight = self.report.in_flight;
-        self.report = JournalReport { in_flight, peak_in_flight: in_flight, ..JournalReport::default() };
+        let JournalReport { in_flight, held, .. } = self.report;
+        self.report =
+            JournalReport { in_flight, peak_in_flight: in_flight, held, ..JournalReport::default() };
         self.spans.clear();
     }
 

@@ -24,6 +24,11 @@
 //! | assets of vulnerability management | appear and vanish; after the start, what is known of one changes with its scans alone |
 //! | definitions | are added and modified |
 //!
+//! # Held at a step
+//!
+//! [`Fault::Hold`] lets one exchange stand still at a [`Step`] of it, and [`JournalReport::held`] says that it does: a client
+//! can be killed exactly there. Replacing the faults lets everything go.
+//!
 //! # Control paths
 //!
 //! Everything the [`Handle`] can do is also served, without a key, as JSON:
@@ -60,6 +65,7 @@ mod entity_api;
 mod events;
 mod faults;
 mod handle;
+mod hold;
 mod idr_api;
 mod journal;
 mod keys;
@@ -80,7 +86,7 @@ mod vm_api;
 pub use config::{Evolution, Quirks, SimulatorConfig, Statuses};
 pub use data::Dataset;
 pub use events::{TenantChange, TenantEvent};
-pub use faults::{Fault, FaultRule};
+pub use faults::{Fault, FaultRule, Step};
 pub use handle::Handle;
 pub use keys::{KeyConfig, KeyInfo, KeyKind};
 pub use limits::{LimitHeaders, LimitRule, LimitScope, RetryAfter};

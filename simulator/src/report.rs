@@ -31,6 +31,8 @@ pub struct JournalReport {
     pub peak_in_flight_of_a_tenant: u64,
     /// Connections accepted.
     pub connections: u64,
+    /// Exchanges that stand still at a step now: what they were to send until then is sent.
+    pub held: u64,
     /// Requests in each second since the start, the latest ones.
     pub per_second: BTreeMap<u64, u64>,
     /// What each key did in each region and family, and how that fits its limit.

@@ -18,6 +18,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -27,7 +28,7 @@ use crate::call::{Call, Outcome};
 use crate::clock;
 use crate::config::SimulatorConfig;
 use crate::control;
-use crate::faults::Fault;
+use crate::faults::{Fault, Step};
 use crate::handle::Handle;
 use crate::platform::Platform;
 
@@ -153,11 +154,16 @@ async fn connection(
         tracing::debug!(%error, "small answers may be late");
     }
     platform.journal().connect();
+    let hold = platform.faults().strike_connection();
+    if let Some(hold) = hold {
+        hold.wait(platform.clone()).await;
+    }
+    let keep_alive = platform.config.keep_alive;
     let reset = Arc::new(AtomicBool::new(false));
     let line = TokioIo::new(Line::new(stream, reset.clone()));
     let service = service_fn(move |request| answer(platform.clone(), reset.clone(), request));
     let serving =
-        http1::Builder::new().timer(TokioTimer::new()).keep_alive(true).serve_connection(line, service);
+        http1::Builder::new().timer(TokioTimer::new()).keep_alive(keep_alive).serve_connection(line, service);
     tokio::pin!(serving);
     loop {
         tokio::select! {
@@ -210,7 +216,12 @@ async fn answer(
     let leaving = Leaving { platform: platform.clone(), tenant: arrival.tenant.to_owned() };
     let body = read(incoming).await?;
     match call.answer(body).await {
-        Ok(outcome) => Ok(dated(dress(outcome, &platform, &parts, leaving), &platform)),
+        Ok(mut outcome) => {
+            if let Some(hold) = outcome.hold.take_if(|hold| hold.at == Step::Received) {
+                hold.wait(platform.clone()).await;
+            }
+            Ok(dated(dress(outcome, &platform, &parts, leaving), &platform))
+        }
         Err(error) => {
             reset.store(true, Ordering::Relaxed);
             Err(error)
@@ -243,10 +254,18 @@ fn dated(mut reply: Reply, platform: &Platform) -> Reply {
 }
 
 /// Puts the gateway's headers on an answer, and spoils what a fault wants spoiled.
-fn dress(outcome: Outcome, platform: &Platform, parts: &http::request::Parts, leaving: Leaving) -> Reply {
-    let Outcome { answer, correlation, blow, .. } = outcome;
+fn dress(
+    outcome: Outcome,
+    platform: &Arc<Platform>,
+    parts: &http::request::Parts,
+    leaving: Leaving,
+) -> Reply {
+    let Outcome { answer, correlation, blow, hold, .. } = outcome;
     let mut bytes = answer.body;
     let zipped = platform.config.gzip && bytes.len() >= WORTH_COMPRESSING && accepts_gzip(parts);
+    if let Some(Fault::Member { name, value }) = &blow {
+        bytes = with_member(&bytes, name, value);
+    }
     if blow == Some(Fault::TruncatedJson) {
         bytes.truncate(bytes.len() / 2);
     }
@@ -259,7 +278,11 @@ fn dress(outcome: Outcome, platform: &Platform, parts: &http::request::Parts, le
     if cut {
         bytes.truncate(length / 2);
     }
-    let body = if cut { Outgoing::cut(bytes, leaving) } else { Outgoing::whole(bytes, leaving) };
+    let body = match hold {
+        Some(hold) => Outgoing::held(bytes, hold, platform, leaving),
+        None if cut => Outgoing::cut(bytes, leaving),
+        None => Outgoing::whole(bytes, leaving),
+    };
     let content_type = if blow == Some(Fault::WrongContentType) { "text/plain" } else { answer.content_type };
     let mut reply = reply(answer.status, content_type, body);
     let headers = reply.headers_mut();
@@ -281,6 +304,24 @@ fn dress(outcome: Outcome, platform: &Platform, parts: &http::request::Parts, le
         }
     }
     reply
+}
+
+/// Returns a page whose rows have a member; any other body as it is.
+fn with_member(body: &[u8], name: &str, value: &Value) -> Vec<u8> {
+    let Ok(mut page) = serde_json::from_slice::<Value>(body) else { return body.to_owned() };
+    let rows = match &mut page {
+        Value::Array(rows) => Some(rows),
+        Value::Object(page) => {
+            let named =
+                ["data", "alerts"].into_iter().find(|name| page.get(*name).is_some_and(Value::is_array));
+            named.and_then(|name| page.get_mut(name)?.as_array_mut())
+        }
+        _ => None,
+    };
+    for row in rows.into_iter().flatten().filter_map(Value::as_object_mut) {
+        row.insert(name.to_owned(), value.clone());
+    }
+    page.to_string().into_bytes()
 }
 
 /// Returns the headers that betray the gateway, and those that only some of its services add.

@@ -1,8 +1,11 @@
 //! Decides what befalls each request: which rules it meets, whose turn it is, and what chance says.
 
+use tokio::sync::watch;
+
 use crate::data::Dataset;
 use crate::data::rng::{Dice, mix};
-use crate::faults::{Fault, FaultRule};
+use crate::faults::{Fault, FaultRule, Step};
+use crate::hold::Hold;
 
 /// What a fault may depend on.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ pub(crate) struct Effects {
     pub(crate) twist: Twist,
     /// The fault that takes the place of the answer or spoils it; at most one.
     pub(crate) blow: Option<Fault>,
+    /// What that fault is, where it holds the exchange.
+    pub(crate) hold: Option<Hold>,
     pub(crate) names: Vec<&'static str>,
 }
 
@@ -50,12 +55,14 @@ struct Armed {
 pub(crate) struct Faults {
     seed: u64,
     armed: Vec<Armed>,
+    /// Goes with these faults, and so lets go what they hold.
+    holding: watch::Sender<()>,
 }
 
 impl Faults {
     pub(crate) fn new(seed: u64, rules: Vec<FaultRule>) -> Self {
         let armed = rules.into_iter().map(|rule| Armed { rule, met: 0, fired: 0 }).collect();
-        Self { seed, armed }
+        Self { seed, armed, holding: watch::Sender::default() }
     }
 
     /// Returns the rules in force.
@@ -72,11 +79,24 @@ impl Faults {
     pub(crate) fn strike(&mut self, request: &Circumstances) -> Effects {
         let mut effects = Effects::default();
         for (number, armed) in self.armed.iter_mut().enumerate() {
-            if armed.rule.matches(request) && armed.fires(mix(self.seed ^ number as u64)) {
+            let meets = !armed.rule.is_of_connections() && armed.rule.matches(request);
+            if meets && armed.fires(mix(self.seed ^ number as u64)) {
                 effects.add(&armed.rule.fault, request.size, mix(self.seed ^ armed.met));
             }
         }
+        if let Some(Fault::Hold { at }) = effects.blow {
+            effects.hold = Some(Hold::new(at, self.holding.subscribe()));
+        }
         effects
+    }
+
+    /// Decides whether a new connection is held.
+    pub(crate) fn strike_connection(&mut self) -> Option<Hold> {
+        let mut held = false;
+        for (number, armed) in self.armed.iter_mut().enumerate() {
+            held |= armed.rule.is_of_connections() && armed.fires(mix(self.seed ^ number as u64));
+        }
+        held.then(|| Hold::new(Step::Accepted, self.holding.subscribe()))
     }
 }
 

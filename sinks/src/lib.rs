@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ::pipeline::{Result, Sink, Window};
+use ::pipeline::{Receipt, Result, Sink, Window};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -72,6 +72,16 @@ impl SinkConfig {
     pub fn evidence(&self, span: Window) -> Result<Evidence> {
         match self {
             Self::Parquet(config) => parquet::evidence(&config.root()?, span),
+        }
+    }
+
+    /// Hands over every receipt that was ever committed, each tenant's pull by itself and the oldest first.
+    ///
+    /// # Errors
+    /// Where the place cannot be listed, or a record in it is not what was written.
+    pub fn each_receipt(&self, take: impl FnMut(Receipt)) -> Result<()> {
+        match self {
+            Self::Parquet(config) => parquet::each_receipt(&config.root()?, take),
         }
     }
 

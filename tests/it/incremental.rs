@@ -202,6 +202,65 @@ fn completeness_a_span_is_read_again_without_moving_the_checkpoint() {
 }
 
 #[test]
+fn what_no_schema_knows_is_told_long_after_it_went_away() {
+    let present = present();
+    let mut context = start(quiet(present, small(2)));
+    context.write(&context.run_file().of(&[Dataset::Users, TIMED[0]]));
+    let nothing = context.run(&["datasets", "--drift"]);
+    assert!(nothing.code == Some(0) && nothing.stderr.contains("nothing was read yet"), "{}", nothing.stderr);
+    let member = |value: Value| {
+        let fault = Fault::Member { name: "nickname".to_owned(), value };
+        vec![FaultRule {
+            tenant: Some("#1".to_owned()),
+            dataset: Some(Dataset::Users),
+            ..FaultRule::always(fault)
+        }]
+    };
+    for number in 0..7 {
+        let faults = match number {
+            2 | 3 => member("Al".into()),
+            4 => member(4.into()),
+            _ => Vec::new(),
+        };
+        context.platform().set_faults(faults).expect("the fault can happen");
+        at(&mut context, present + days(number));
+        night(&context, &[]);
+    }
+    let output = context.run(&["datasets", "--drift", "--json"]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let lines: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    let line = &lines[0];
+    assert_eq!(lines.as_array().map(Vec::len), Some(1), "{lines}");
+    let tenant = &context.tenants()[1].id;
+    for (member, expected) in [
+        ("dataset", Value::from("users")),
+        ("field", "nickname".into()),
+        ("kept_in", "extra".into()),
+        ("types", vec!["number", "string"].into()),
+        ("tenants", vec![tenant.as_str()].into()),
+        ("readings", 3.into()),
+        ("records", (3 * context.truth(Dataset::Users, tenant).len()).into()),
+    ] {
+        assert_eq!(line[member], expected, "{member}: {line}");
+    }
+    for (member, night) in [("first_seen", 2), ("last_seen", 4)] {
+        let seen: DateTime<Utc> = line[member].as_str().and_then(|at| at.parse().ok()).expect("an instant");
+        let late = seen - (present + days(night));
+        assert!(late >= TimeDelta::zero() && late < days(1), "{member}: {line}");
+    }
+    let table = context.run(&["datasets", "users", "--drift"]);
+    assert!(table.stdout.contains("nickname") && table.stderr.contains("14 readings, from"), "{table:?}");
+    let other = context.run(&["datasets", "investigations", "--drift"]);
+    assert!(other.stdout.is_empty() && other.stderr.contains("nothing was seen"), "{other:?}");
+
+    let damaged = context.lake().files().into_iter().find(|path| path.contains("/users/")).expect("a record");
+    fs_err::write(context.lake().root().join(damaged), "no record").expect("a file of this test");
+    let output = context.run(&["datasets", "--drift"]);
+    assert_eq!(output.code, Some(6), "{}", output.stderr);
+    assert!(output.stderr.contains("read a commit record") && output.stderr.contains("tenantry verify"));
+}
+
+#[test]
 fn flags_about_time_that_make_no_sense_are_refused() {
     let context = start(small(1));
     context.write(&context.run_file().of(&[TIMED[0], Dataset::Users]));

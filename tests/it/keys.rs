@@ -7,8 +7,9 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
-use simulator::{Dataset, Fault, FaultRule, KeyConfig, KeyInfo, KeyKind, SimulatorConfig};
+use simulator::{Dataset, Fault, FaultRule, KeyConfig, KeyInfo, KeyKind, SimulatorConfig, Step};
 use tests::{Context, DATASETS, Output, RunFile};
 
 use crate::{small, start};
@@ -261,6 +262,59 @@ fn verdict_a_user_who_loses_a_right_in_the_middle_keeps_what_was_whole() {
     context.platform().set_reach("analyst", &all).expect("a user's key");
     assert_eq!(context.run(&["run"]).code, Some(0));
     context.check_whole(&datasets);
+}
+
+#[test]
+fn last_good_a_user_who_loses_a_right_between_two_pages_leaves_the_snapshot_before() {
+    let mut key = KeyConfig::new("analyst", KeyKind::MultiTenantUser);
+    key.reach = Some(["#0", "#1"].map(str::to_owned).to_vec());
+    let began: DateTime<Utc> = "2026-11-20T03:00:00Z".parse().expect("an instant");
+    let mut context = start(SimulatorConfig {
+        now: Some(began),
+        keys: vec![key],
+        user_keys_may_list: true,
+        // Two pages.
+        row_counts: [(Dataset::Users, 1500)].into(),
+        ..SimulatorConfig::plain(2)
+    });
+    context.write(&context.run_file().of(&[Dataset::Users]));
+    context.set_clock(began);
+    assert_eq!(context.run(&["run"]).code, Some(0));
+    let (files, snapshot) = (context.lake().data_files(), context.lake().keys("users"));
+
+    let next = began + TimeDelta::days(1);
+    context.platform().set_now(next.timestamp_millis()).expect("time goes on");
+    context.set_clock(next);
+    let [kept, lost] = context.tenants() else { panic!("two tenants") };
+    let (tenant, dataset) = (Some(lost.id.clone()), Some(Dataset::Users));
+    let hold = Fault::Hold { at: Step::Received };
+    let first_page = FaultRule { tenant, dataset, times: Some(1), ..FaultRule::always(hold) };
+    context.platform().set_faults(vec![first_page]).expect("the fault can happen");
+    let mut running = context.command(&["run"]).spawn().expect("the program under test");
+    wait(&mut running, || context.platform().journal().held == 1);
+    context.platform().set_reach("analyst", std::slice::from_ref(&kept.id)).expect("a user's key");
+    context.platform().set_faults(Vec::new()).expect("none is fine");
+    let output = Output::of(running);
+    assert_eq!(output.code, Some(7), "{}", output.stderr);
+    let summary = context.last_run();
+    summary.check_honest();
+    let refused = summary.receipt(&lost.id, "users");
+    assert!(refused.verdict == "forbidden" && !refused.committed && refused.read > 0, "{refused:?}");
+    assert!(summary.receipt(&kept.id, "users").committed);
+
+    // Who reads the lake sees the day before, whole; and who asks is told both.
+    assert_eq!(context.lake().keys("users")[&lost.id], snapshot[&lost.id]);
+    let now = context.lake().data_files();
+    assert!(files.iter().all(|file| now.contains(file)), "a committed file is gone");
+    let status = context.run(&["status", "--json"]);
+    assert_eq!(status.code, Some(0), "{}", status.stderr);
+    let lines: Value = serde_json::from_str(&status.stdout).expect("JSON");
+    let of_lost = |line: &&Value| line["last"]["organization_id"] == lost.id.as_str();
+    let line = lines.as_array().expect("a list").iter().find(of_lost).expect("a line");
+    assert_eq!(line["last"]["verdict"], "forbidden", "{line}");
+    assert_eq!(line["committed"]["verdict"], "complete", "{line}");
+    assert_eq!(line["committed"]["rows_written"], snapshot[&lost.id].len(), "{line}");
+    context.check_verified();
 }
 
 fn id_of(context: &Context, name: &str) -> String {

@@ -13,6 +13,7 @@ mod proof;
 mod readers;
 mod run;
 mod secrecy;
+mod steps;
 mod tenants;
 mod verdicts;
 mod year;

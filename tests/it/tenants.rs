@@ -1,6 +1,6 @@
 //! The tenant list in every shape it comes in, and keys that may not see all of it.
 
-use simulator::{Dataset, Quirks, SimulatorConfig};
+use simulator::{Dataset, Fault, FaultRule, Quirks, SimulatorConfig};
 use tests::Context;
 
 use crate::{small, start};
@@ -47,6 +47,30 @@ fn regions_are_understood_in_every_spelling() {
 fn a_customer_in_two_regions_and_an_entry_listed_twice_are_told_apart_by_their_ids() {
     let quirks = Quirks { cross_region_customer: true, duplicate_entry: true, ..Quirks::none() };
     check(SimulatorConfig { quirks, ..many(9) });
+}
+
+#[test]
+fn verdict_an_entry_that_is_no_tenant_is_named_and_the_others_are_whole() {
+    let context = start(many(101));
+    context.write(&context.run_file().of(&USERS));
+    // The second page has one entry.
+    let id = Fault::Member { name: "id".to_owned(), value: true.into() };
+    let path = Some("managed-organizations".to_owned());
+    let rule = FaultRule { path, min_page: 1, ..FaultRule::always(id) };
+    context.platform().set_faults(vec![rule]).expect("the fault can happen");
+    let (output, summary) = context.pull(&[]);
+    assert_eq!(output.code, Some(7), "{}", output.stderr);
+    assert_eq!((summary.tenants, summary.verdicts()), (100, [("complete", 100), ("failed", 1)].into()));
+    let failed = summary.receipts.iter().find(|receipt| !receipt.is_good()).expect("one failed");
+    assert!(failed.error.as_deref().is_some_and(|error| error.contains("set aside")), "{failed:?}");
+    let (whole, odd) = context.tenants().split_at(100);
+    let said = "an entry of the tenant list was set aside: its id is none";
+    assert!(output.stderr.contains(said) && output.stderr.contains(&odd[0].name), "{}", output.stderr);
+    assert_eq!(context.differences(whole, &USERS), Vec::<String>::new());
+
+    context.platform().set_faults(Vec::new()).expect("none is fine");
+    assert_eq!(context.run(&["run"]).code, Some(0));
+    context.check_whole(&USERS);
 }
 
 #[test]

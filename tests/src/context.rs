@@ -17,6 +17,9 @@ use crate::{DATASETS, Lake, RunFile, Summary};
 /// The variable that sets the clock of the program under test.
 pub const NOW: &str = "UNDER_TEST_NOW";
 
+/// The variable that ends the program under test, as a kill does, at one of its changes to the lake, counted from 0.
+pub const END_AT: &str = "UNDER_TEST_END_AT";
+
 /// The variable that the run file names for the key.
 const KEY: &str = "TENANTRY_KEY";
 
@@ -137,7 +140,7 @@ impl Context {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(args).current_dir(self.folder()).env(KEY, &self.key);
-        for name in ["TENANTRY_CONFIG", "TENANTRY_LOG", "NO_COLOR", NOW] {
+        for name in ["TENANTRY_CONFIG", "TENANTRY_LOG", "NO_COLOR", NOW, END_AT] {
             command.env_remove(name);
         }
         if let Some(now) = self.now {

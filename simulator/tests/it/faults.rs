@@ -1,9 +1,12 @@
 //! Each fault does what it says, seen through a real client.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use simulator::{Dataset, Fault, FaultRule, RetryAfter};
+use simulator::{Dataset, Fault, FaultRule, RetryAfter, SimulatorConfig, Step};
+use tokio::io::AsyncReadExt;
 
 use crate::support::{Ask, Bench, plain};
 
@@ -89,6 +92,84 @@ async fn stalls_and_delays_take_their_time() {
     bench.handle.stop().await;
 }
 
+/// Asks for the first page over a connection of its own, without waiting for anything.
+fn ask(bench: &Bench) -> TcpStream {
+    let tenant = &bench.handle.tenants()[0];
+    let request = format!(
+        "GET /{}{INVESTIGATIONS} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: {}\r\n\
+         r7-organization-id: {}\r\n\r\n",
+        tenant.region, bench.key, tenant.id
+    );
+    let mut stream = TcpStream::connect(bench.handle.address()).expect("it listens");
+    stream.write_all(request.as_bytes()).expect("a request fits into a buffer");
+    stream.set_nonblocking(true).expect("a socket can");
+    stream
+}
+
+/// Returns what has come so far.
+fn come(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let error = stream.read_to_end(&mut bytes).expect_err("the connection is open");
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    String::from_utf8(bytes).expect("JSON is UTF-8")
+}
+
+async fn held(bench: &Bench, number: u64) {
+    while bench.handle.journal().held != number {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_is_held_at_each_step_until_it_is_let_go() {
+    let whole =
+        bench(Fault::WrongContentType).await.read(0, "GET", INVESTIGATIONS, Ask::default()).await.text;
+    for at in Step::ALL {
+        let second = FaultRule { nth: vec![2], ..FaultRule::always(Fault::Hold { at }) };
+        let bench = Bench::new(SimulatorConfig { keep_alive: false, ..plain(3) }).await;
+        bench.handle.set_faults(vec![second]).expect("the fault can happen");
+        assert_eq!(bench.read(0, "GET", INVESTIGATIONS, Ask::default()).await.text, whole, "{at:?}");
+        let mut stream = ask(&bench);
+        held(&bench, 1).await;
+        let seen = come(&mut stream);
+        let (head, body) = seen.split_once("\r\n\r\n").unwrap_or_default();
+        let journal = bench.handle.journal();
+        assert_eq!(journal.connections, 2, "none serves two requests");
+        assert_eq!(journal.total.requests, if at == Step::Accepted { 1 } else { 2 });
+        let length = format!("content-length: {}", whole.len());
+        match at {
+            Step::Accepted | Step::Received => assert_eq!(seen, ""),
+            Step::Head => assert!(head.contains(&length) && body.is_empty(), "{seen}"),
+            Step::Half => assert!(head.contains(&length) && body == &whole[..whole.len() / 2], "{seen}"),
+            Step::Whole => assert_eq!(body, format!("{:X}\r\n{whole}\r\n", whole.len())),
+        }
+        bench.handle.set_faults(Vec::new()).expect("none is fine");
+        let mut stream = tokio::net::TcpStream::from_std(stream).expect("it does not block");
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).await.expect("the rest comes");
+        let answer = seen + &rest;
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let end = if at == Step::Whole {
+            format!("{:X}\r\n{whole}\r\n0\r\n\r\n", whole.len())
+        } else {
+            whole.clone()
+        };
+        assert_eq!(body, end, "{at:?}");
+        held(&bench, 0).await;
+        bench.handle.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_held_before_anything_is_known_of_its_request() {
+    let bench = Bench::new(plain(3)).await;
+    let hold = FaultRule::always(Fault::Hold { at: Step::Accepted });
+    let narrowed = FaultRule { tenant: Some("#0".into()), ..hold };
+    let refused = bench.handle.set_faults(vec![narrowed]).expect_err("no tenant is known yet");
+    assert!(refused.contains("before anything of a request is known"), "{refused}");
+    bench.handle.stop().await;
+}
+
 #[tokio::test]
 async fn redirects_lead_to_the_trap() {
     let bench = bench(Fault::Redirect { location: None }).await;
@@ -156,6 +237,21 @@ async fn pages_repeat_reorder_and_mix() {
     assert_eq!(owners.iter().filter(|owner| **owner == bench.handle.tenants()[1].id.as_str()).count(), 1);
     let other = bench.read(2, "GET", INVESTIGATIONS, Ask::default()).await;
     assert!(!other.text.contains(&bench.handle.tenants()[1].id), "the other tenant is spared");
+    bench.handle.stop().await;
+}
+
+#[tokio::test]
+async fn every_row_of_a_page_has_a_member_more() {
+    let bench = bench(Fault::Member { name: "nickname".to_owned(), value: 7.into() }).await;
+    let page = bench.read(0, "GET", INVESTIGATIONS, Ask::default()).await.json();
+    let rows = page["data"].as_array().expect("rows");
+    assert!(
+        rows.len() == 50 && rows.iter().all(|row| row["nickname"] == 7 && row["rrn"].is_string()),
+        "{page}"
+    );
+    let ask = Ask { body: Some(crate::support::alert_window(30)), ..Ask::default() };
+    let page = bench.read(0, "POST", "/idr/at/alerts/ops/search", ask).await.json();
+    assert!(page["alerts"].as_array().expect("rows").iter().all(|row| row["nickname"] == 7), "{page}");
     bench.handle.stop().await;
 }
 

@@ -95,11 +95,17 @@ pub struct CommitEvidence {
 /// Where the lake cannot be listed.
 pub fn evidence(root: &Path, span: Window) -> Result<Evidence> {
     let layout = Layout::new(root.to_owned());
-    let verify::Evidence { records, report, .. } = verify::read(&layout, &VerifyOptions::default())?;
+    let mut commits = Vec::new();
+    let mut see = |committed: &Committed| {
+        if covers(&committed.record, span) {
+            commits.push(CommitEvidence::of(committed));
+        }
+    };
+    let verify::Evidence { report, .. } = verify::read(&layout, &VerifyOptions::default(), &mut see)?;
     let mut evidence = Evidence {
         findings: report.findings,
         unsealed: report.unsealed.len() as u64,
-        commits: records.iter().filter(|it| covers(&it.record, span)).map(CommitEvidence::of).collect(),
+        commits,
         runs: Vec::new(),
     };
     let mut sealed_by = HashMap::new();

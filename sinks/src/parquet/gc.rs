@@ -75,7 +75,7 @@ pub(super) fn remove(layout: &Layout, files: Arc<dyn Files>) -> Result<Garbage> 
 }
 
 fn find(layout: &Layout) -> Result<Garbage> {
-    let evidence = verify::read(layout, &VerifyOptions::default())?;
+    let evidence = verify::read(layout, &VerifyOptions::default(), &mut |_| {})?;
     let mut garbage = Garbage::default();
     for path in evidence.strays {
         if is_data_path(&path) { garbage.files.push(path) } else { garbage.foreign.push(path) }

@@ -102,6 +102,29 @@ pub(super) fn standings(layout: &Layout) -> Result<Standings> {
     Ok(standings)
 }
 
+/// Hands over every committed receipt, pull by pull and the oldest first; holds no more than a segment of records.
+///
+/// # Errors
+/// Where the records cannot be listed, or one of them is not what was written.
+pub fn each_receipt(root: &Path, mut take: impl FnMut(Receipt)) -> Result<()> {
+    let layout = &Layout::new(root.to_owned());
+    for tenant in names(&layout.all_commits())? {
+        let Ok(tenant) = tenant.parse::<TenantId>() else { continue };
+        let pulls = names(&layout.all_commits().join(tenant.as_str()))?;
+        for pull in pulls.into_iter().filter(|pull| layout.commits(&tenant, pull).is_ok()) {
+            let Names { single, segments, .. } = Names::list(&layout.commits(&tenant, &pull)?)?;
+            let rolled = segments.iter().flat_map(|span| span.first..=span.last);
+            let single = single.iter().filter(|sequence| !segments.iter().any(|span| span.holds(**sequence)));
+            let mut walk = Walk { layout, tenant: &tenant, pull: &pull, segment: None };
+            for sequence in rolled.chain(single.copied()) {
+                let sealed = walk.read(sequence)?;
+                sealed.into_iter().flat_map(|sealed| sealed.record.receipts).for_each(&mut take);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Returns what the run that was recorded last came to.
 pub(super) fn last_run(layout: &Layout) -> Result<Option<RunSummary>> {
     let path = layout.last_run();

@@ -43,6 +43,9 @@ mod committed;
 mod compact;
 mod config;
 mod evidence;
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the tests of this crate use the rest of it"))]
+mod faulty;
 mod gc;
 mod history;
 mod layout;
@@ -62,6 +65,8 @@ mod signing;
 mod sink;
 mod small;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -70,6 +75,7 @@ mod writer;
 pub use config::{ByteSize, CompressionLevel, Config, SigningKeyConfig};
 pub use evidence::{CommitEvidence, Evidence, RunEvidence, evidence};
 pub use gc::{Garbage, find_garbage, remove_garbage};
+pub use history::each_receipt;
 pub use layout::is_foreign;
 pub use registry::{Changes, KnownTenant, Moved, Registry, Renamed, Seen};
 pub use signing::PublicKey;

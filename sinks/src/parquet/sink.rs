@@ -53,7 +53,7 @@ impl ParquetSink {
     /// # Errors
     /// Where the settings name no folder of this machine.
     pub fn open(config: &Config) -> Result<Self> {
-        Self::with_files(config, Arc::new(Disk))
+        Self::with_files(config, files())
     }
 
     pub(super) fn with_files(config: &Config, files: Arc<dyn Files>) -> Result<Self> {
@@ -84,6 +84,15 @@ impl ParquetSink {
         });
         task.await.map_err(panicked)?
     }
+}
+
+/// Returns the file system that runs write to.
+fn files() -> Arc<dyn Files> {
+    #[cfg(feature = "testing")]
+    if let Some(files) = super::testing::files() {
+        return files;
+    }
+    Arc::new(Disk)
 }
 
 /// Returns what a reading thread sends, and how it ended if it panicked.

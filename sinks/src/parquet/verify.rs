@@ -17,6 +17,7 @@ mod runs;
 
 use self::files::CheckedFile;
 pub(super) use self::records::Committed;
+use self::records::Kept;
 use super::layout::{self, Layout};
 use super::record::Record;
 use super::recover;
@@ -179,16 +180,16 @@ pub fn verify(
             "`tenantry run` makes it; a lake that was there and is gone has to be put back from a copy",
         ));
     }
-    let Evidence { records, strays, mut report } = read(&layout, options)?;
+    let Evidence { records, strays, mut report } = read(&layout, options, &mut |_| {})?;
     for path in strays {
         report.findings.push(Finding::new(FindingKind::UnnamedFile, path, "no commit names this file"));
     }
     let checked = files::check_all(&layout, &records, options.threads, progress);
     let mut rest = checked.as_slice();
-    for committed in &records {
-        let (own, others) = rest.split_at(committed.record.files.len());
+    for kept in &records {
+        let (own, others) = rest.split_at(kept.files.len());
         rest = others;
-        records::compare_receipts(committed, own, &mut report.findings);
+        records::compare_receipts(kept, own, &mut report.findings);
     }
     for file in checked {
         report.files += 1;
@@ -202,29 +203,40 @@ pub fn verify(
 
 /// The records of a lake, compared with each other and not with the data.
 pub(super) struct Evidence {
-    pub(super) records: Vec<Committed>,
+    records: Vec<Kept>,
     /// Data files that neither a record nor an intent names.
     pub(super) strays: Vec<String>,
     pub(super) report: VerifyReport,
 }
 
-/// Reads everything but the data.
-pub(super) fn read(layout: &Layout, options: &VerifyOptions) -> Result<Evidence> {
+/// Reads everything but the data, and shows each commit record to whoever asks, one at a time.
+pub(super) fn read(
+    layout: &Layout,
+    options: &VerifyOptions,
+    see: &mut dyn FnMut(&Committed),
+) -> Result<Evidence> {
     let mut report = VerifyReport::default();
-    let found = list_data(layout)?;
+    let mut found = list_data(layout)?;
     own::check(layout, &mut report.findings)?;
     let (pending, leftovers) = uncommitted(layout)?;
     report.leftovers = leftovers;
-    let runs = runs::read(layout, &mut report.findings)?;
+    let mut runs = runs::read(layout, &mut report.findings)?;
     runs.check_registry(layout, &mut report.findings)?;
-    let records = records::read_all(layout, &mut report.findings)?;
+    let (mut records, mut findings) = (Vec::new(), Vec::new());
+    records::read_all(layout, &mut findings, &mut |committed| {
+        runs.compare(&committed, &mut report);
+        for file in &committed.record.files {
+            found.remove(&file.path);
+        }
+        see(&committed);
+        records.push(Kept::of(committed));
+    })?;
+    report.findings.append(&mut findings);
     report.commits = records.len() as u64;
-    runs.compare(&records, &mut report);
+    runs.miss(&mut report);
     runs.check_against(layout, options, &mut report);
-    let named: HashSet<&str> =
-        records.iter().flat_map(|it| &it.record.files).map(|file| file.path.as_str()).collect();
     let mut strays = Vec::new();
-    for path in found.into_iter().filter(|path| !named.contains(path.as_str())) {
+    for path in found {
         if pending.contains(&path) { report.leftovers.push(path) } else { strays.push(path) }
     }
     report.put_in_order();
@@ -242,8 +254,8 @@ impl VerifyReport {
 }
 
 /// Returns every file outside the folder of our own, by path below the root.
-fn list_data(layout: &Layout) -> Result<Vec<String>> {
-    let mut files = Vec::new();
+fn list_data(layout: &Layout) -> Result<HashSet<String>> {
+    let mut files = HashSet::new();
     let mut folders = vec![String::new()];
     while let Some(folder) = folders.pop() {
         let path = layout.file(&folder);
@@ -257,7 +269,7 @@ fn list_data(layout: &Layout) -> Result<Vec<String>> {
                     folders.push(below);
                 }
             } else {
-                files.push(below);
+                files.insert(below);
             }
         }
     }

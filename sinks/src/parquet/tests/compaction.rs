@@ -4,9 +4,9 @@ use pipeline::ErrorKind;
 
 use super::super::FindingKind;
 use super::super::compact::Sizes;
+use super::super::faulty::{Fault, FaultyFiles};
 use super::super::layout::Layout;
 use super::super::pulls::Names;
-use super::faulty::{Fault, FaultyFiles};
 use super::*;
 
 /// Makes a lake of one pull, with as many commits as asked for in each of so many runs.
@@ -49,6 +49,30 @@ async fn after_ten_thousand_commits_a_run_lists_few_names_and_reads_one_record()
     }
     let standing = lake.sink().standing(&partition("acme", &["alerts"]).tenant.id, "alerts").await;
     assert_eq!(standing.expect("reads").checkpoint.sequence, 10_000);
+}
+
+#[tokio::test]
+async fn every_receipt_is_handed_over_once_whatever_file_holds_it() {
+    let lake = lake_of(4, 9, SMALL).await;
+    let segment = names(&lake).segments[1];
+    // A run that died between writing a segment and removing what it holds.
+    let sink = lake.sink();
+    let single = Layout::new(lake.root()).record(&"acme".parse().expect("an id"), "alerts", segment.first);
+    let text = fs_err::read(
+        lake.root()
+            .join(format!("_tenantry/commits/acme/alerts/{:010}-{:010}.jsonl", segment.first, segment.last)),
+    );
+    let text = text.expect("reads");
+    let line = text.split_inclusive(|byte| *byte == b'\n').next().expect("a segment has lines");
+    fs_err::write(single.expect("a path"), line).expect("writes");
+    let other = partition("other", &["alerts"]);
+    sink.prepare("other").await.expect("prepares");
+    commit_empty(&sink, "other", &other).await.expect("commits");
+
+    let mut counted = std::collections::BTreeMap::new();
+    let take = |receipt: Receipt| *counted.entry(receipt.organization_id.to_string()).or_insert(0) += 1;
+    super::super::each_receipt(&lake.root(), take).expect("reads");
+    assert_eq!(counted, [("acme".to_owned(), 36), ("other".to_owned(), 1)].into());
 }
 
 #[tokio::test]

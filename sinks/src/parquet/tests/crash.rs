@@ -4,7 +4,7 @@ use std::io;
 
 use pipeline::ErrorKind;
 
-use super::faulty::{Fault, FaultyFiles};
+use super::super::faulty::{Fault, FaultyFiles};
 use super::*;
 
 /// Lets one step of a second run go wrong, and returns whether there was such a step.

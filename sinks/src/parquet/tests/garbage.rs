@@ -4,9 +4,9 @@ use std::io;
 
 use pipeline::ErrorKind;
 
+use super::super::faulty::{Fault, FaultyFiles};
 use super::super::layout::Layout;
 use super::super::{Garbage, find_garbage, gc, remove_garbage};
-use super::faulty::{Fault, FaultyFiles};
 use super::*;
 
 const STRAY: &str = "0123456789abcdef0123456789abcdef-1.parquet";

@@ -24,7 +24,6 @@ mod chain;
 mod compaction;
 mod contract;
 mod crash;
-mod faulty;
 mod format;
 mod garbage;
 mod tampering;

@@ -6,15 +6,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
-use pipeline::DataFile;
+use pipeline::TenantId;
 // Its SHA-256 is in hardware wherever the machine has it, on ARM as well.
 use ring::digest::{Context, SHA256};
 
 use super::super::layout::Layout;
 use super::super::properties::TENANT_KEY;
-use super::super::record::Record;
 use super::super::rolling::hex;
-use super::{Committed, Finding, FindingKind, VerifyProgress, is_in_place};
+use super::records::{Kept, KeptFile};
+use super::{Finding, FindingKind, VerifyProgress};
 
 /// What reading one file again came to.
 #[derive(Default)]
@@ -54,19 +54,19 @@ impl Meter<'_> {
 /// The largest come first: one that is larger than all others together is read beside them, and not after.
 pub(super) fn check_all(
     layout: &Layout,
-    records: &[Committed],
+    records: &[Kept],
     threads: usize,
     progress: &(dyn Fn(VerifyProgress) + Sync),
 ) -> Vec<CheckedFile> {
-    let work: Vec<(&Record, &DataFile)> =
-        records.iter().flat_map(|it| it.record.files.iter().map(move |file| (&it.record, file))).collect();
+    let work: Vec<(&Kept, &KeptFile)> =
+        records.iter().flat_map(|kept| kept.files.iter().map(move |file| (kept, file))).collect();
     let mut order: Vec<usize> = (0..work.len()).collect();
-    order.sort_by_key(|at| std::cmp::Reverse(work[*at].1.bytes));
+    order.sort_by_key(|at| std::cmp::Reverse(work[*at].1.file.bytes));
     let meter = Meter {
         files: AtomicU64::new(0),
         files_total: work.len() as u64,
         bytes: AtomicU64::new(0),
-        bytes_total: work.iter().map(|(_, file)| file.bytes).sum(),
+        bytes_total: work.iter().map(|(_, kept)| kept.file.bytes).sum(),
         tell: progress,
     };
     let next = AtomicUsize::new(0);
@@ -76,8 +76,8 @@ pub(super) fn check_all(
             scope.spawn(|| {
                 let mut buffer = vec![0; BUFFER];
                 while let Some(at) = order.get(next.fetch_add(1, Relaxed)) {
-                    let (record, file) = work[*at];
-                    let checked = check(layout, record, file, &mut buffer, &meter);
+                    let (kept, file) = work[*at];
+                    let checked = check(layout, &kept.organization_id, file, &mut buffer, &meter);
                     done.lock().expect("no holder panics").push((*at, checked));
                 }
             });
@@ -90,15 +90,15 @@ pub(super) fn check_all(
 
 fn check(
     layout: &Layout,
-    record: &Record,
-    file: &DataFile,
+    tenant: &TenantId,
+    kept: &KeptFile,
     buffer: &mut [u8],
     meter: &Meter<'_>,
 ) -> CheckedFile {
+    let file = &kept.file;
     let mut checked = CheckedFile::default();
     let mut find = |kind, sentence| checked.findings.push(Finding::new(kind, file.path.as_str(), sentence));
-    if !is_in_place(record, &file.dataset, &file.path) {
-        let tenant = &record.organization_id;
+    if !kept.is_in_place {
         find(
             FindingKind::WrongPlace,
             format!("the record of tenant {tenant} names a file that is not at its place"),
@@ -133,7 +133,7 @@ fn check(
                     format!("the file has {rows} rows and not the {} of its record", file.rows),
                 );
             }
-            if tenant_of(&footer).is_some_and(|tenant| tenant != record.organization_id.as_str()) {
+            if tenant_of(&footer).is_some_and(|named| named != tenant.as_str()) {
                 find(
                     FindingKind::WrongPlace,
                     "the file says that it holds another tenant's records".to_owned(),

@@ -5,14 +5,14 @@ use std::io;
 use std::path::Path;
 
 use pipeline::dataset::REJECTS;
-use pipeline::{Result, TenantId};
+use pipeline::{Checkpoint, DataFile, Result, TenantId};
 
 use super::super::layout::{Layout, parse_record_name, record_name, segment_name};
 use super::super::pulls::{Names, Span};
 use super::super::record::{Flaw, Record, Sealed};
 use super::super::segment;
 use super::super::store::{failed, names_in};
-use super::{CheckedFile, Finding, FindingKind};
+use super::{CheckedFile, Finding, FindingKind, is_in_place};
 
 /// A commit record and where it stands.
 pub(in super::super) struct Committed {
@@ -23,15 +23,51 @@ pub(in super::super) struct Committed {
     pub(in super::super) path: String,
 }
 
-/// Reads every record of every tenant's pull.
-pub(in super::super) fn read_all(layout: &Layout, findings: &mut Vec<Finding>) -> Result<Vec<Committed>> {
+/// What is kept of a commit record until its files are read: a lake has many, and most of a record is compared at once.
+pub(super) struct Kept {
+    pub(super) organization_id: TenantId,
+    pub(super) files: Vec<KeptFile>,
+    /// Rows of each dataset that the receipts say were written.
+    written: Vec<(String, u64)>,
+    /// The file that holds the record, below the root.
+    path: String,
+}
+
+/// A file as its record names it.
+pub(super) struct KeptFile {
+    pub(super) file: DataFile,
+    /// Whether its path is one that the record's own commit may hold.
+    pub(super) is_in_place: bool,
+}
+
+impl Kept {
+    pub(super) fn of(committed: Committed) -> Self {
+        let Committed { mut record, path, .. } = committed;
+        let files = std::mem::take(&mut record.files);
+        let kept = |file: DataFile| {
+            let is_in_place = is_in_place(&record, &file.dataset, &file.path);
+            KeptFile { file, is_in_place }
+        };
+        let files = files.into_iter().map(kept).collect();
+        let rejects = record.receipts.iter().map(|receipt| receipt.counts.rejects).sum();
+        let written = record.receipts.into_iter().map(|receipt| (receipt.dataset, receipt.rows_written));
+        let written = written.chain([(REJECTS.to_owned(), rejects)]).collect();
+        Self { organization_id: record.organization_id, files, written, path }
+    }
+}
+
+/// Reads every record of every tenant's pull, one after the other.
+pub(super) fn read_all(
+    layout: &Layout,
+    findings: &mut Vec<Finding>,
+    take: &mut dyn FnMut(Committed),
+) -> Result<()> {
     let all = layout.all_commits();
     let list = |folder: &Path| {
         let mut names = names_in(folder).map_err(|error| failed("list the commits", folder, error))?;
         names.sort_unstable();
         Ok(names)
     };
-    let mut records = Vec::new();
     for tenant in list(&all)? {
         let pulls = list(&all.join(&tenant))?;
         if pulls.is_empty() && !all.join(&tenant).is_dir() {
@@ -48,11 +84,11 @@ pub(in super::super) fn read_all(layout: &Layout, findings: &mut Vec<Finding>) -
             }
             let mut chain = Chain { tenant: &tenant, pull: &pull, below, last: None, next: 1, findings };
             for (sequence, text) in chain.texts(&folder)? {
-                records.extend(chain.read(sequence, &text));
+                chain.read(sequence, text).into_iter().for_each(&mut *take);
             }
         }
     }
-    Ok(records)
+    Ok(())
 }
 
 fn no_folder(path: String) -> Finding {
@@ -65,13 +101,19 @@ struct Text {
     bytes: Result<Vec<u8>, Flaw>,
 }
 
+/// What a record has to follow from.
+struct Before {
+    to: Checkpoint,
+    sha256: String,
+}
+
 /// The records of one tenant's pull, as far as they were read.
 struct Chain<'a> {
     tenant: &'a str,
     pull: &'a str,
     below: String,
-    /// The record before, unless it could not be read.
-    last: Option<Sealed>,
+    /// What the record before leads to, unless it could not be read.
+    last: Option<Before>,
     next: u64,
     findings: &'a mut Vec<Finding>,
 }
@@ -165,7 +207,7 @@ impl Chain<'_> {
         false
     }
 
-    fn read(&mut self, sequence: u64, text: &Text) -> Option<Committed> {
+    fn read(&mut self, sequence: u64, text: Text) -> Option<Committed> {
         let is_gap = sequence != self.next;
         while self.next < sequence {
             let missing = record_name(self.next);
@@ -175,7 +217,7 @@ impl Chain<'_> {
         }
         self.next = sequence.saturating_add(1);
         let before = self.last.take();
-        let sealed = match text.bytes.as_ref().map_err(Flaw::clone).and_then(|bytes| Sealed::parse(bytes)) {
+        let sealed = match text.bytes.and_then(|bytes| Sealed::parse(&bytes)) {
             Ok(sealed) => sealed,
             Err(flaw) => {
                 self.findings.push(flawed(&flaw, format!("{}/{}", self.below, text.name), "record"));
@@ -183,12 +225,12 @@ impl Chain<'_> {
             }
         };
         self.compare(&text.name, sequence, &sealed, before.as_ref(), is_gap);
-        self.last = Some(sealed.clone());
+        self.last = Some(Before { to: sealed.record.to, sha256: sealed.sha256.clone() });
         let path = format!("{}/{}", self.below, text.name);
         Some(Committed { record: sealed.record, sha256: sealed.sha256, path })
     }
 
-    fn compare(&mut self, name: &str, sequence: u64, sealed: &Sealed, before: Option<&Sealed>, is_gap: bool) {
+    fn compare(&mut self, name: &str, sequence: u64, sealed: &Sealed, before: Option<&Before>, is_gap: bool) {
         let record = &sealed.record;
         let is_own = record.organization_id.as_str() == self.tenant
             && record.pull == self.pull
@@ -202,12 +244,8 @@ impl Chain<'_> {
             );
         }
         let follows = match before {
-            Some(before) => {
-                record.from == before.record.to && record.previous.as_ref() == Some(&before.sha256)
-            }
-            None if sequence == 1 => {
-                record.from == pipeline::Checkpoint::default() && record.previous.is_none()
-            }
+            Some(before) => record.from == before.to && record.previous.as_ref() == Some(&before.sha256),
+            None if sequence == 1 => record.from == Checkpoint::default() && record.previous.is_none(),
             // What is wrong with the one before was said already.
             None => true,
         };
@@ -250,26 +288,18 @@ pub(super) fn is_numbered(name: &str) -> bool {
 }
 
 /// Compares what a record's receipts say was written with the footers of its files.
-pub(super) fn compare_receipts(committed: &Committed, files: &[CheckedFile], findings: &mut Vec<Finding>) {
+pub(super) fn compare_receipts(kept: &Kept, files: &[CheckedFile], findings: &mut Vec<Finding>) {
     if files.iter().any(|file| file.rows.is_none()) {
         // A file whose rows are unknown is a finding of its own.
         return;
     }
-    let record = &committed.record;
-    let written = |dataset: &str| {
-        let of_dataset = record.files.iter().zip(files).filter(|(file, _)| file.dataset == dataset);
-        of_dataset.filter_map(|(_, checked)| checked.rows).sum::<u64>()
-    };
-    let mut compare = |dataset: &str, said: u64| {
-        let actual = written(dataset);
-        if said != actual {
+    for (dataset, said) in &kept.written {
+        let of_dataset = kept.files.iter().zip(files).filter(|(kept, _)| kept.file.dataset == *dataset);
+        let actual = of_dataset.filter_map(|(_, checked)| checked.rows).sum::<u64>();
+        if *said != actual {
             let sentence =
                 format!("the receipts say {said} rows of {dataset} were written, the files hold {actual}");
-            findings.push(Finding::new(FindingKind::WrongReceipt, committed.path.clone(), sentence));
+            findings.push(Finding::new(FindingKind::WrongReceipt, kept.path.clone(), sentence));
         }
-    };
-    for receipt in &record.receipts {
-        compare(&receipt.dataset, receipt.rows_written);
     }
-    compare(REJECTS, record.receipts.iter().map(|receipt| receipt.counts.rejects).sum());
 }

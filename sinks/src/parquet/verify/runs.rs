@@ -1,7 +1,7 @@
 //! Checks the run records: that the chain has no gap, that each root is that of its leaves, that each covered
 //! commit is there as it was covered, and that signatures are the auditor's key's.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -11,21 +11,20 @@ use serde_json::value::RawValue;
 use super::super::chain::{Coverage, Covered, Head, Header, RunRecord, SealedRun};
 use super::super::layout::{Layout, record_name};
 use super::super::merkle::{self, Hash};
-use super::super::record::Flaw;
+use super::super::record::{Flaw, Record};
 use super::super::seal::seal_of;
 use super::super::signing::{PublicKey, Signature};
 use super::super::store::{failed, names_in};
 use super::records::{Committed, flawed, is_numbered, place};
 use super::{Finding, FindingKind, SealedRoot, VerifyOptions, VerifyReport};
 
-/// A run record without its summary, which may be large.
+/// A run record without what may be large: its summary, and the commits it covers.
 struct Run {
     /// The number in the name of its file; the header's own, if all is well.
     number: u64,
     header: Header,
     root: String,
     signature: Option<Signature>,
-    commits: Vec<Covered>,
     sha256: String,
     summary: Hash,
 }
@@ -34,8 +33,8 @@ impl Run {
     fn of(number: u64, sealed: SealedRun) -> Self {
         let SealedRun { record, header, sha256 } = sealed;
         let summary = merkle::leaf(record.summary.get().as_bytes());
-        let RunRecord { root, signature, commits, .. } = record;
-        Self { number, header, root, signature, commits, sha256, summary }
+        let RunRecord { root, signature, .. } = record;
+        Self { number, header, root, signature, sha256, summary }
     }
 }
 
@@ -46,6 +45,17 @@ pub(super) struct Runs {
     /// Whether a record is missing or damaged, so that what it covered is not known.
     holes: bool,
     coverage: Coverage,
+    /// What run records cover and was not seen yet, of each tenant's pull.
+    due: BTreeMap<TenantId, BTreeMap<String, DueOfPull>>,
+}
+
+/// By sequence, and the place of the run record among those that were read.
+type DueOfPull = BTreeMap<(u64, usize), Due>;
+
+/// What a run record says of a commit.
+struct Due {
+    sha256: String,
+    adopted_from: Option<String>,
 }
 
 /// Reads the head, the copy of the last summary, and every run record.
@@ -130,7 +140,7 @@ impl Reading<'_> {
         }
     }
 
-    fn take(&mut self, sequence: u64, path: &str, sealed: SealedRun, is_gap: bool) {
+    fn take(&mut self, sequence: u64, path: &str, mut sealed: SealedRun, is_gap: bool) {
         if sealed.header.sequence != sequence {
             self.find(FindingKind::BrokenChain, path, "the run record is of another place in the order");
         }
@@ -149,7 +159,7 @@ impl Reading<'_> {
         if sealed.record.root != sealed.record.root_of_leaves() {
             self.find(FindingKind::BrokenChain, path, "the root is not that of what the run record holds");
         }
-        for commit in &sealed.record.commits {
+        for commit in std::mem::take(&mut sealed.record.commits) {
             let expected = self.runs.coverage.of(&commit.organization_id, &commit.pull).saturating_add(1);
             if commit.sequence != expected && !self.runs.holes {
                 let sentence = format!(
@@ -159,7 +169,8 @@ impl Reading<'_> {
                 let found = Finding::new(FindingKind::BrokenChain, path.to_owned(), sentence);
                 self.findings.push(found.of(&commit.organization_id));
             }
-            self.runs.coverage.cover(commit);
+            self.runs.coverage.cover(&commit);
+            self.runs.await_commit(commit);
         }
         self.runs.sealed.push(Run::of(sequence, sealed));
     }
@@ -220,48 +231,65 @@ impl Reading<'_> {
 }
 
 impl Runs {
-    /// Compares the run records with the commit records, and adds what they say to the report.
-    pub(super) fn compare(&self, records: &[Committed], report: &mut VerifyReport) {
-        let by_place: HashMap<(&TenantId, &str, u64), &Committed> = records
-            .iter()
-            .map(|it| ((&it.record.organization_id, it.record.pull.as_str(), it.record.to.sequence), it))
-            .collect();
-        for run in &self.sealed {
-            for covered in &run.commits {
-                let (tenant, pull, sequence) = (&covered.organization_id, &covered.pull, covered.sequence);
-                let by = format!("run record {}", run.number);
-                let Some(found) = by_place.get(&(tenant, pull.as_str(), sequence)) else {
-                    let sentence =
-                        format!("{by} covers this commit, and its record cannot be read or is gone");
-                    let path = place(tenant, pull, sequence);
+    /// Remembers a commit that the run record covers which is read next.
+    fn await_commit(&mut self, covered: Covered) {
+        let Covered { organization_id, pull, sequence, sha256, adopted_from } = covered;
+        let of_pull = self.due.entry(organization_id).or_default().entry(pull).or_default();
+        of_pull.insert((sequence, self.sealed.len()), Due { sha256, adopted_from });
+    }
+
+    /// Returns what run records say of a commit, each once.
+    fn take_due(&mut self, record: &Record) -> Vec<(usize, Due)> {
+        let of_tenant = self.due.get_mut(&record.organization_id);
+        let Some(of_pull) = of_tenant.and_then(|pulls| pulls.get_mut(&record.pull)) else {
+            return Vec::new();
+        };
+        let sequence = record.to.sequence;
+        let places: Vec<_> =
+            of_pull.range((sequence, 0)..=(sequence, usize::MAX)).map(|(it, _)| *it).collect();
+        places.into_iter().filter_map(|place| Some((place.1, of_pull.remove(&place)?))).collect()
+    }
+
+    /// Compares a commit record with what the run records say of it, and adds what is wrong to the report.
+    pub(super) fn compare(&mut self, committed: &Committed, report: &mut VerifyReport) {
+        let Committed { record, sha256, path } = committed;
+        let sequence = record.to.sequence;
+        if !self.holes && sequence > self.coverage.of(&record.organization_id, &record.pull) {
+            report.unsealed.push(path.clone());
+        }
+        for (at, due) in self.take_due(record) {
+            let run = &self.sealed[at];
+            let made_by = due.adopted_from.as_ref().unwrap_or(&run.header.run_id);
+            let wrong = if *sha256 != due.sha256 {
+                format!(
+                    "the record of commit {sequence} is not the one that run record {} covers",
+                    run.number
+                )
+            } else if *made_by != record.run_id {
+                format!(
+                    "run record {} says that another run made commit {sequence} than its record",
+                    run.number
+                )
+            } else {
+                continue;
+            };
+            report.findings.push(Finding::new(FindingKind::BrokenChain, path.clone(), wrong));
+        }
+    }
+
+    /// Adds what run records cover and no commit record was there for, and says how far the run records go.
+    pub(super) fn miss(&self, report: &mut VerifyReport) {
+        for (tenant, pulls) in &self.due {
+            for (pull, commits) in pulls {
+                for (sequence, at) in commits.keys() {
+                    let number = self.sealed[*at].number;
+                    let sentence = format!(
+                        "run record {number} covers this commit, and its record cannot be read or is gone"
+                    );
+                    let path = place(tenant, pull, *sequence);
                     report.findings.push(Finding::new(FindingKind::MissingRecord, path, sentence));
-                    continue;
-                };
-                if found.sha256 != covered.sha256 {
-                    let sentence = format!("the record of commit {sequence} is not the one that {by} covers");
-                    report.findings.push(Finding::new(
-                        FindingKind::BrokenChain,
-                        found.path.clone(),
-                        sentence,
-                    ));
-                }
-                let made_by = covered.adopted_from.as_ref().unwrap_or(&run.header.run_id);
-                if found.sha256 == covered.sha256 && *made_by != found.record.run_id {
-                    let sentence =
-                        format!("{by} says that another run made commit {sequence} than its record");
-                    report.findings.push(Finding::new(
-                        FindingKind::BrokenChain,
-                        found.path.clone(),
-                        sentence,
-                    ));
                 }
             }
-        }
-        if !self.holes {
-            let is_uncovered = |it: &&Committed| {
-                it.record.to.sequence > self.coverage.of(&it.record.organization_id, &it.record.pull)
-            };
-            report.unsealed = records.iter().filter(is_uncovered).map(|it| it.path.clone()).collect();
         }
         report.runs = self.sealed.len() as u64;
         report.newest_run = self.sealed.last().map(SealedRoot::of);

@@ -1,19 +1,21 @@
-//! A file system on which any single step fails, or is the last one before a crash.
+//! A file system on which any single step fails, or is the last one before a crash, for tests.
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use super::super::store::{Disk, Files, NewFile};
+use super::store::{Disk, Files, NewFile};
 
 /// What happens at the step that was chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Fault {
     /// That step fails, and the next ones work again.
     Once(io::ErrorKind),
     /// Nothing works from that step on: the process is dead, or the disk.
     Crash,
+    /// Whoever comes to that step or beyond it ends the process with this, and does nothing more.
+    End(fn()),
 }
 
 /// Counts the changes and lets one of them fail.
@@ -40,12 +42,22 @@ impl FaultyFiles {
 
 impl Steps {
     fn step(&self) -> io::Result<()> {
+        self.step_leaving(|| Ok(()))
+    }
+
+    /// Takes a step; one that goes wrong leaves something behind.
+    fn step_leaving(&self, leave: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let step = self.taken.fetch_add(1, SeqCst);
-        match self.fault {
-            Fault::Once(kind) if step == self.chosen => Err(kind.into()),
-            Fault::Crash if step >= self.chosen => Err(io::Error::other("the process is dead")),
-            _ => Ok(()),
+        let error = match self.fault {
+            Fault::Once(kind) if step == self.chosen => kind.into(),
+            Fault::Crash | Fault::End(_) if step >= self.chosen => io::Error::other("the process is dead"),
+            _ => return Ok(()),
+        };
+        leave()?;
+        if let Fault::End(end) = self.fault {
+            end();
         }
+        Err(error)
     }
 }
 
@@ -95,11 +107,9 @@ struct FaultyFile {
 impl Write for FaultyFile {
     /// Leaves half of the bytes behind where it fails.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Err(error) = self.steps.step() {
-            self.file.write_all(&bytes[..bytes.len() / 2])?;
-            return Err(error);
-        }
-        self.file.write(bytes)
+        let Self { file, steps } = self;
+        steps.step_leaving(|| file.write_all(&bytes[..bytes.len() / 2]))?;
+        file.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
