@@ -127,6 +127,9 @@ pub(crate) enum Command {
     /// Show how far each tenant's dataset is durable, or put it elsewhere
     #[command(subcommand)]
     Checkpoint(CheckpointArgs),
+    /// List the records that were set aside because they did not fit, or replay them after a fix
+    #[command(subcommand)]
+    Rejects(RejectsArgs),
     /// Say for each tenant and dataset how far it is, how fresh, and its last verdict
     Status(StatusArgs),
     /// Read everything in the lake again, offline, and compare it with its receipts
@@ -217,6 +220,29 @@ pub(crate) struct Moved {
     /// Do not ask whether it is meant
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RejectsArgs {
+    /// List what waits for a replay: how many records of which tenant and dataset, why, and one of them
+    List(Chosen),
+    /// Decode what waits again and write what fits by now; each record once, where and when it was read
+    #[command(after_help = "Examples:\n  tenantry rejects replay\n  \
+        tenantry rejects replay --tenant 'Acme*' --dataset vm_findings\n\n\
+        It asks the platform nothing. What still does not fit waits on: the exit code is 7 then, or 5 where nothing \
+        fits. A record that came again changed waits as well, and needs nobody: the next reading brings it.")]
+    Replay(Chosen),
+}
+
+/// Which rejects a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct Chosen {
+    /// Only this tenant's, by id, name or glob; may be given several times
+    #[arg(short, long = "tenant", value_name = "TENANT", value_parser = pattern)]
+    pub(crate) tenants: Vec<Pattern>,
+    /// Only this dataset's; may be given several times
+    #[arg(short, long = "dataset", value_name = "NAME")]
+    pub(crate) datasets: Vec<String>,
 }
 
 fn pattern(text: &str) -> Result<Pattern, String> {

@@ -8,6 +8,7 @@ mod demo;
 mod init;
 mod keys;
 mod plan;
+mod rejects;
 mod report;
 mod run;
 mod schema;
@@ -70,6 +71,7 @@ pub(crate) async fn execute(command: Command, context: &Context) -> Result<u8> {
         Command::Plan(narrow) => plan::plan(&narrow, context).await,
         Command::Run(args) => run::run(&args, context).await,
         Command::Checkpoint(args) => checkpoint::checkpoint(&args, context).await,
+        Command::Rejects(args) => rejects::rejects(&args, context).await,
         Command::Status(args) => status::status(&args, context).await,
         Command::Verify(args) => verify::verify(&args, context),
         Command::Report(args) => report::report(&args, context),

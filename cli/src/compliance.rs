@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Days, Months, NaiveDate, NaiveTime, TimeDelta};
-use pipeline::{Region, TenantId, Timestamp, Verdict, Window};
+use pipeline::{Region, Replays, TenantId, Timestamp, Verdict, Window};
 use serde::Serialize;
 use sinks::{CommitEvidence, Evidence, Finding, Registry, RunEvidence};
 
@@ -104,6 +104,7 @@ struct DatasetReport {
     /// Up to when it is known, as far as the month goes.
     fresh_through: Option<Timestamp>,
     rows: u64,
+    /// Records that are set aside and were not taken up again.
     rejects: u64,
     duplicates: u64,
     /// Records that stood in the lake already, just so, and were not written again.
@@ -161,7 +162,10 @@ struct Attempt<'a> {
 /// The part of the evidence that is about one tenant's dataset.
 #[derive(Default)]
 struct Part<'a> {
+    /// What was read.
     commits: Vec<(&'a CommitEvidence, &'a pipeline::Receipt)>,
+    /// What was set aside and taken up again; it covers nothing that its reading does not.
+    replays: Vec<(&'a CommitEvidence, &'a pipeline::Receipt)>,
     attempts: Vec<Attempt<'a>>,
 }
 
@@ -241,7 +245,9 @@ fn tenants(
         for receipt in &commit.receipts {
             meet(receipt);
             let of_tenant = parts.entry(receipt.organization_id.clone()).or_default();
-            of_tenant.entry(&receipt.dataset).or_default().commits.push((commit, receipt));
+            let part = of_tenant.entry(&receipt.dataset).or_default();
+            let place = if commit.replays.is_some() { &mut part.replays } else { &mut part.commits };
+            place.push((commit, receipt));
         }
     }
     for run in &evidence.runs {
@@ -316,17 +322,20 @@ fn dataset(name: &str, part: &Part<'_>, pace: Pace, span: Window, now: Timestamp
     gaps.retain(|gap| gap.until < span.until || now - gap.since >= pace.fresh_within);
     let of_window = covered.last().map(|window| window.until);
     let of_snapshot = part.commits.iter().map(|(commit, _)| commit.committed_at).max();
-    let sum = |count: fn(&pipeline::Receipt) -> u64| part.commits.iter().map(|(_, it)| count(it)).sum();
+    let all = || part.commits.iter().chain(&part.replays);
+    let sum = |count: fn(&pipeline::Receipt) -> u64| all().map(|(_, it)| count(it)).sum::<u64>();
+    let taken_up = |replays: &Replays| replays.records.get(name).copied().unwrap_or_default();
+    let taken_up: u64 = part.replays.iter().filter_map(|(it, _)| it.replays.as_ref().map(taken_up)).sum();
     DatasetReport {
         dataset: name.to_owned(),
         gaps,
         fresh_through: if reading == Reading::Windows { of_window } else { of_snapshot },
         rows: sum(|it| it.rows_written),
-        rejects: sum(|it| it.counts.rejects),
+        rejects: sum(|it| it.counts.rejects).saturating_sub(taken_up),
         duplicates: sum(|it| it.counts.duplicates),
         unchanged: sum(|it| it.counts.unchanged),
         doubtful: doubtful(part),
-        commits: part.commits.iter().map(|(commit, receipt)| CommitReport::of(commit, receipt)).collect(),
+        commits: all().map(|(commit, receipt)| CommitReport::of(commit, receipt)).collect(),
         reading,
         covered,
         snapshots,

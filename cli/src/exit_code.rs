@@ -1,6 +1,6 @@
 //! Exit codes: they say who acts next.
 
-use pipeline::run::{Outcome, RunSummary};
+use pipeline::run::{Outcome, Replay, RunSummary};
 use pipeline::{ErrorKind, Receipt, Verdict};
 
 /// Nobody: everything is committed or up to date.
@@ -49,6 +49,25 @@ pub fn of_run(summary: &RunSummary) -> u8 {
         Outcome::Failed => summary.ended_by.as_ref().map_or(BUG, |error| of_error(error.kind())),
         Outcome::Incomplete if summary.committed_anything() => INCOMPLETE,
         Outcome::Incomplete => summary.not_good().next().map_or(BUG, of_receipt),
+    }
+}
+
+/// Returns the exit code of a replay.
+///
+/// As for a run: where a record still does not fit, what was committed decides between "read the summary" and
+/// the reason. A record that came again changed is nobody's concern.
+#[must_use]
+pub fn of_replay(replay: &Replay) -> u8 {
+    if let Some(error) = &replay.ended_by {
+        return of_error(error.kind());
+    }
+    let failed = replay.replayed.iter().find_map(|it| it.error.as_ref());
+    let unfit = replay.replayed.iter().flat_map(|it| it.datasets.values()).any(|became| became.unfit > 0);
+    match failed {
+        None if !unfit => OK,
+        _ if replay.replayed.iter().any(|it| it.committed) => INCOMPLETE,
+        Some(error) => of_error(error.kind()),
+        None => CONTRACT,
     }
 }
 
@@ -112,6 +131,27 @@ mod tests {
         check(Outcome::Cancelled, None, &[Complete, Partial], 130);
         check(Outcome::Failed, Some(ErrorKind::Auth), &[Complete, Partial], 3);
         check(Outcome::Failed, Some(ErrorKind::Sink), &[Complete, Failed], 6);
+    }
+
+    #[test]
+    fn a_replay_says_who_acts() {
+        use pipeline::run::{Became, Replayed};
+        let check = |unfit, committed, failed: Option<ErrorKind>, ended_by: Option<ErrorKind>, code| {
+            let error = |kind| pipeline::Error::new(kind, "x");
+            let became = Became { written: 1, unfit, ..Became::default() };
+            let datasets = [("users".to_owned(), became)].into();
+            let replayed = Replayed { datasets, committed, error: failed.map(error), ..Replayed::default() };
+            let (ended_by, summary) = (ended_by.map(error), samples::summary(&[]));
+            assert_eq!(of_replay(&Replay { replayed: vec![replayed], ended_by, summary }), code);
+        };
+        check(0, true, None, None, 0);
+        check(0, false, None, None, 0);
+        check(2, true, None, None, 7);
+        check(2, false, None, None, 5);
+        check(0, false, Some(ErrorKind::Isolation), None, 5);
+        check(0, true, Some(ErrorKind::Isolation), None, 7);
+        check(2, true, None, Some(ErrorKind::Sink), 6);
+        check(0, true, None, Some(ErrorKind::Cancelled), 130);
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub(crate) async fn listed(settings: &Settings, connector: &dyn Connector) -> Re
 }
 
 /// Returns a name that can be printed: what would move a terminal's cursor or end a line becomes a space.
-fn on_one_line(name: &str) -> String {
+pub(crate) fn on_one_line(name: &str) -> String {
     let printable = |c: char| if c.is_control() { ' ' } else { c };
     name.chars().map(printable).collect::<String>().trim().to_owned()
 }

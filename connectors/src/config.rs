@@ -6,7 +6,7 @@ use pipeline::{Connector, Error, ErrorKind, Result, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::http::{CommandKey, FileKey, FixedKey, KeySource};
+use crate::http::{CommandKey, FileKey, FixedKey, KeySource, NoKey};
 use crate::rapid7::{self, KeyConfig, Rapid7};
 
 /// The connector of a run file: the key below `[connector]` picks the vendor.
@@ -29,6 +29,14 @@ impl ConnectorConfig {
         let connector = self.with_key(key)?;
         connector.read_key().await.map_err(|error| self.misplaced(error))?;
         Ok(Arc::new(connector))
+    }
+
+    /// Returns the connector without a key, for who decodes and asks nothing.
+    ///
+    /// # Errors
+    /// Where the endpoint cannot be used.
+    pub fn offline(&self) -> Result<Arc<dyn Connector>> {
+        Ok(Arc::new(self.with_key(Arc::new(NoKey))?))
     }
 
     /// Returns an error about a key that is not where the run file says, as one of the run file: only a command

@@ -40,6 +40,17 @@ pub struct Reject {
     pub reason: String,
     /// The record as the platform sent it.
     pub raw: String,
+    /// Where it stood, if that was inside another record.
+    pub within: Option<Within>,
+}
+
+/// A place inside another record: what the text of a record that stands there does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Within {
+    /// The key of the other record.
+    pub key: String,
+    /// Which of its lists.
+    pub list: String,
 }
 
 /// Counts of a reading; what several steps counted is added up with [`Tally::add`].

@@ -1,5 +1,7 @@
 //! A commit: the files of a partition and the move of its checkpoint, visible together or not at all.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Checkpoint, Partition, Receipt};
@@ -34,4 +36,17 @@ pub struct Commit {
     pub to: Checkpoint,
     /// The proof, one for each dataset of the partition.
     pub receipts: Vec<Receipt>,
+    /// What it takes up again, where it is a replay and no reading.
+    pub replays: Option<Replays>,
+}
+
+/// The set-aside records that a commit takes up again: from then on they wait no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replays {
+    /// The sequence of the commit whose reading brought them.
+    pub reading: u64,
+    /// The files that held them.
+    pub files: Vec<String>,
+    /// How many they were, by dataset.
+    pub records: BTreeMap<String, u64>,
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
+use crate::batch::Reject;
 use crate::{Batch, Dataset, Partition, Region, Result, Tally, Tenant, Timestamp};
 
 /// Speaks one vendor's API with one key for many tenants.
@@ -42,6 +43,13 @@ pub trait Connector: Send + Sync {
     async fn count(&self, _partition: &Partition) -> Result<Tally> {
         Ok(Tally::default())
     }
+
+    /// Decodes records that were set aside as if they stood in the partition's pages now: one batch for each, in
+    /// their order. Nothing is asked.
+    ///
+    /// # Errors
+    /// Where one of them is another tenant's.
+    fn decode(&self, partition: &Partition, rejects: &[Reject]) -> Result<Vec<Batch>>;
 
     /// Returns the fingerprint of the key in use.
     fn key_fingerprint(&self) -> String;

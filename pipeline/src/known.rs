@@ -32,6 +32,16 @@ impl Known {
         self.0.is_empty()
     }
 
+    /// Returns the content of a record by its key.
+    pub(crate) fn content(&self, key: u128) -> Option<u128> {
+        self.0.get(&key).copied()
+    }
+
+    /// Takes one record in.
+    pub(crate) fn take(&mut self, key: u128, content: u128) {
+        self.0.insert(key, content);
+    }
+
     /// Returns the records that are new or changed.
     ///
     /// # Errors
@@ -70,7 +80,7 @@ impl Content {
 }
 
 /// Returns the digests of each record's key and content.
-fn digests(dataset: &Dataset, columns: &RecordBatch) -> Result<Vec<(u128, u128)>> {
+pub(crate) fn digests(dataset: &Dataset, columns: &RecordBatch) -> Result<Vec<(u128, u128)>> {
     let whole = rows(dataset, columns, None)?;
     // What has no key of its own is known by all of it.
     let keys = match dataset.key {

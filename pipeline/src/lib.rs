@@ -24,7 +24,7 @@ pub mod testing;
 pub use batch::{Batch, Tally};
 pub use checkpoint::{Checkpoint, FullSnapshot, Standing};
 pub use clock::{Clock, CorrectedClock, SystemClock, Timestamp};
-pub use commit::{Commit, DataFile};
+pub use commit::{Commit, DataFile, Replays};
 pub use connector::{BudgetUse, Connector};
 pub use dataset::{Dataset, ReadMode, Scope};
 pub use drift::Drift;

@@ -8,6 +8,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
 use crate::batch::Records;
+use crate::rejects::Waiting;
 use crate::run::RunSummary;
 use crate::{Commit, DataFile, Dataset, Partition, Receipt, Result, Standing, Tenant, TenantId};
 
@@ -29,6 +30,23 @@ pub trait Sink: Send + Sync {
     ///
     /// A place that cannot be read back has none: then what is read again is written again.
     fn committed(&self, _partition: &Partition) -> BoxStream<'static, Result<Records>> {
+        stream::empty().boxed()
+    }
+
+    /// Returns the set-aside records that no replay took up, one for each commit that holds some, the oldest of a
+    /// tenant's pull first. A place that cannot be read back has none.
+    async fn waiting(&self) -> Result<Vec<Waiting>> {
+        Ok(Vec::new())
+    }
+
+    /// Returns records that wait, with the provenance columns.
+    fn rejects(&self, _waiting: &Waiting) -> BoxStream<'static, Result<RecordBatch>> {
+        stream::empty().boxed()
+    }
+
+    /// Returns what of a partition stands there by the reading that set records aside: what its commit has, and
+    /// what replays added to it.
+    fn beside(&self, _waiting: &Waiting, _partition: &Partition) -> BoxStream<'static, Result<Records>> {
         stream::empty().boxed()
     }
 

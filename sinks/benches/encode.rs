@@ -143,6 +143,7 @@ async fn commit(
         from,
         to: from.next(Some(now())),
         receipts,
+        replays: None,
     };
     sink.commit(commit).await
 }

@@ -146,7 +146,17 @@ async fn commit(sink: &ParquetSink, partition: &Partition, files: Vec<DataFile>)
         hint: None,
     };
     let (run_id, partition, receipts) = ("bench".to_owned(), partition.clone(), vec![receipt]);
-    Ok(sink.commit(Commit { run_id, partition, files, from, to: from.next(Some(at(1))), receipts }).await?)
+    Ok(sink
+        .commit(Commit {
+            run_id,
+            partition,
+            files,
+            from,
+            to: from.next(Some(at(1))),
+            receipts,
+            replays: None,
+        })
+        .await?)
 }
 
 fn summary() -> Outcome<RunSummary> {

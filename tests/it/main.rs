@@ -11,6 +11,7 @@ mod killed;
 mod lake;
 mod proof;
 mod readers;
+mod rejects;
 mod run;
 mod secrecy;
 mod steps;

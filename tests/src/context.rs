@@ -20,6 +20,9 @@ pub const NOW: &str = "UNDER_TEST_NOW";
 /// The variable that ends the program under test, as a kill does, at one of its changes to the lake, counted from 0.
 pub const END_AT: &str = "UNDER_TEST_END_AT";
 
+/// The variable that gives columns of the program under test other types, such as `users.name=json`.
+pub const KINDS: &str = "UNDER_TEST_KINDS";
+
 /// The variable that the run file names for the key.
 const KEY: &str = "TENANTRY_KEY";
 
@@ -35,6 +38,7 @@ pub struct Context {
     program: PathBuf,
     key: String,
     now: Option<DateTime<Utc>>,
+    kinds: Option<&'static str>,
     folder: TempDir,
 }
 
@@ -61,7 +65,15 @@ impl Context {
         let platform = runtime.block_on(Simulator::start(config)).expect("a platform that can be served");
         let key = platform.keys().first().expect("a platform has keys").secret.clone();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let context = Self { platform, _runtime: runtime, program: program.into(), key, now: None, folder };
+        let context = Self {
+            platform,
+            _runtime: runtime,
+            program: program.into(),
+            key,
+            now: None,
+            kinds: None,
+            folder,
+        };
         context.write(&context.run_file());
         context
     }
@@ -86,6 +98,11 @@ impl Context {
     /// Starts the program at this time from now on.
     pub fn set_clock(&mut self, now: DateTime<Utc>) {
         self.now = Some(now);
+    }
+
+    /// Gives columns of the program other types from now on, as an earlier or a later version of it has them.
+    pub fn set_kinds(&mut self, kinds: &'static str) {
+        self.kinds = Some(kinds);
     }
 
     /// Returns the folder that the program is started in.
@@ -140,11 +157,14 @@ impl Context {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(args).current_dir(self.folder()).env(KEY, &self.key);
-        for name in ["TENANTRY_CONFIG", "TENANTRY_LOG", "NO_COLOR", NOW, END_AT] {
+        for name in ["TENANTRY_CONFIG", "TENANTRY_LOG", "NO_COLOR", NOW, KINDS, END_AT] {
             command.env_remove(name);
         }
         if let Some(now) = self.now {
             command.env(NOW, now.to_rfc3339());
+        }
+        if let Some(kinds) = self.kinds {
+            command.env(KINDS, kinds);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -9,7 +9,7 @@ mod lake;
 mod run_file;
 mod summary;
 
-pub use context::{Context, END_AT, NOW, Output};
+pub use context::{Context, END_AT, KINDS, NOW, Output};
 pub use lake::{Lake, key_columns};
 pub use run_file::{DATASETS, RunFile};
 pub use summary::{Receipt, Summary};

@@ -116,7 +116,7 @@ fn commit(place: &Place, run_id: &str, to: Checkpoint, now: Timestamp) -> Result
     let tenant = Arc::new(place.tenant.clone());
     let partition = Partition { tenant, region, datasets, window: None, date: now.date_naive() };
     let (run_id, from) = (run_id.to_owned(), place.checkpoint);
-    Ok(Commit { run_id, partition, files: Vec::new(), from, to, receipts: Vec::new() })
+    Ok(Commit { run_id, partition, files: Vec::new(), from, to, receipts: Vec::new(), replays: None })
 }
 
 /// Returns the pulls that the flags leave, by tenant.

@@ -30,6 +30,7 @@ fn commit(sequence: u64, dataset: &str, date: u32, window: Option<Window>) -> Co
         through: window.map(|window| window.until),
         committed_at: at(&format!("{date:02}T03:00")),
         receipts: vec![receipt],
+        replays: None,
     }
 }
 
@@ -105,6 +106,24 @@ fn snapshots_cover_their_days() {
     assert_eq!(gaps, [(at("03T00:00"), at("05T00:00"))], "the snapshot of the last day is not due yet");
     assert!(dataset.gaps.iter().all(|gap| gap.reasons.is_empty()));
     assert_eq!(dataset.snapshots.len(), 3);
+}
+
+#[test]
+fn a_replay_adds_records_and_covers_nothing() {
+    let mut commits = vec![commit(1, "users", 1, None), commit(2, "users", 3, None)];
+    commits[0].receipts[0].counts.rejects = 5;
+    commits[0].receipts[0].verdict = Verdict::Drifted;
+    let replays = Replays { reading: 1, files: Vec::new(), records: [("users".to_owned(), 5)].into() };
+    let mut replay = CommitEvidence { replays: Some(replays), ..commit(3, "users", 2, None) };
+    (replay.receipts[0].rows_written, replay.receipts[0].counts.rejects) = (3, 2);
+    replay.committed_at = at("20T03:00");
+    commits.push(replay);
+    let report = report(Evidence { commits, ..Evidence::default() }, "03T12:00");
+    let dataset = &report.tenants[0].datasets[0];
+    assert_eq!((dataset.rows, dataset.rejects, dataset.commits.len()), (23, 2, 3));
+    assert_eq!(dataset.snapshots.len(), 2);
+    assert_eq!(dataset.fresh_through, Some(at("03T03:00")));
+    assert_eq!(dataset.doubtful, [(Verdict::Drifted, 1)].into());
 }
 
 #[test]

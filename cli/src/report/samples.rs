@@ -53,6 +53,7 @@ pub(crate) fn summary(verdicts: &[Verdict]) -> RunSummary {
         started_at: at(0),
         finished_at: at(5),
         outcome: Outcome::Complete,
+        replay: false,
         tenants: 1,
         error: None,
         ended_by: None,

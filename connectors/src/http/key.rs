@@ -41,6 +41,21 @@ pub trait KeySource: fmt::Debug + Send + Sync {
     }
 }
 
+/// No key, for who asks the platform nothing.
+#[derive(Debug)]
+pub struct NoKey;
+
+#[async_trait]
+impl KeySource for NoKey {
+    async fn current(&self) -> Result<Secret> {
+        Err(Error::new(ErrorKind::Bug, "ask the platform without a key"))
+    }
+
+    fn place(&self) -> String {
+        "nowhere".to_owned()
+    }
+}
+
 /// A key that never changes.
 #[derive(Debug)]
 pub struct FixedKey(Secret);

@@ -31,5 +31,5 @@ pub(crate) mod tests;
 pub use call::{Answer, BadBody, Call, SendError};
 pub use client::{Http, TenantClient};
 pub use config::{HttpConfig, Limit};
-pub use key::{CommandKey, FileKey, FixedKey, KeySource};
+pub use key::{CommandKey, FileKey, FixedKey, KeySource, NoKey};
 pub use page_size::{PageLimits, PageSize};

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use pipeline::TenantId;
-use pipeline::batch::{Counts, Reject};
+use pipeline::batch::{Counts, Reject, Within};
 
 use super::columns::{Column, MOST_FIELDS};
 use super::json::{Begins, Json, Syntax, Text};
@@ -349,7 +349,7 @@ fn no_json(body: &[u8], syntax: Syntax) -> PageError {
 }
 
 fn reject(dataset: &'static str, column: String, reason: String, raw: &[u8]) -> Reject {
-    Reject { dataset, column, reason, raw: String::from_utf8_lossy(raw).into_owned() }
+    Reject { dataset, column, reason, raw: String::from_utf8_lossy(raw).into_owned(), within: None }
 }
 
 /// Why a page's records could not be read to the end.
@@ -515,6 +515,9 @@ impl ChildTable {
         for _ in begun.rows..self.table.rows {
             column.push_text(key);
         }
+        for within in self.rejects[begun.rejects..].iter_mut().filter_map(|reject| reject.within.as_mut()) {
+            within.key = String::from_utf8_lossy(key).into_owned();
+        }
     }
 
     /// Drops the records read since `begun`, because their parent was read before.
@@ -548,7 +551,10 @@ impl ChildTable {
                 let raw = reader.json.since(start);
                 self.table.truncate();
                 self.table.counts.rejects += 1;
-                self.rejects.push(reject(self.table.shape.dataset, column, reason, raw));
+                // Its parent's key may still be to come.
+                let within = Some(Within { key: String::new(), list: change.to_owned() });
+                let reject = reject(self.table.shape.dataset, column, reason, raw);
+                self.rejects.push(Reject { within, ..reject });
             }
             Err(other) => return Err(other),
         }

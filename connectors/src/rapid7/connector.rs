@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use pipeline::batch::Reject;
 use pipeline::{
     Batch, BudgetUse, Connector, Dataset, Error, ErrorKind, Partition, Region, Result, Tally, Tenant,
     TenantId, Timestamp,
@@ -15,7 +16,7 @@ use reqwest::header::HeaderName;
 use super::config::Config;
 use super::datasets::{self, Endpoint};
 use super::reader::Reader;
-use super::tenants;
+use super::{rejects, tenants};
 use crate::http::{Http, HttpConfig, KeySource, Limit};
 
 const HEADERS: [HeaderName; 3] = [
@@ -104,10 +105,14 @@ impl Rapid7 {
         }
     }
 
-    fn reader(&self, partition: &Partition) -> Result<Reader> {
-        let endpoint = self.endpoints.get(partition.pull()).ok_or_else(|| {
+    fn endpoint(&self, partition: &Partition) -> Result<&Arc<Endpoint>> {
+        self.endpoints.get(partition.pull()).ok_or_else(|| {
             Error::new(ErrorKind::Bug, format!("read {}: no endpoint fills it", partition.pull()))
-        })?;
+        })
+    }
+
+    fn reader(&self, partition: &Partition) -> Result<Reader> {
+        let endpoint = self.endpoint(partition)?;
         let path = if partition.pull() == "organizations" {
             self.list_path()
         } else {
@@ -151,6 +156,10 @@ impl Connector for Rapid7 {
 
     async fn count(&self, partition: &Partition) -> Result<Tally> {
         self.reader(partition)?.count().await
+    }
+
+    fn decode(&self, partition: &Partition, set_aside: &[Reject]) -> Result<Vec<Batch>> {
+        rejects::decode(self.endpoint(partition)?, partition, set_aside)
     }
 
     fn key_fingerprint(&self) -> String {

@@ -6,6 +6,7 @@ mod connector;
 pub mod datasets;
 mod paging;
 mod reader;
+mod rejects;
 mod tenants;
 #[cfg(test)]
 mod tests;

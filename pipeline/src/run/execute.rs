@@ -176,6 +176,7 @@ impl Running {
             started_at,
             finished_at: self.context.clock.now(),
             outcome,
+            replay: false,
             tenants,
             error: self.ended_by.as_ref().map(Error::chain),
             ended_by: self.ended_by,

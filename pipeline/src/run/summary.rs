@@ -31,6 +31,9 @@ pub struct RunSummary {
     pub finished_at: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
+    /// Whether it replayed set-aside records and read nothing: then the commits alone have receipts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replay: bool,
     /// Tenants that were listed and chosen.
     pub tenants: u64,
     /// The error that ended the run early, where one did.

@@ -158,7 +158,7 @@ impl PartitionReading<'_> {
         let reached = Reached { began: started_at, records, drifted: tally.drifted };
         let to = moved(&self.from, self.worker.job, partition, &reached);
         let (run_id, partition, from) = (context.run_id.clone(), partition.clone(), self.from);
-        Ok(Commit { run_id, partition, files, from, to, receipts })
+        Ok(Commit { run_id, partition, files, from, to, receipts, replays: None })
     }
 
     /// Returns what every batch passes before it is written.

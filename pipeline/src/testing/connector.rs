@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
+use crate::batch::Reject;
 use crate::{Batch, Connector, Dataset, Error, ErrorKind, Partition, Result, Tenant};
 
 /// One step of a scripted reading.
@@ -107,6 +108,17 @@ impl Connector for VecConnector {
                 take(step)
             })
             .boxed()
+    }
+
+    /// Takes the raw text of each for its id.
+    fn decode(&self, partition: &Partition, rejects: &[Reject]) -> Result<Vec<Batch>> {
+        let dataset = |reject: &Reject| {
+            let found = partition.datasets.iter().find(|dataset| dataset.name == reject.dataset);
+            found.ok_or_else(|| {
+                Error::new(ErrorKind::Bug, format!("decode {}: it is not read", reject.dataset))
+            })
+        };
+        rejects.iter().map(|reject| Ok(super::batch(dataset(reject)?, &[&reject.raw]))).collect()
     }
 
     fn key_fingerprint(&self) -> String {

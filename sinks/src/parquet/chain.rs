@@ -51,6 +51,7 @@ pub(super) struct Ended {
     started_at: Timestamp,
     finished_at: Timestamp,
     outcome: Outcome,
+    replay: bool,
     summary: Box<RawValue>,
 }
 
@@ -62,6 +63,7 @@ impl Ended {
             started_at: summary.started_at,
             finished_at: summary.finished_at,
             outcome: summary.outcome,
+            replay: summary.replay,
             summary: laid_out(summary)?,
         })
     }
@@ -72,8 +74,10 @@ struct End {
     sequence: u64,
     /// The seal of the newest record.
     seal: Option<String>,
-    /// What that run came to, where its record is newer than the head.
+    /// What the last run that was no replay came to, where its record is newer than the head.
     summary: Option<String>,
+    /// Whether the newest record is newer than the head, and whole.
+    moved: bool,
     covered: Coverage,
     unsettled: Vec<Receipt>,
     /// Whether the head is whole. One that is not is never written anew: only a copy of it can still miss a record.
@@ -99,6 +103,7 @@ fn put(layout: &Layout, store: &Store, run: &OpenRun, ended: &Ended) -> Result<(
             started_at: ended.started_at,
             finished_at: ended.finished_at,
             outcome: ended.outcome,
+            replay: ended.replay,
             registry: registry(layout)?,
             previous: end.seal,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -128,7 +133,7 @@ fn advance(layout: &Layout, store: &Store, run_id: &str) -> Result<Coverage> {
         let kept = store.replace(&temporaries.join("last-run.json"), &path, summary.as_bytes());
         kept.map_err(|error| failed("keep what the last run came to", path, error))?;
     }
-    if end.summary.is_some() && end.has_head {
+    if end.moved && end.has_head {
         unsettled::forget_who_left(&mut end.unsettled, &Registry::read(layout.root())?);
         let head = Head::new(end.sequence, end.seal, end.covered.clone(), end.unsettled);
         let moved = store.replace(&temporaries.join("head.json"), &layout.head(), &head.seal());
@@ -149,12 +154,12 @@ fn end(layout: &Layout) -> Result<End> {
         }
     };
     let Head { sequence, record: seal, covered, unsettled, .. } = head;
-    let mut end = End { sequence, seal, summary: None, covered, unsettled, has_head };
+    let mut end = End { sequence, seal, summary: None, moved: false, covered, unsettled, has_head };
     for sequence in numbers.into_iter().filter(|number| *number > sequence) {
         // What is missing or damaged is for `verify` to tell; its number stays taken.
         let Some(sealed) = read(layout, sequence)? else {
             warn!(sequence, "passed over a run record that cannot be read");
-            end = End { sequence, seal: None, summary: None, ..end };
+            end = End { sequence, seal: None, summary: None, moved: false, ..end };
             continue;
         };
         for commit in &sealed.record.commits {
@@ -164,8 +169,9 @@ fn end(layout: &Layout) -> Result<End> {
         if let Ok(summary) = serde_json::from_str::<RunSummary>(sealed.record.summary.get()) {
             unsettled::take_over(&mut end.unsettled, summary.receipts);
         }
-        let summary = Some(sealed.record.summary.get().to_owned());
-        end = End { sequence, seal: Some(sealed.sha256), summary, ..end };
+        let summary =
+            if sealed.header.replay { end.summary } else { Some(sealed.record.summary.get().to_owned()) };
+        end = End { sequence, seal: Some(sealed.sha256), summary, moved: true, ..end };
     }
     Ok(end)
 }

@@ -1,5 +1,6 @@
 //! Reads committed records back, for a partition that may bring them again.
 
+use std::io;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, new_null_array};
@@ -8,22 +9,70 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use pipeline::batch::Records;
 use pipeline::dataset::REJECTS;
+use pipeline::rejects::Waiting;
 use pipeline::{DataFile, Dataset, Error, ErrorKind, Partition, Result, rejects};
+use sha2::{Digest, Sha256};
 
 use super::history;
 use super::layout::Layout;
 use super::record::Record;
+use super::rolling::hex;
 use super::store::failed;
 
 /// Hands the records of every overlapping commit to `take`, the oldest commit first, until it wants no more.
 pub(super) fn read(
     layout: &Layout,
     partition: &Partition,
-    mut take: impl FnMut(Records) -> bool,
+    take: &mut dyn FnMut(Records) -> bool,
+) -> Result<()> {
+    read_of(history::overlapping(layout, partition)?, layout, partition, take)
+}
+
+/// Hands the records of the reading that set records aside to `take`, until it wants no more.
+pub(super) fn read_beside(
+    layout: &Layout,
+    waiting: &Waiting,
+    partition: &Partition,
+    take: &mut dyn FnMut(Records) -> bool,
+) -> Result<()> {
+    read_of(history::beside(layout, waiting)?, layout, partition, take)
+}
+
+/// Hands records that wait to `take`, with their provenance, until it wants no more; they are what was committed.
+pub(super) fn read_rejects(
+    layout: &Layout,
+    waiting: &Waiting,
+    take: &mut dyn FnMut(RecordBatch) -> bool,
+) -> Result<()> {
+    for file in &waiting.files {
+        let path = layout.file(&file.path);
+        let unread = |error| failed("read rejects back", &path, error);
+        let mut hash = Sha256::new();
+        let mut opened = fs_err::File::open(&path).map_err(unread)?;
+        io::copy(&mut opened, &mut hash).map_err(unread)?;
+        if hex(&hash.finalize()) != file.sha256 {
+            return Err(unreadable(layout, file, "its bytes are not those that were committed"));
+        }
+        let opened = fs_err::File::open(&path).map_err(unread)?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(opened.into_file()).and_then(|it| it.build());
+        for columns in reader.map_err(|error| unreadable(layout, file, error))? {
+            if !take(columns.map_err(|error| unreadable(layout, file, error))?) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_of(
+    records: Vec<Record>,
+    layout: &Layout,
+    partition: &Partition,
+    take: &mut dyn FnMut(Records) -> bool,
 ) -> Result<()> {
     let mut datasets = partition.datasets.clone();
     datasets.push(Arc::new(rejects::dataset()));
-    for record in history::overlapping(layout, partition)? {
+    for record in records {
         for file in &record.files {
             let dataset = datasets.iter().find(|dataset| dataset.name == file.dataset);
             let Some(dataset) = dataset.filter(|dataset| is_compared(dataset, &record, partition)) else {

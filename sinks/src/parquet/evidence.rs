@@ -6,7 +6,7 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 use pipeline::run::Outcome;
-use pipeline::{Receipt, Region, Result, TenantId, Timestamp, Window};
+use pipeline::{Receipt, Region, Replays, Result, TenantId, Timestamp, Window};
 use serde::Serialize;
 
 use super::Finding;
@@ -87,6 +87,8 @@ pub struct CommitEvidence {
     pub committed_at: Timestamp,
     /// What it holds, one for each dataset.
     pub receipts: Vec<Receipt>,
+    /// The set-aside records that it took up again, where it is a replay and no reading.
+    pub replays: Option<Replays>,
 }
 
 /// Reads what a lake can show of a span of time; every record is read, and no data.
@@ -167,6 +169,7 @@ impl CommitEvidence {
             through: record.to.through,
             committed_at: record.committed_at,
             receipts: record.receipts.clone(),
+            replays: record.replays.clone(),
         }
     }
 }

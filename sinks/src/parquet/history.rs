@@ -1,13 +1,16 @@
 //! Reads what was committed: the newest record of a pull is its checkpoint.
 
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::Path;
 
+use pipeline::dataset::REJECTS;
+use pipeline::rejects::Waiting;
 use pipeline::run::RunSummary;
-use pipeline::{Error, ErrorKind, Partition, Receipt, Result, Standing, Standings, TenantId};
+use pipeline::{Checkpoint, Error, ErrorKind, Partition, Receipt, Result, Standing, Standings, TenantId};
 
 use super::layout::Layout;
-use super::pulls::Names;
+use super::pulls::{self, Names, Pull};
 use super::record::{Record, Sealed};
 use super::segment::Segment;
 use super::store::{failed, names_in};
@@ -53,13 +56,14 @@ pub(super) fn standing(layout: &Layout, tenant: &TenantId, pull: &str) -> Result
         let of_dataset = |receipt: &Receipt| receipt.dataset == *dataset;
         receipts.extend(earlier.into_iter().flat_map(|sealed| sealed.record.receipts).filter(of_dataset));
     }
-    receipts.extend(sealed.record.receipts);
+    receipts.extend_from_slice(sealed.record.of_reading());
     Ok(Standing { checkpoint: sealed.record.to, receipts })
 }
 
 /// Returns the records of the commits that a partition may bring again, the oldest first.
 ///
-/// For a window these are the commits that read a part of it or touch it; for a snapshot those of the same day.
+/// For a window these are the commits that read a part of it or touch it; for a snapshot those of the same day. A
+/// replay comes right after the reading whose records it took up, however much later it was made.
 pub(super) fn overlapping(layout: &Layout, partition: &Partition) -> Result<Vec<Record>> {
     let (tenant, pull) = (&partition.tenant.id, partition.pull());
     let newest = newest(&layout.commits(tenant, pull)?)?.unwrap_or_default();
@@ -77,14 +81,96 @@ pub(super) fn overlapping(layout: &Layout, partition: &Partition) -> Result<Vec<
             }
             (Some(asked), None) => (record.reach < Some(asked.since), record.to.through >= Some(asked.since)),
         };
-        if is_over {
+        // A replay is filed under the day of its reading, and says nothing of what comes before it.
+        if is_over && record.replays.is_none() {
             break;
         }
         if overlaps {
             found.push(record);
         }
     }
-    found.reverse();
+    found.sort_by_key(|record| (record.reading(), record.to.sequence));
+    Ok(found)
+}
+
+/// Returns the set-aside records that no replay took up, one for each commit that holds some.
+pub(super) fn waiting(layout: &Layout) -> Result<Vec<Waiting>> {
+    if !layout.root().exists() {
+        let what = format!("look for rejects in the lake {}: it is not there", layout.root().display());
+        return Err(Error::new(ErrorKind::Config, what).with_hint(
+            "`tenantry run` makes it; a lake that was there and is gone has to be put back from a copy",
+        ));
+    }
+    let mut waiting = Vec::new();
+    for pull in pulls::all(layout)? {
+        let mut of_pull = waiting_of(layout, &pull)?;
+        waiting.append(&mut of_pull);
+    }
+    Ok(waiting)
+}
+
+fn waiting_of(layout: &Layout, Pull { tenant, pull, names }: &Pull) -> Result<Vec<Waiting>> {
+    let newest = names.newest().unwrap_or_default();
+    let mut walk = Walk { layout, tenant, pull, segment: None };
+    let (mut waiting, mut used, mut from) = (Vec::new(), HashSet::new(), None);
+    // The newest first: who took files up comes after them.
+    for sequence in (1..=newest).rev() {
+        // One that is missing may be a replay, and what it took up would be replayed once more.
+        let Some(Sealed { record, .. }) = walk.read(sequence)? else {
+            return Err(gap(layout, tenant, pull, sequence));
+        };
+        let from = *from.get_or_insert(record.to);
+        used.extend(record.replays.iter().flat_map(|replays| replays.files.iter().cloned()));
+        if record.files.iter().any(|file| file.dataset == REJECTS && !used.contains(&file.path)) {
+            waiting.extend(waiting_in(record, from));
+        }
+    }
+    waiting.reverse();
+    Ok(waiting)
+}
+
+/// Returns what waits in a commit whose set-aside records were not taken up; a replay takes up all of a commit's.
+fn waiting_in(record: Record, from: Checkpoint) -> Option<Waiting> {
+    let reading = record.reading();
+    let name = record.receipts.first()?.organization_name.clone();
+    let datasets = record.receipts.iter().map(|receipt| receipt.dataset.clone()).collect();
+    let rejects = record.receipts.iter().filter(|receipt| receipt.counts.rejects > 0);
+    let records: BTreeMap<_, _> =
+        rejects.map(|receipt| (receipt.dataset.clone(), receipt.counts.rejects)).collect();
+    let files = record.files.into_iter().filter(|file| file.dataset == REJECTS).collect();
+    Some(Waiting {
+        tenant: record.organization_id,
+        name,
+        region: record.region,
+        pull: record.pull,
+        datasets,
+        date: record.date,
+        window: record.window,
+        sequence: record.to.sequence,
+        reading,
+        from,
+        files,
+        records,
+    })
+}
+
+fn gap(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Error {
+    let path =
+        layout.record(tenant, pull, sequence).map(|path| path.display().to_string()).unwrap_or_default();
+    Error::new(ErrorKind::Sink, "look for rejects: a commit record is missing")
+        .with_context("path", path)
+        .with_hint("`tenantry verify` lists everything that is wrong; put the file back from a copy")
+}
+
+/// Returns the records of the commit whose reading set records aside, and of the replays of it; the oldest first.
+pub(super) fn beside(layout: &Layout, waiting: &Waiting) -> Result<Vec<Record>> {
+    let (tenant, pull) = (&waiting.tenant, waiting.pull.as_str());
+    let mut walk = Walk { layout, tenant, pull, segment: None };
+    let mut found = Vec::new();
+    for sequence in waiting.reading..=waiting.from.sequence {
+        let record = walk.read(sequence)?.map(|sealed| sealed.record);
+        found.extend(record.filter(|record| record.reading() == waiting.reading));
+    }
     Ok(found)
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{NaiveDate, NaiveTime};
-use pipeline::{Checkpoint, Commit, DataFile, Receipt, Region, TenantId, Timestamp, Window};
+use pipeline::{Checkpoint, Commit, DataFile, Receipt, Region, Replays, TenantId, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
 use super::seal::{seal, seal_of};
@@ -34,6 +34,9 @@ pub(super) struct Record {
     pub(super) receipts: Vec<Receipt>,
     /// Datasets of the pull that this commit did not read, and the sequence of the commit that last did.
     pub(super) earlier: BTreeMap<String, u64>,
+    /// The set-aside records that it took up again, where it is a replay and no reading.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) replays: Option<Replays>,
     /// When the reading ended, as the receipts say.
     pub(super) committed_at: Timestamp,
     /// The version of the program.
@@ -92,6 +95,7 @@ impl Record {
             files: commit.files.clone(),
             receipts: commit.receipts.clone(),
             earlier: earlier(commit, previous),
+            replays: commit.replays.clone(),
             committed_at: finished.unwrap_or_else(|| partition.date.and_time(NaiveTime::MIN).and_utc()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             previous: previous.map(|sealed| sealed.sha256.clone()),
@@ -105,6 +109,17 @@ impl Record {
             && self.from == commit.from
             && self.to == commit.to
             && self.receipts == commit.receipts
+            && self.replays == commit.replays
+    }
+
+    /// Returns the sequence of the commit whose reading brought the records: its own, unless it is a replay.
+    pub(super) fn reading(&self) -> u64 {
+        self.replays.as_ref().map_or(self.to.sequence, |replays| replays.reading)
+    }
+
+    /// Returns what it says of each dataset's last reading: nothing where it is a replay.
+    pub(super) fn of_reading(&self) -> &[Receipt] {
+        if self.replays.is_some() { &[] } else { &self.receipts }
     }
 
     /// Returns the text of the record, sealed with its hash.
@@ -141,9 +156,11 @@ pub(super) fn check_sealed(text: &[u8], version: u32) -> Result<String, Flaw> {
 
 fn earlier(commit: &Commit, previous: Option<&Sealed>) -> BTreeMap<String, u64> {
     let Some(Sealed { record, .. }) = previous else { return BTreeMap::new() };
-    let of_previous = record.receipts.iter().map(|receipt| (receipt.dataset.clone(), record.to.sequence));
+    let of_previous = record.of_reading().iter().map(|receipt| (receipt.dataset.clone(), record.to.sequence));
     let mut earlier = record.earlier.clone();
     earlier.extend(of_previous);
-    earlier.retain(|dataset, _| !commit.receipts.iter().any(|receipt| receipt.dataset == *dataset));
+    earlier.retain(|dataset, _| {
+        commit.replays.is_some() || !commit.receipts.iter().any(|receipt| receipt.dataset == *dataset)
+    });
     earlier
 }

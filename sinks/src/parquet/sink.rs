@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::thread::available_parallelism;
 
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
 use pipeline::batch::Records;
+use pipeline::rejects::Waiting;
 use pipeline::run::RunSummary;
 use pipeline::{
     Commit, Error, ErrorKind, Partition, Receipt, Result, Sink, Standing, Standings, Tenant, TenantId, Writer,
@@ -84,6 +86,28 @@ impl ParquetSink {
         });
         task.await.map_err(panicked)?
     }
+
+    /// Reads step by step off the async threads, no further ahead than one step.
+    fn read_on_disk<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Layout, &mut dyn FnMut(T) -> bool) -> Result<()> + Send + 'static,
+    ) -> BoxStream<'static, Result<T>> {
+        let (sender, receiver) = mpsc::channel(1);
+        let (lake, permits) = (self.lake.clone(), self.permits.disk.clone());
+        stream::once(async move {
+            let permit = permits.acquire_owned().await.map_err(closing)?;
+            let read = spawn_blocking(move || {
+                let _permit = permit;
+                let mut take = |step| sender.blocking_send(Ok(step)).is_ok();
+                if let Err(error) = read(&lake.layout, &mut take) {
+                    sender.blocking_send(Err(error)).ok();
+                }
+            });
+            Ok(sent_by(receiver, read))
+        })
+        .try_flatten()
+        .boxed()
+    }
 }
 
 /// Returns the file system that runs write to.
@@ -96,10 +120,10 @@ fn files() -> Arc<dyn Files> {
 }
 
 /// Returns what a reading thread sends, and how it ended if it panicked.
-fn records_of(
-    mut receiver: mpsc::Receiver<Result<Records>>,
+fn sent_by<T>(
+    mut receiver: mpsc::Receiver<Result<T>>,
     read: JoinHandle<()>,
-) -> impl Stream<Item = Result<Records>> {
+) -> impl Stream<Item = Result<T>> {
     let sent = stream::poll_fn(move |context| receiver.poll_recv(context));
     let ended = stream::once(read).filter_map(async |ended| ended.err().map(|error| Err(panicked(error))));
     sent.chain(ended)
@@ -129,21 +153,22 @@ impl Sink for ParquetSink {
     }
 
     fn committed(&self, partition: &Partition) -> BoxStream<'static, Result<Records>> {
-        let (sender, receiver) = mpsc::channel(1);
-        let (lake, partition, permits) = (self.lake.clone(), partition.clone(), self.permits.disk.clone());
-        stream::once(async move {
-            let permit = permits.acquire_owned().await.map_err(closing)?;
-            let read = spawn_blocking(move || {
-                let _permit = permit;
-                let take = |records| sender.blocking_send(Ok(records)).is_ok();
-                if let Err(error) = committed::read(&lake.layout, &partition, take) {
-                    sender.blocking_send(Err(error)).ok();
-                }
-            });
-            Ok(records_of(receiver, read))
-        })
-        .try_flatten()
-        .boxed()
+        let partition = partition.clone();
+        self.read_on_disk(move |layout, take| committed::read(layout, &partition, take))
+    }
+
+    async fn waiting(&self) -> Result<Vec<Waiting>> {
+        self.on_disk(|lake| history::waiting(&lake.layout)).await
+    }
+
+    fn rejects(&self, waiting: &Waiting) -> BoxStream<'static, Result<RecordBatch>> {
+        let waiting = waiting.clone();
+        self.read_on_disk(move |layout, take| committed::read_rejects(layout, &waiting, take))
+    }
+
+    fn beside(&self, waiting: &Waiting, partition: &Partition) -> BoxStream<'static, Result<Records>> {
+        let (waiting, partition) = (waiting.clone(), partition.clone());
+        self.read_on_disk(move |layout, take| committed::read_beside(layout, &waiting, &partition, take))
     }
 
     async fn writer(&self, partition: &Partition) -> Result<Box<dyn Writer>> {

@@ -5,6 +5,8 @@ mod alerts;
 mod assets;
 mod investigations;
 mod organizations;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod users;
 mod vm_assets;
 mod vm_findings;
@@ -69,7 +71,7 @@ pub fn all() -> Vec<Arc<Dataset>> {
 /// Returns every endpoint, in the order that people read them.
 #[must_use]
 pub fn endpoints() -> Vec<Endpoint> {
-    vec![
+    let endpoints = vec![
         organizations::endpoint(),
         investigations::endpoint(),
         alerts::endpoint(),
@@ -79,7 +81,10 @@ pub fn endpoints() -> Vec<Endpoint> {
         vm_assets::endpoint(),
         vm_vulnerabilities::endpoint(),
         vm_scans::endpoint(),
-    ]
+    ];
+    #[cfg(feature = "testing")]
+    let endpoints = testing::altered(endpoints);
+    endpoints
 }
 
 /// Returns an instant as the platform spells it in queries.

@@ -38,6 +38,9 @@ pub(in super::super) struct Header {
     pub(in super::super) started_at: Timestamp,
     pub(in super::super) finished_at: Timestamp,
     pub(in super::super) outcome: Outcome,
+    /// Whether it replayed set-aside records and read nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(in super::super) replay: bool,
     /// The hash of the registry of tenants when the run ended, where there was one.
     pub(in super::super) registry: Option<String>,
     /// The hash of the run record before this one.

@@ -40,6 +40,7 @@ async fn files_roll_and_row_groups_are_bounded() {
         from,
         to: from.next(Some(at(1))),
         receipts,
+        replays: None,
     };
     sink.commit(commit).await.expect("commits");
     for file in &files {

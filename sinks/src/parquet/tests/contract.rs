@@ -95,6 +95,7 @@ async fn the_same_commit_twice_leaves_the_data_once() {
                 from,
                 to: from.next(Some(at(9))),
                 receipts,
+                replays: None,
             }
         } else {
             written(&sink, "one", &partition, from, 5).await.expect("closes")

@@ -167,6 +167,7 @@ async fn written(
         from,
         to: from.next(Some(through)),
         receipts,
+        replays: None,
     })
 }
 
@@ -218,6 +219,7 @@ async fn commit_empty(sink: &dyn Sink, run_id: &str, partition: &Partition) -> R
         from,
         to: from.next(Some(from.through.unwrap_or(at(0)) + chrono::TimeDelta::minutes(1))),
         receipts: partition.datasets.iter().map(|dataset| receipt(partition, dataset.name, 0)).collect(),
+        replays: None,
     };
     sink.commit(commit.clone()).await?;
     Ok(commit)

@@ -26,6 +26,7 @@ async fn check(what: &str, expected: &[FindingKind], change: impl FnOnce(&Tamper
         from,
         to: from.next(Some(at(9))),
         receipts,
+        replays: None,
     };
     sink.commit(third).await.expect("commits");
     sink.record_run(&summary("one")).await.expect("seals");

@@ -215,14 +215,17 @@ impl Reading<'_> {
 
     fn last_run(&mut self, text: Option<&[u8]>) {
         let path = self.layout.below(&self.layout.last_run());
+        // A replay leaves the summary of the run before it.
+        let readings = || self.runs.sealed.iter().filter(|run| !run.header.replay);
+        let newest = readings().map(|run| run.number).filter(|number| *number <= self.head_sequence).max();
         let Some(text) = text else {
-            if self.head_sequence > 0 {
+            if newest.is_some() || self.runs.holes {
                 self.find(FindingKind::MissingFile, path, "the summary of the last run is gone");
             }
             return;
         };
         let summary = merkle::leaf(text);
-        let mut later = self.runs.sealed.iter().filter(|run| run.number >= self.head_sequence);
+        let mut later = readings().filter(|run| Some(run.number) >= newest);
         // Where a record is missing, it may be the one whose summary this is.
         if !self.runs.holes && !later.any(|run| run.summary == summary) {
             self.find(FindingKind::EditedRecord, path, "the summary is not that of the last run record");

@@ -1,0 +1,316 @@
+//! `tenantry rejects`: the records that were set aside, and taking them up again. Both ask the platform nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::pin::pin;
+use std::sync::Arc;
+
+use config::Settings;
+use futures::StreamExt;
+use pipeline::rejects::{Choice, Kept, Waiting};
+use pipeline::run::{Became, Replay, RunContext};
+use pipeline::{Error, ErrorKind, Result, Sink, Tenant, TenantId, Timestamp};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Context;
+use crate::args::{Chosen, Narrow, RejectsArgs};
+use crate::interrupt::{Brakes, Interrupts};
+use crate::platform::on_one_line;
+use crate::table::{count, instant, several, table};
+use crate::{exit_code, failure};
+
+/// What of a raw text is shown: enough to recognize a record by.
+const SAMPLE: usize = 72;
+
+pub(super) async fn rejects(args: &RejectsArgs, context: &Context) -> Result<u8> {
+    match args {
+        RejectsArgs::List(chosen) => list(chosen, context).await,
+        RejectsArgs::Replay(chosen) => replay(chosen, context).await,
+    }
+}
+
+/// Records of one tenant's dataset that wait for the same reason.
+#[derive(Debug, Serialize)]
+struct Line {
+    organization_id: TenantId,
+    organization_name: String,
+    dataset: String,
+    /// The column whose value did not fit; empty where it is the whole record.
+    column: String,
+    reason: String,
+    records: u64,
+    first_pulled_at: Timestamp,
+    last_pulled_at: Timestamp,
+    /// The beginning of the first one's text.
+    sample: String,
+}
+
+async fn list(chosen: &Chosen, context: &Context) -> Result<u8> {
+    let settings = context.settings(&Narrow::default())?;
+    let sink = settings.sink.open()?;
+    let waiting = sink.waiting().await?;
+    let choice = choice(chosen, &waiting, &settings)?;
+    let mut lines = BTreeMap::new();
+    for waiting in waiting.iter().filter(|waiting| choice.takes_of(waiting)) {
+        let mut chunks = sink.rejects(waiting);
+        while let Some(columns) = chunks.next().await {
+            for kept in pipeline::rejects::kept(&columns?)? {
+                if choice.takes(&kept.dataset) {
+                    add(&mut lines, waiting, kept);
+                }
+            }
+        }
+    }
+    let console = &context.console;
+    if console.json {
+        console.json(&lines.values().collect::<Vec<_>>())?;
+        return Ok(exit_code::OK);
+    }
+    if lines.is_empty() {
+        console.say(NOTHING);
+        return Ok(exit_code::OK);
+    }
+    let rows = lines.values().map(Line::row).collect();
+    let columns =
+        ["tenant", "id", "dataset", "column", "reason", "#waiting", "first pulled", "last pulled", "such as"];
+    console.data(&table(&columns, rows))?;
+    let records = lines.values().map(|line| line.records).sum();
+    console
+        .say(&format!("{} to replay once they fit: `tenantry rejects replay`", several(records, "record")));
+    Ok(exit_code::OK)
+}
+
+/// What is said where nothing waits.
+const NOTHING: &str = "no record waits for a replay";
+
+fn add(
+    lines: &mut BTreeMap<(TenantId, String, String, String), Line>,
+    waiting: &Waiting,
+    Kept { dataset, column, reason, raw, pulled_at, .. }: Kept,
+) {
+    let key = (waiting.tenant.clone(), dataset.clone(), column.clone(), reason.clone());
+    let line = lines.entry(key).or_insert_with(|| Line {
+        organization_id: waiting.tenant.clone(),
+        organization_name: waiting.name.clone(),
+        dataset,
+        column,
+        reason,
+        records: 0,
+        first_pulled_at: pulled_at,
+        last_pulled_at: pulled_at,
+        sample: raw.chars().take(SAMPLE).collect(),
+    });
+    line.records += 1;
+    line.first_pulled_at = line.first_pulled_at.min(pulled_at);
+    line.last_pulled_at = line.last_pulled_at.max(pulled_at);
+}
+
+impl Line {
+    fn row(&self) -> Vec<String> {
+        vec![
+            self.organization_name.clone(),
+            self.organization_id.to_string(),
+            on_one_line(&self.dataset),
+            on_one_line(&self.column),
+            on_one_line(&self.reason),
+            count(self.records),
+            instant(self.first_pulled_at),
+            instant(self.last_pulled_at),
+            on_one_line(&self.sample),
+        ]
+    }
+}
+
+/// Returns which rejects the flags mean.
+///
+/// # Errors
+/// Where a flag names a tenant or a dataset that nobody knows.
+fn choice(chosen: &Chosen, waiting: &[Waiting], settings: &Settings) -> Result<Choice> {
+    let known = config::catalogue(&settings.connector);
+    let of_lake = waiting.iter().flat_map(|waiting| waiting.records.keys().map(String::as_str));
+    let names: BTreeSet<&str> = known.iter().map(|dataset| dataset.name).chain(of_lake).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    if let Some(unknown) = chosen.datasets.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("choose the rejects: there is no dataset `{unknown}`"),
+        )
+        .with_hint(config::suggest::hint(unknown, &names, "datasets")));
+    }
+    let tenants = tenants(waiting, settings)?;
+    let mut picked = HashSet::new();
+    for pattern in &chosen.tenants {
+        let of_pattern = pattern.pick(&tenants);
+        if of_pattern.is_empty() {
+            let names: Vec<&str> = tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("choose the rejects: the lake knows no tenant `{pattern}`"),
+            )
+            .with_hint(config::suggest::hint(pattern.as_str(), &names, "tenants")));
+        }
+        picked.extend(of_pattern.into_iter().cloned());
+    }
+    Ok(Choice { tenants: picked, datasets: chosen.datasets.clone() })
+}
+
+/// Returns the tenants that were ever listed, and those that rejects are of.
+fn tenants(waiting: &[Waiting], settings: &Settings) -> Result<Vec<Tenant>> {
+    let listed = settings.sink.tenants()?.tenants.into_iter().map(|known| (known.id, known.name));
+    let of_lake = waiting.iter().map(|waiting| (waiting.tenant.clone(), waiting.name.clone()));
+    let by_id: BTreeMap<TenantId, String> = of_lake.chain(listed).collect();
+    let tenant = |(id, name)| Tenant { id, name, region: None, external_id: None };
+    Ok(by_id.into_iter().map(tenant).collect())
+}
+
+async fn replay(chosen: &Chosen, context: &Context) -> Result<u8> {
+    let console = &context.console;
+    let settings = context.settings(&Narrow::default())?;
+    let sink = settings.sink.open()?;
+    let waiting = sink.waiting().await?;
+    let choice = choice(chosen, &waiting, &settings)?;
+    if !waiting.iter().any(|waiting| choice.takes_of(waiting)) {
+        if console.json {
+            console.json(&Vec::<Told>::new())?;
+        }
+        console.say(NOTHING);
+        return Ok(exit_code::OK);
+    }
+    let mut interrupts = Interrupts::listen()?;
+    let run_id = Uuid::now_v7().to_string();
+    sink.prepare(&run_id).await?;
+    let brakes = Brakes::default();
+    let running = RunContext {
+        connector: settings.connector.offline()?,
+        sink: sink.clone(),
+        clock: context.clock.clone(),
+        events: Arc::new(|_| {}),
+        run_id,
+        version: crate::VERSION.to_owned(),
+        open_partitions: 1,
+        wind_down: brakes.wind_down.clone(),
+        stop: brakes.stop.clone(),
+    };
+    let replay = {
+        let mut replaying = pin!(pipeline::run::replay(&choice, &running));
+        loop {
+            tokio::select! {
+                replay = &mut replaying => break replay,
+                () = interrupts.next() => brakes.pull(console),
+            }
+            if brakes.stop.is_cancelled() {
+                return Err(Error::new(ErrorKind::Cancelled, "the replay was stopped")
+                    .with_hint("what is committed stays; running it again takes up the rest"));
+            }
+        }
+    };
+    seal(&replay, sink.as_ref(), context).await;
+    tell(&replay, context)?;
+    Ok(exit_code::of_replay(&replay))
+}
+
+/// Seals what was committed; where that fails, the next run does it.
+async fn seal(replay: &Replay, sink: &dyn Sink, context: &Context) {
+    if !replay.replayed.iter().any(|replayed| replayed.committed) {
+        return;
+    }
+    if let Err(error) = sink.record_run(&replay.summary).await {
+        context.console.warn(&format!("the replay could not be sealed: {}", error.chain()));
+    }
+}
+
+/// What became of the rejects of one tenant's dataset.
+#[derive(Debug, Default, Serialize)]
+struct Told {
+    organization_id: String,
+    organization_name: String,
+    dataset: String,
+    written: u64,
+    duplicates: u64,
+    waiting: Vec<Why>,
+}
+
+/// Why records wait on.
+#[derive(Debug, Serialize)]
+struct Why {
+    column: String,
+    reason: String,
+    records: u64,
+}
+
+fn tell(replay: &Replay, context: &Context) -> Result<()> {
+    let console = &context.console;
+    let told = told(replay);
+    if console.json {
+        console.json(&told)?;
+    } else if !told.is_empty() {
+        let columns = ["tenant", "id", "dataset", "#written", "#held already", "#waiting", "why"];
+        console.data(&table(&columns, told.iter().map(Told::row).collect()))?;
+    }
+    for error in replay.replayed.iter().filter_map(|replayed| replayed.error.as_ref()).chain(&replay.ended_by)
+    {
+        failure::tell(error, console);
+    }
+    let sum = |of: fn(&Told) -> u64| told.iter().map(of).sum::<u64>();
+    let (written, waiting) = (sum(|it| it.written), sum(Told::waits));
+    let duplicates = sum(|it| it.duplicates);
+    console.say(&format!(
+        "{} replayed, {} held already, {} waiting on",
+        several(written, "record"),
+        count(duplicates),
+        count(waiting)
+    ));
+    Ok(())
+}
+
+/// Adds up what became of each tenant's datasets.
+fn told(replay: &Replay) -> Vec<Told> {
+    let mut lines: BTreeMap<(&str, &str), (&str, Became)> = BTreeMap::new();
+    for replayed in &replay.replayed {
+        for (dataset, became) in replayed.datasets.iter().filter(|(_, became)| **became != Became::default())
+        {
+            let key = (replayed.organization_id.as_str(), dataset.as_str());
+            let (name, sum) = lines.entry(key).or_default();
+            *name = &replayed.organization_name;
+            sum.written += became.written;
+            sum.duplicates += became.duplicates;
+            for (why, records) in &became.waiting {
+                *sum.waiting.entry(why.clone()).or_default() += records;
+            }
+        }
+    }
+    let told = |((id, dataset), (name, sum)): ((&str, &str), (&str, Became))| Told {
+        organization_id: id.to_owned(),
+        organization_name: name.to_owned(),
+        dataset: dataset.to_owned(),
+        written: sum.written,
+        duplicates: sum.duplicates,
+        waiting: sum
+            .waiting
+            .into_iter()
+            .map(|((column, reason), records)| Why { column, reason, records })
+            .collect(),
+    };
+    lines.into_iter().map(told).collect()
+}
+
+impl Told {
+    fn waits(&self) -> u64 {
+        self.waiting.iter().map(|why| why.records).sum()
+    }
+
+    fn row(&self) -> Vec<String> {
+        let why = self.waiting.iter().map(|Why { column, reason, .. }| {
+            on_one_line(&if column.is_empty() { reason.clone() } else { format!("{column}: {reason}") })
+        });
+        vec![
+            self.organization_name.clone(),
+            self.organization_id.clone(),
+            self.dataset.clone(),
+            count(self.written),
+            count(self.duplicates),
+            count(self.waits()),
+            why.collect::<Vec<_>>().join("; "),
+        ]
+    }
+}
