@@ -20,7 +20,7 @@ use crate::table::{count, instant, several, table};
 use crate::{exit_code, failure};
 
 /// What of a raw text is shown: enough to recognize a record by.
-const SAMPLE: usize = 72;
+const SAMPLE: usize = 120;
 
 pub(super) async fn rejects(args: &RejectsArgs, context: &Context) -> Result<u8> {
     match args {
@@ -314,3 +314,6 @@ impl Told {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

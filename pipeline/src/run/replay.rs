@@ -6,6 +6,7 @@
 //! is looked at anew. So each record is replayed once, whoever replays at the same time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
@@ -306,7 +307,7 @@ impl Again<'_> {
             self.fits |= rows(&batch) > 0;
             sifted.waits.extend(batch.rejects);
             for records in batch.records.into_iter().filter(|records| records.columns.num_rows() > 0) {
-                let of = |dataset: &std::sync::Arc<Dataset>| dataset.name == records.dataset.name;
+                let of = |dataset: &Arc<Dataset>| dataset.name == records.dataset.name;
                 let at = self.partition.datasets.iter().position(of).unwrap_or_default();
                 fitting.entry(at).or_default().push(self.fresh(records)?);
             }

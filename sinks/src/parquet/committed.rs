@@ -19,6 +19,9 @@ use super::record::Record;
 use super::rolling::hex;
 use super::store::failed;
 
+/// Rejects that are read at once: an asset's text holds all its findings and may be large.
+const AT_ONCE: usize = 64;
+
 /// Hands the records of every overlapping commit to `take`, the oldest commit first, until it wants no more.
 pub(super) fn read(
     layout: &Layout,
@@ -54,7 +57,8 @@ pub(super) fn read_rejects(
             return Err(unreadable(layout, file, "its bytes are not those that were committed"));
         }
         let opened = fs_err::File::open(&path).map_err(unread)?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(opened.into_file()).and_then(|it| it.build());
+        let reader = ParquetRecordBatchReaderBuilder::try_new(opened.into_file())
+            .and_then(|builder| builder.with_batch_size(AT_ONCE).build());
         for columns in reader.map_err(|error| unreadable(layout, file, error))? {
             if !take(columns.map_err(|error| unreadable(layout, file, error))?) {
                 return Ok(());

@@ -31,6 +31,13 @@
 //! Between steps 3 and 4, which is a moment, a reader that globs the tree can see files that are not yet
 //! committed. They hold true records of their tenant, and are gone again if the commit is refused.
 //!
+//! # How set-aside records are taken up again
+//!
+//! A commit that replays names the files of `_rejects` that it uses up and the commit whose reading brought them. It is
+//! filed under that reading's day and window, leaves the checkpoint where it is, and its receipts are never taken for
+//! those of a reading (`record::Record::of_reading`). What waits is what no record names as used up (`history::waiting`).
+//! The files that were used up stay where they are.
+//!
 //! # How a run becomes evidence
 //!
 //! At its end a run seals what it came to, and every commit that no run record covers, in a record under the next

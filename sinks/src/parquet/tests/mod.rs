@@ -26,6 +26,7 @@ mod contract;
 mod crash;
 mod format;
 mod garbage;
+mod replays;
 mod tampering;
 
 /// A lake in a folder that is gone when the test ends.
