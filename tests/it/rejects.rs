@@ -180,6 +180,28 @@ fn commit_a_replay_that_is_killed_is_taken_up_again_once() {
 }
 
 #[test]
+fn an_interrupted_replay_keeps_what_it_committed_and_seals_it() {
+    let mut context = pulled(40, &[Dataset::Users, Dataset::Accounts]);
+    context.set_kinds("users.name=json accounts.name=json");
+    let running = context.command(&["rejects", "replay"]).spawn().expect("the program under test");
+    while context.lake().files().iter().filter(|path| path.ends_with("/0000000002.json")).count() < 3 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let sent = std::process::Command::new("kill").args(["-INT", &running.id().to_string()]).status();
+    assert!(sent.expect("`kill` is there").success());
+    let output = Output::of(running);
+    assert_eq!(output.code, Some(130), "{}", output.stderr);
+    assert!(output.stderr.contains("the replay was interrupted between two commits"), "{}", output.stderr);
+    let left = waiting(&context, Dataset::Users) + waiting(&context, Dataset::Accounts);
+    assert!(left > 0, "it had ended before it was interrupted");
+    check_sealed(&context);
+    assert_eq!(context.run(&["rejects", "replay"]).code, Some(0));
+    check_all(&context, Dataset::Users);
+    check_all(&context, Dataset::Accounts);
+    check_sealed(&context);
+}
+
+#[test]
 fn what_still_does_not_fit_waits_on() {
     let mut context = pulled(2, &[Dataset::Users, Dataset::VmScans]);
     let (users, scans) = (waiting(&context, Dataset::Users), waiting(&context, Dataset::VmScans));

@@ -233,7 +233,7 @@ fn runs(report: &Report) -> Markup {
                             td.number { (run.sequence) }
                             td { (minute(run.started_at)) }
                             td { (minute(run.finished_at)) }
-                            td { (outcome(run.outcome)) @if let Some(error) = &run.error { ": " (error) } }
+                            td { @if run.replay { "replay of rejects: " } (outcome(run.outcome)) @if let Some(error) = &run.error { ": " (error) } }
                             td.number { (count(run.commits)) @if run.adopted > 0 { br; small { (count(run.adopted)) " adopted" } } }
                             td { small { (run.run_id) } br; code.hash { (run.root) }
                                 br; small { @match &run.signed_by { Some(key) => { "signed with the key " (key) }, None => "not signed" } } }

@@ -41,6 +41,7 @@ fn run(sequence: u64, started: &str, receipts: Vec<pipeline::Receipt>) -> RunEvi
         started_at: at(started),
         finished_at: at(started),
         outcome: Outcome::Incomplete,
+        replay: false,
         error: None,
         root: "cd".repeat(32),
         signed_by: None,

@@ -37,7 +37,12 @@ fn inner(decoder: &mut Decoder, endpoint: &Endpoint, child: &Child, reject: &Rej
         let Reject { reason, .. } = decoded.rejects.swap_remove(at);
         return Ok(stays(child.parent_key.to_owned(), reason));
     }
-    Ok(batch(decoded, endpoint, |name| name == child.shape.dataset))
+    let batch = batch(decoded, endpoint, |name| name == child.shape.dataset);
+    if batch.tally.datasets.values().all(|counts| counts.read == 1) {
+        Ok(batch)
+    } else {
+        Err(no_record(MORE))
+    }
 }
 
 /// Returns a record of the listing that has a key and one record inside; nothing where it has no such list.
@@ -56,8 +61,11 @@ fn page(decoder: &mut Decoder, endpoint: &Endpoint, record: &str) -> Result<Deco
     let decoded = decoder
         .take()
         .map_err(|error| Error::new(ErrorKind::Bug, "lay out a record's columns").with_source(error))?;
-    if facts.rows == 1 { Ok(decoded) } else { Err(no_record("it is not one record")) }
+    if facts.rows == 1 { Ok(decoded) } else { Err(no_record(MORE)) }
 }
+
+/// What a text is called that is more or less than one record.
+const MORE: &str = "it is not one record";
 
 fn refused(error: PageError) -> Error {
     match error {
@@ -87,5 +95,113 @@ fn batch(decoded: Decoded, endpoint: &Endpoint, read: impl Fn(&str) -> bool) -> 
         records: records.map(|(dataset, columns)| Records { dataset: dataset.clone(), columns }).collect(),
         rejects: decoded.rejects.into_iter().filter(|reject| read(reject.dataset)).collect(),
         tally: Tally { datasets, ..Tally::default() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::NaiveDate;
+    use pipeline::Tenant;
+
+    use super::super::datasets::endpoints;
+    use super::*;
+
+    const OWN: &str = "0a1b2c3d-0000-4000-8000-00000000000a";
+    const FOREIGN: &str = "0a1b2c3d-0000-4000-8000-00000000000b";
+
+    /// Decodes one reject of vulnerability management's assets or findings.
+    fn decode(dataset: &'static str, raw: &str, within: Option<(&str, &str)>) -> Result<Batch> {
+        let endpoint = endpoints().into_iter().find(|endpoint| endpoint.shape.dataset == "vm_assets");
+        let endpoint = endpoint.expect("a dataset");
+        let region: pipeline::Region = "eu".parse().expect("a region");
+        let id = OWN.parse().expect("an id");
+        let tenant = Tenant { id, name: "Acme".to_owned(), region: Some(region.clone()), external_id: None };
+        let partition = Partition {
+            tenant: Arc::new(tenant),
+            region,
+            datasets: endpoint.datasets.clone(),
+            window: None,
+            date: NaiveDate::from_ymd_opt(2026, 11, 24).expect("a day"),
+        };
+        let within = within.map(|(key, list)| Within { key: key.to_owned(), list: list.to_owned() });
+        let (column, reason) = ("proof".to_owned(), "it did not fit".to_owned());
+        let reject = Reject { dataset, column, reason, raw: raw.to_owned(), within };
+        super::decode(&endpoint, &partition, &[reject]).map(|mut batches| batches.remove(0))
+    }
+
+    /// Returns how many records of each dataset a batch has, and the reasons of its rejects.
+    fn came_to(batch: &Batch) -> (Vec<(&str, usize)>, Vec<&str>) {
+        let records = batch.records.iter().map(|it| (it.dataset.name, it.columns.num_rows()));
+        (records.collect(), batch.rejects.iter().map(|reject| reject.reason.as_str()).collect())
+    }
+
+    #[test]
+    fn a_finding_is_decoded_in_the_asset_that_it_stood_in() {
+        let (asset, raw) = (format!("{OWN}-default-asset-1"), r#"{"vulnerability_id":"v"}"#);
+        let batch = decode("vm_findings", raw, Some((&asset, "new"))).expect("it fits");
+        assert_eq!(came_to(&batch), (vec![("vm_findings", 1)], Vec::new()));
+        let column = |name| {
+            let array = batch.records[0].columns.column_by_name(name).expect("a column");
+            array.as_any().downcast_ref::<arrow::array::StringArray>().expect("text").value(0).to_owned()
+        };
+        assert_eq!((column("asset_id"), column("change")), (asset.clone(), "new".to_owned()));
+
+        let raw = r#"{"vulnerability_id":{}}"#;
+        let batch = decode("vm_findings", raw, Some((&asset, "new"))).expect("its own tenant's");
+        assert_eq!(
+            came_to(&batch),
+            (vec![("vm_findings", 0)], vec!["text was expected, and an object came"])
+        );
+        let within = Within { key: asset.clone(), list: "new".to_owned() };
+        assert_eq!((&batch.rejects[0].within, batch.rejects[0].raw.as_str()), (&Some(within), raw));
+        for within in [None, Some((asset.as_str(), "gone"))] {
+            let batch = decode("vm_findings", raw, within).expect("it waits on");
+            let why = "which record it stood in was not kept with it";
+            assert_eq!(came_to(&batch), (Vec::new(), vec![why]), "{within:?}");
+            assert_eq!(batch.tally.datasets["vm_findings"].rejects, 1);
+        }
+    }
+
+    #[test]
+    fn an_asset_brings_its_findings() {
+        let raw =
+            format!(r#"{{"id":"{OWN}-default-asset-1","same":[{{"check_id":"a"}},{{"check_id":[]}}]}}"#);
+        let batch = decode("vm_assets", &raw, None).expect("it fits");
+        let records = vec![("vm_assets", 1), ("vm_findings", 1)];
+        assert_eq!(came_to(&batch), (records, vec!["text was expected, and a list came"]));
+        assert!(batch.rejects[0].within.as_ref().is_some_and(|within| within.key.ends_with("asset-1")));
+    }
+
+    #[test]
+    fn isolation_a_record_that_was_set_aside_is_compared_once_more() {
+        let (own, foreign) = (format!("{OWN}-default-asset-1"), format!("{FOREIGN}-default-asset-1"));
+        let asset = format!(r#"{{"id":"{foreign}"}}"#);
+        let finding = format!(r#"{{"organizationId":"{FOREIGN}"}}"#);
+        for (dataset, raw, within) in [
+            ("vm_assets", asset.as_str(), None),
+            ("vm_findings", "{}", Some((foreign.as_str(), "same"))),
+            ("vm_findings", finding.as_str(), Some((own.as_str(), "same"))),
+        ] {
+            let error = decode(dataset, raw, within).expect_err("another tenant's");
+            assert_eq!(error.kind(), ErrorKind::Isolation, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_not_one_record_is_refused() {
+        let asset = format!("{OWN}-default-asset-1");
+        for (dataset, raw) in [
+            ("vm_assets", "{},{}"),
+            ("vm_assets", "{"),
+            ("vm_assets", ""),
+            ("vm_findings", "{},{}"),
+            ("vm_findings", ""),
+        ] {
+            let within = (dataset == "vm_findings").then_some((asset.as_str(), "same"));
+            let error = decode(dataset, raw, within).expect_err("no record");
+            assert_eq!(error.kind(), ErrorKind::Sink, "{dataset} {raw:?}: {error:?}");
+        }
     }
 }

@@ -41,6 +41,8 @@ pub struct RunEvidence {
     pub finished_at: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
+    /// Whether it replayed set-aside records and read nothing.
+    pub replay: bool,
     /// What ended it early, where something did.
     pub error: Option<String>,
     /// The root over everything that it sealed.
@@ -127,6 +129,7 @@ pub fn evidence(root: &Path, span: Window) -> Result<Evidence> {
                 started_at: run.header.started_at,
                 finished_at: run.header.finished_at,
                 outcome: run.header.outcome,
+                replay: run.header.replay,
                 error: summary.error,
                 root: run.record.root,
                 signed_by: run.record.signature.map(|signature| signature.key),
