@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use simulator::{Dataset, SimulatorConfig};
-use tests::{Context, Output};
+use tests::{Context, END_AT, Output};
 
 use crate::{small, start};
 
@@ -177,6 +177,32 @@ fn commit_a_replay_that_is_killed_is_taken_up_again_once() {
     // Where nothing was left to commit, what the killed ones committed is sealed by the next run that ends.
     assert_eq!(context.run(&["run"]).code, Some(0));
     check_sealed(&context);
+}
+
+#[test]
+fn commit_a_replay_that_ends_at_any_step_is_taken_up_again_once() {
+    let mut context = pulled(1, &[Dataset::Users]);
+    context.set_kinds(FIXED);
+    let (lake, kept) = (context.lake().root().to_owned(), context.folder().join("kept"));
+    fs_err::rename(&lake, &kept).expect("the test's own folder");
+    let mut steps = 0;
+    loop {
+        let copied = std::process::Command::new("cp").arg("-r").arg(&kept).arg(&lake).status();
+        assert!(copied.expect("`cp` is there").success());
+        let running = context.command(&["rejects", "replay"]).env(END_AT, steps.to_string()).spawn();
+        let ended = Output::of(running.expect("the program under test"));
+        let again = context.run(&["rejects", "replay"]);
+        assert_eq!(again.code, Some(0), "{steps}: {}{}", again.stdout, again.stderr);
+        check_all(&context, Dataset::Users);
+        context.check_verified();
+        if ended.code.is_some() {
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+            break;
+        }
+        fs_err::remove_dir_all(&lake).expect("the test's own folder");
+        steps += 1;
+    }
+    assert!(steps > 30, "a replay has more steps than {steps}");
 }
 
 #[test]

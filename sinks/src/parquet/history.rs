@@ -188,7 +188,7 @@ pub(super) fn standings(layout: &Layout) -> Result<Standings> {
     Ok(standings)
 }
 
-/// Hands over every committed receipt, pull by pull and the oldest first; holds no more than a segment of records.
+/// Hands over every committed receipt of a reading, pull by pull and the oldest first; holds no more than a segment of records.
 ///
 /// # Errors
 /// Where the records cannot be listed, or one of them is not what was written.
@@ -204,7 +204,7 @@ pub fn each_receipt(root: &Path, mut take: impl FnMut(Receipt)) -> Result<()> {
             let mut walk = Walk { layout, tenant: &tenant, pull: &pull, segment: None };
             for sequence in rolled.chain(single.copied()) {
                 let sealed = walk.read(sequence)?;
-                sealed.into_iter().flat_map(|sealed| sealed.record.receipts).for_each(&mut take);
+                sealed.into_iter().flat_map(|sealed| sealed.record.of_reading().to_vec()).for_each(&mut take);
             }
         }
     }

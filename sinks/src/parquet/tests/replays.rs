@@ -7,7 +7,7 @@ use pipeline::batch::Reject;
 use pipeline::rejects::{self, Waiting};
 use pipeline::{ErrorKind, Replays};
 
-use super::faulty::{Fault, FaultyFiles};
+use super::super::faulty::{Fault, FaultyFiles};
 use super::*;
 
 /// Writes rejects of the first dataset beside some rows of it; returns the commit that would make them visible.
