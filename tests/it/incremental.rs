@@ -1,5 +1,6 @@
 //! What a run costs after the first: only what changed is read, and nothing is written twice.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -328,6 +329,49 @@ fn a_checkpoint_is_shown_set_and_reset() {
     let summary = night(&context, &[]);
     assert!(summary.receipts.iter().all(|receipt| receipt.rows_written == 0), "{summary:?}");
     context.check_whole(&[TIMED[0], Dataset::Users]);
+    context.check_verified();
+}
+
+/// Runs the program on a terminal, where somebody types an answer.
+fn on_a_terminal(context: &Context, args: &[&str], answer: &str) -> Output {
+    let program = context.command(args);
+    let words: Vec<_> = std::iter::once(program.get_program()).chain(program.get_args()).collect();
+    let words: Vec<_> = words.iter().map(|word| word.to_str().expect("plain words")).collect();
+    let mut terminal = std::process::Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
+    for (name, value) in program.get_envs() {
+        if let Some(value) = value {
+            terminal.env(name, value);
+        }
+    }
+    let stdin = std::process::Stdio::piped();
+    terminal.current_dir(context.folder()).stdin(stdin).stdout(std::process::Stdio::piped());
+    let mut child = terminal.spawn().expect("`script`, which every Debian has");
+    let mut keyboard = child.stdin.take().expect("a pipe");
+    keyboard.write_all(answer.as_bytes()).expect("the terminal is there");
+    let output = Output::of(child);
+    drop(keyboard);
+    output
+}
+
+#[test]
+fn a_checkpoint_is_moved_when_a_person_says_so() {
+    let present = present();
+    let context = start(SimulatorConfig { now: Some(present), ..small(1) });
+    context.write(&context.run_file().of(&[Dataset::Users]));
+    night(&context, &[]);
+    let before = through(&context, "users");
+    assert!(before.is_some());
+    for answer in ["\n", "n\n", "no\n", "yes please\n"] {
+        let output = on_a_terminal(&context, &["checkpoint", "reset"], answer);
+        assert_eq!(output.code, Some(0), "{answer:?}: {}", output.stdout);
+        assert!(output.stdout.contains("move 1 checkpoint"), "{}", output.stdout);
+        assert!(output.stdout.contains("nothing was moved"), "{}", output.stdout);
+        assert_eq!(through(&context, "users"), before, "{answer:?}");
+    }
+    let output = on_a_terminal(&context, &["checkpoint", "reset"], "y\n");
+    assert_eq!(output.code, Some(0), "{}", output.stdout);
+    assert_eq!(through(&context, "users"), None, "{}", output.stdout);
     context.check_verified();
 }
 

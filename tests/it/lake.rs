@@ -102,6 +102,28 @@ fn last_good_a_disk_that_runs_full_shows_nothing_half_and_goes_on_when_there_is_
     drop(mount);
 }
 
+/// A listing's records are remembered in a temporary file once they are many: here there is no room for it.
+#[test]
+fn last_good_no_room_for_temporary_files_says_so_and_loses_nothing() {
+    let context = start(SimulatorConfig { row_counts: [(Dataset::Users, 12_000)].into(), ..small(1) });
+    context.write(&context.run_file().of(&[Dataset::VmAssets, Dataset::Users]));
+    let check = |folder: &Path| {
+        let command = context.command(&["run"]).env("TMPDIR", folder).spawn();
+        let output = tests::Output::of(command.expect("the program under test"));
+        assert_eq!(output.code, Some(6), "{}", output.stderr);
+        assert!(output.stderr.contains("`TMPDIR` names another"), "{}", output.stderr);
+        assert_eq!(context.lake().rows("users"), 0);
+        context.check_verified();
+    };
+    check(&context.folder().join("missing"));
+    if let Some(_mount) = Mount::tmpfs(&context.folder().join("small"), "size=64k") {
+        check(&context.folder().join("small"));
+    }
+    assert_eq!(context.run(&["run"]).code, Some(0));
+    context.check_whole(&[Dataset::VmAssets, Dataset::Users]);
+    context.check_verified();
+}
+
 /// Checks that a damage is found and the file named.
 fn check_damage(context: &Context, damage: impl FnOnce(&Path), path: &Path) {
     let kept = fs_err::read(path).expect("a file of the lake");
