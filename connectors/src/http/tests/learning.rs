@@ -231,9 +231,9 @@ fn a_limit_that_halves_is_found_within_a_minute_or_two_windows() {
         ] {
             let change = Some((at, rate / 2.0));
             let case = Case { counting: fixed(window, 0.0), says, rate, change, latency: 0.05 };
-            check(case, at + learned, 840.0, (88.0, 1.0));
+            check(case, at + learned, 840.0, (92.0, 1.0));
             // Of sixty requests in the first minute after that, one.
-            check(case, at + learned, at + learned + 60.0, (80.0, 2.0));
+            check(case, at + learned, at + learned + 60.0, (86.0, 2.0));
         }
     }
 }
