@@ -101,7 +101,10 @@ pub(crate) async fn listed(settings: &Settings, connector: &dyn Connector) -> Re
 
 /// Returns a name that can be printed: what would move a terminal's cursor or end a line becomes a space.
 pub(crate) fn on_one_line(name: &str) -> String {
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    // Marks that turn the direction of what follows are commands as well.
+    let turns =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let printable = |c: char| if c.is_control() || turns(c) { ' ' } else { c };
     name.chars().map(printable).collect::<String>().trim().to_owned()
 }
 
@@ -112,6 +115,7 @@ mod tests {
     #[test]
     fn a_name_does_not_command_the_terminal() {
         assert_eq!(on_one_line("Acme\u{1b}[31m\r\nerror: fake\u{7}"), "Acme [31m  error: fake");
+        assert_eq!(on_one_line("\u{202e}Acme\u{2067} and more"), "Acme  and more");
         assert_eq!(on_one_line("Žluť & Söhne"), "Žluť & Söhne");
     }
 }

@@ -80,8 +80,8 @@ impl Pattern {
         if !named.is_empty() {
             return named;
         }
-        let fits =
-            |tenant: &&Tenant| self.glob.is_match(tenant.id.as_str()) || self.glob.is_match(&tenant.name);
+        let is_match = |word: &str| self.glob.is_match(word.to_lowercase());
+        let fits = |tenant: &&Tenant| is_match(tenant.id.as_str()) || is_match(&tenant.name);
         tenants.iter().filter(fits).map(|tenant| &tenant.id).collect()
     }
 }
@@ -93,7 +93,8 @@ impl TryFrom<String> for Pattern {
         if text.trim().is_empty() {
             return Err("an empty pattern means no tenant".to_owned());
         }
-        match GlobBuilder::new(&text).case_insensitive(true).build() {
+        // Its own way of ignoring case knows ASCII only.
+        match GlobBuilder::new(&text.to_lowercase()).build() {
             Ok(glob) => Ok(Self { glob: glob.compile_matcher(), text }),
             Err(error) => Err(format!("`{text}` is no glob: {}", error.kind())),
         }

@@ -332,6 +332,21 @@ fn a_checkpoint_is_shown_set_and_reset() {
     context.check_verified();
 }
 
+#[test]
+fn a_checkpoint_reset_by_a_clock_that_is_behind_hides_no_snapshot() {
+    let present = present();
+    let mut context = start(SimulatorConfig { now: Some(present), ..small(1) });
+    context.write(&context.run_file().of(&[Dataset::Users]));
+    night(&context, &[]);
+    context.set_clock(present - days(2));
+    let reset = context.run(&["checkpoint", "reset", "--yes"]);
+    assert_eq!(reset.code, Some(0), "{}", reset.stderr);
+    let summary = night(&context, &[]);
+    assert!(summary.receipts.iter().all(|receipt| receipt.rows_written == 0), "{summary:?}");
+    context.check_whole(&[Dataset::Users]);
+    context.check_verified();
+}
+
 /// Runs the program on a terminal, where somebody types an answer.
 fn on_a_terminal(context: &Context, args: &[&str], answer: &str) -> Output {
     let program = context.command(args);

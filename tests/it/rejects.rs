@@ -1,6 +1,7 @@
 //! Records that were set aside, and replayed by a version of the program that they fit: once, and where they belong.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -359,7 +360,7 @@ fn only_what_is_chosen_is_listed_and_replayed() {
     assert!(list.stdout.contains(&second.id) && !list.stdout.contains(&first.id), "{}", list.stdout);
     let none = context.run(&["rejects", "list", "--dataset", "alerts"]);
     assert!(
-        none.code == Some(0) && none.stdout.is_empty() && none.stderr.contains("no record waits"),
+        none.code == Some(0) && none.stdout.is_empty() && none.stderr.contains("none of these records waits"),
         "{none:?}"
     );
 }
@@ -400,20 +401,47 @@ fn a_lake_that_is_not_there_or_cannot_be_written_says_so() {
 }
 
 #[test]
-fn rejects_that_were_edited_are_not_replayed() {
-    let mut context = pulled(1, &[Dataset::Users]);
+fn rejects_that_were_edited_are_not_replayed_and_keep_no_others_back() {
+    let mut context = pulled(2, &[Dataset::Users]);
     context.set_kinds(FIXED);
     let files = context.lake().data_files();
-    let rejects = files.iter().find(|path| path.to_string_lossy().contains("/_rejects/")).expect("rejects");
-    let mut bytes = fs_err::read(rejects).expect("a file");
+    let [edited, sound] = [0, 1].map(|at| context.tenants()[at].id.clone());
+    let is_edited = |path: &&PathBuf| {
+        let path = path.to_string_lossy();
+        path.contains("/_rejects/") && path.contains(&edited)
+    };
+    let rejects = files.iter().find(is_edited).expect("rejects");
+    let whole = fs_err::read(rejects).expect("a file");
+    let mut bytes = whole.clone();
     bytes[20] ^= 1;
     fs_err::write(rejects, bytes).expect("the test's own file");
-    for what in ["list", "replay"] {
-        let output = context.run(&["rejects", what]);
-        assert_eq!(output.code, Some(6), "{}{}", output.stdout, output.stderr);
-        assert!(output.stderr.contains("its bytes are not those that were committed"), "{}", output.stderr);
-    }
+    let check = |what: &str, tenant: &str, code, said: &str| {
+        let output = context.run(&["rejects", what, "--tenant", tenant]);
+        assert_eq!(output.code, Some(code), "{}{}", output.stdout, output.stderr);
+        assert!(
+            output.stderr.contains(said) && output.stderr.contains("put the file back"),
+            "{}",
+            output.stderr
+        );
+    };
+    let no_longer = "its bytes are not those that were committed";
+    check("list", &edited, 6, no_longer);
+    check("replay", &edited, 6, no_longer);
     assert_eq!(context.lake().data_files(), files);
+    fs_err::remove_file(rejects).expect("the test's own file");
+    check("list", &edited, 6, "it is not there");
+
+    let list = context.run(&["rejects", "list"]);
+    assert_eq!(list.code, Some(6), "{}", list.stderr);
+    assert!(list.stdout.contains(&sound) && !list.stdout.contains(&edited), "{}", list.stdout);
+    check("replay", "*", 7, "it is not there");
+    fs_err::write(rejects, whole).expect("the test's own file");
+    let none = context.run(&["rejects", "list", "--tenant", &sound]);
+    assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "{}", none.stderr);
+    assert!(none.stderr.contains("none of these records waits"), "{}", none.stderr);
+    assert_eq!(context.run(&["rejects", "replay"]).code, Some(0));
+    assert_eq!(context.run(&["rejects", "list"]).stdout, "");
+    context.check_verified();
 }
 
 #[test]

@@ -50,24 +50,24 @@ async fn list(chosen: &Chosen, context: &Context) -> Result<u8> {
     let sink = settings.sink.open()?;
     let waiting = sink.waiting().await?;
     let choice = choice(chosen, &waiting, &settings)?;
-    let mut lines = BTreeMap::new();
+    let (mut lines, mut unread) = (BTreeMap::new(), Vec::new());
     for waiting in waiting.iter().filter(|waiting| choice.takes_of(waiting)) {
-        let mut chunks = sink.rejects(waiting);
-        while let Some(columns) = chunks.next().await {
-            for kept in pipeline::rejects::kept(&columns?)? {
-                if choice.takes(&kept.dataset) {
-                    add(&mut lines, waiting, kept);
-                }
-            }
+        if let Err(error) = read(waiting, sink.as_ref(), &choice, &mut lines).await {
+            unread.push(error.with_context("tenant", format!("{} ({})", waiting.name, waiting.tenant)));
         }
     }
     let console = &context.console;
+    // What is wrong with one file is no reason to tell nothing of the others.
+    let told = || {
+        unread.iter().for_each(|error| failure::tell(error, console));
+        unread.first().map_or(exit_code::OK, |error| exit_code::of_error(error.kind()))
+    };
     if console.json {
         console.json(&lines.values().collect::<Vec<_>>())?;
-        return Ok(exit_code::OK);
+        return Ok(told());
     }
-    if lines.is_empty() {
-        console.say(NOTHING);
+    if lines.is_empty() && unread.is_empty() {
+        console.say(nothing(&waiting));
         return Ok(exit_code::OK);
     }
     let rows = lines.values().map(Line::row).collect();
@@ -77,17 +77,34 @@ async fn list(chosen: &Chosen, context: &Context) -> Result<u8> {
     let records = lines.values().map(|line| line.records).sum();
     console
         .say(&format!("{} to replay once they fit: `tenantry rejects replay`", several(records, "record")));
-    Ok(exit_code::OK)
+    Ok(told())
 }
 
-/// What is said where nothing waits.
-const NOTHING: &str = "no record waits for a replay";
+/// Returns what is said where nothing of what was chosen waits.
+fn nothing(waiting: &[Waiting]) -> &'static str {
+    if waiting.is_empty() {
+        "no record waits for a replay"
+    } else {
+        "none of these records waits for a replay"
+    }
+}
 
-fn add(
-    lines: &mut BTreeMap<(TenantId, String, String, String), Line>,
-    waiting: &Waiting,
-    Kept { dataset, column, reason, raw, pulled_at, .. }: Kept,
-) {
+/// By tenant, dataset, column and reason.
+type Lines = BTreeMap<(TenantId, String, String, String), Line>;
+
+async fn read(waiting: &Waiting, sink: &dyn Sink, choice: &Choice, lines: &mut Lines) -> Result<()> {
+    let mut chunks = sink.rejects(waiting);
+    while let Some(columns) = chunks.next().await {
+        for kept in pipeline::rejects::kept(&columns?)? {
+            if choice.takes(&kept.dataset) {
+                add(lines, waiting, kept);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add(lines: &mut Lines, waiting: &Waiting, Kept { dataset, column, reason, raw, pulled_at, .. }: Kept) {
     let key = (waiting.tenant.clone(), dataset.clone(), column.clone(), reason.clone());
     let line = lines.entry(key).or_insert_with(|| Line {
         organization_id: waiting.tenant.clone(),
@@ -173,7 +190,7 @@ async fn replay(chosen: &Chosen, context: &Context) -> Result<u8> {
         if console.json {
             console.json(&Vec::<Told>::new())?;
         }
-        console.say(NOTHING);
+        console.say(nothing(&waiting));
         return Ok(exit_code::OK);
     }
     let mut interrupts = Interrupts::listen()?;

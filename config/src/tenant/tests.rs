@@ -90,3 +90,18 @@ fn a_pattern_that_means_nothing_is_refused() {
         assert!(Pattern::try_from(text.to_owned()).is_err(), "{text:?}");
     }
 }
+
+#[test]
+fn case_matters_in_no_script() {
+    let tenant = Tenant {
+        id: "t1".parse().expect("an id"),
+        name: "Žluť & Söhne 株式会社".to_owned(),
+        region: None,
+        external_id: None,
+    };
+    let tenants = [tenant];
+    for (pattern, is_meant) in [("žluť*", true), ("ŽLUŤ*", true), ("*SÖHNE 株*", true), ("zluť*", false)]
+    {
+        assert_eq!(patterns(&[pattern])[0].pick(&tenants).len(), usize::from(is_meant), "{pattern}");
+    }
+}

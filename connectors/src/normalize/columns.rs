@@ -286,16 +286,16 @@ fn offset(len: usize) -> i32 {
     i32::try_from(len).unwrap_or(i32::MAX)
 }
 
-/// Takes values out and makes room for as many: the next page is much like the last.
+/// Takes values out: nothing is held for the next page, which may be long in coming, and none of it is spare.
 fn take_values<T>(values: &mut Vec<T>) -> Vec<T> {
-    let room = Vec::with_capacity(values.len());
-    std::mem::replace(values, room)
+    let mut taken = std::mem::take(values);
+    taken.shrink_to_fit();
+    taken
 }
 
 fn take_offsets(offsets: &mut Vec<i32>, len: usize) -> Result<OffsetBuffer<i32>, ArrowError> {
-    let mut room = Vec::with_capacity(offsets.len());
-    room.push(0);
-    let taken = std::mem::replace(offsets, room);
+    let taken = take_values(offsets);
+    offsets.push(0);
     if i32::try_from(len).is_err() {
         return Err(ArrowError::OffsetOverflowError(len));
     }

@@ -182,7 +182,15 @@ impl Work<'_> {
         let mut writer = self.context.sink.writer(&partition).await?;
         let mut chunks = self.context.sink.rejects(waiting);
         while let Some(columns) = chunks.next().await {
-            again.chunk(&rejects::kept(&columns?)?, writer.as_mut()).await?;
+            match columns.and_then(|columns| rejects::kept(&columns)) {
+                Ok(kept) => again.chunk(&kept, writer.as_mut()).await?,
+                // A file that cannot be read is this tenant's trouble, and no other's.
+                Err(error) => {
+                    let error =
+                        error.with_context("tenant", format!("{} ({})", waiting.name, waiting.tenant));
+                    return Ok((Replayed { error: Some(error), ..Replayed::of(waiting) }, None));
+                }
+            }
         }
         let (tally, fits) = (again.tally, again.fits);
         if !fits {

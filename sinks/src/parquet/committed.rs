@@ -49,7 +49,10 @@ pub(super) fn read_rejects(
 ) -> Result<()> {
     for file in &waiting.files {
         let path = layout.file(&file.path);
-        let unread = |error| failed("read rejects back", &path, error);
+        let unread = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => unreadable(layout, file, "it is not there"),
+            _ => failed("read a committed file back", &path, error),
+        };
         let mut hash = Sha256::new();
         let mut opened = fs_err::File::open(&path).map_err(unread)?;
         io::copy(&mut opened, &mut hash).map_err(unread)?;

@@ -81,8 +81,9 @@ pub(super) fn overlapping(layout: &Layout, partition: &Partition) -> Result<Vec<
             }
             (Some(asked), None) => (record.reach < Some(asked.since), record.to.through >= Some(asked.since)),
         };
-        // A replay is filed under the day of its reading, and says nothing of what comes before it.
-        if is_over && record.replays.is_none() {
+        // A replay is filed under the day of its reading, a moved checkpoint under this machine's: neither says
+        // anything of what comes before it.
+        if is_over && record.is_reading() {
             break;
         }
         if overlaps {

@@ -20,9 +20,15 @@ use super::store::{NewFile, Store, failed};
 #[derive(Default)]
 pub(super) struct Pending {
     spill: Option<Spill>,
-    batches: Vec<RecordBatch>,
+    batches: Vec<Held>,
     schema: Option<SchemaRef>,
     held: usize,
+    bytes: usize,
+}
+
+/// Records and the bytes that they took in memory: those that were read back lie in one piece, and seem to take more.
+struct Held {
+    records: RecordBatch,
     bytes: usize,
 }
 
@@ -32,7 +38,7 @@ impl Pending {
         self.held += bytes;
         self.bytes += bytes;
         self.schema.get_or_insert_with(|| records.schema());
-        self.batches.push(records);
+        self.batches.push(Held { records, bytes });
     }
 
     /// Returns the bytes that are held in memory.
@@ -50,9 +56,10 @@ impl Pending {
         self.schema.clone()
     }
 
-    /// Returns all that waits, where all of it is in memory.
-    pub(super) fn all(&self) -> Option<&[RecordBatch]> {
-        self.spill.is_none().then_some(&self.batches)
+    /// Returns all that waits, where all of it is in memory; else nothing.
+    pub(super) fn all(&self) -> Vec<&RecordBatch> {
+        let all = if self.spill.is_some() { &[] } else { self.batches.as_slice() };
+        all.iter().map(|it| &it.records).collect()
     }
 
     /// Moves what is in memory to a file, which is created where `path` says.
@@ -62,26 +69,28 @@ impl Pending {
             Some(spill) => spill,
             none => none.insert(Spill::create(store, path(), schema)?),
         };
-        for records in self.batches.drain(..) {
-            spill.write(&records)?;
+        for it in self.batches.drain(..) {
+            spill.write(&it)?;
         }
         self.held = 0;
         Ok(())
     }
 
-    /// Hands over all that waits, in its order.
-    pub(super) fn drain(&mut self, mut take: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+    /// Hands over all that waits, in its order, with the bytes that it took in memory.
+    pub(super) fn drain(&mut self, mut take: impl FnMut(&RecordBatch, usize) -> Result<()>) -> Result<()> {
         let all = std::mem::take(self);
         if let Some(spill) = all.spill {
             spill.read(&mut take)?;
         }
-        all.batches.into_iter().try_for_each(|records| take(&records))
+        all.batches.into_iter().try_for_each(|it| take(&it.records, it.bytes))
     }
 }
 
 /// A file of records, gone with this.
 struct Spill {
     writer: StreamWriter<BufWriter<Box<dyn NewFile>>>,
+    /// The bytes that each batch took in memory.
+    sizes: Vec<usize>,
     guard: Guard,
 }
 
@@ -101,22 +110,23 @@ impl Spill {
         let file = store.files().create(&path).map_err(|error| failed("set records aside", &path, error))?;
         let guard = Guard { path, store: store.clone() };
         let writer = StreamWriter::try_new(BufWriter::new(file), schema);
-        Ok(Self { writer: writer.map_err(|error| guard.failed(error))?, guard })
+        Ok(Self { writer: writer.map_err(|error| guard.failed(error))?, sizes: Vec::new(), guard })
     }
 
-    fn write(&mut self, records: &RecordBatch) -> Result<()> {
-        self.writer.write(records).map_err(|error| self.guard.failed(error))
+    fn write(&mut self, it: &Held) -> Result<()> {
+        self.sizes.push(it.bytes);
+        self.writer.write(&it.records).map_err(|error| self.guard.failed(error))
     }
 
-    fn read(self, take: &mut impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
-        let Self { writer, guard } = self;
+    fn read(self, take: &mut impl FnMut(&RecordBatch, usize) -> Result<()>) -> Result<()> {
+        let Self { writer, sizes, guard } = self;
         drop(writer.into_inner().map_err(|error| guard.failed(error))?);
         let file = fs_err::File::open(&guard.path);
         let file = file.map_err(|error| failed("read records that were set aside", &guard.path, error))?;
         let reader =
             StreamReader::try_new(BufReader::new(file), None).map_err(|error| guard.failed(error))?;
-        for records in reader {
-            take(&records.map_err(|error| guard.failed(error))?)?;
+        for (records, bytes) in reader.zip(sizes) {
+            take(&records.map_err(|error| guard.failed(error))?, bytes)?;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ pub(super) fn properties(
     level: CompressionLevel,
     mut about: Vec<KeyValue>,
     sorted_by: Option<usize>,
-    all: &[RecordBatch],
+    all: &[&RecordBatch],
 ) -> WriterProperties {
     about.push(KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&shown(schema))));
     let sorting = sorted_by.map(|column| {

@@ -117,6 +117,11 @@ impl Record {
         self.replays.as_ref().map_or(self.to.sequence, |replays| replays.reading)
     }
 
+    /// Returns whether it commits what was read: a moved checkpoint and a replay are no readings.
+    pub(super) fn is_reading(&self) -> bool {
+        !self.of_reading().is_empty()
+    }
+
     /// Returns what it says of each dataset's last reading: nothing where it is a replay.
     pub(super) fn of_reading(&self) -> &[Receipt] {
         if self.replays.is_some() { &[] } else { &self.receipts }

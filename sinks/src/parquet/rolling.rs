@@ -100,13 +100,12 @@ impl Rolling {
             None => {
                 *number += 1;
                 // What fills no row group is the last: there will be nothing else in the file.
-                let all = if self.fills_a_row_group() { None } else { self.pending.all() };
-                let all = all.unwrap_or_default();
-                OpenFile::create(&self.target, &self.dataset, schema, *number, sorted_by, all)?
+                let all = if self.fills_a_row_group() { Vec::new() } else { self.pending.all() };
+                OpenFile::create(&self.target, &self.dataset, schema, *number, sorted_by, &all)?
             }
         };
         let row_group = self.target.config.row_group_size.as_usize();
-        self.pending.drain(|records| file.write(records, row_group))?;
+        self.pending.drain(|records, bytes| file.write(records, bytes, row_group))?;
         file.end_row_group()?;
         self.share.hold(0);
         if file.size() >= self.target.config.target_file_size.bytes() {
@@ -220,7 +219,7 @@ impl OpenFile {
         schema: SchemaRef,
         number: u32,
         sorted_by: Option<usize>,
-        all: &[RecordBatch],
+        all: &[&RecordBatch],
     ) -> Result<Self> {
         let path = target.temporary.join(layout::data_name(&target.commit, number));
         let file =
@@ -235,9 +234,9 @@ impl OpenFile {
         Ok(Self { writer, in_row_group: 0, number, rows: 0, sorted_by, guard })
     }
 
-    /// Encodes records, and ends a row group whenever it is full.
-    fn write(&mut self, records: &RecordBatch, row_group: usize) -> Result<()> {
-        let (rows, bytes) = (records.num_rows(), records.get_array_memory_size());
+    /// Encodes records of so many bytes, and ends a row group whenever it is full.
+    fn write(&mut self, records: &RecordBatch, bytes: usize, row_group: usize) -> Result<()> {
+        let rows = records.num_rows();
         let step = (rows * PIECE.min(row_group) / bytes.max(1)).clamp(1, rows.max(1));
         for start in (0..rows).step_by(step) {
             let piece = records.slice(start, step.min(rows - start));

@@ -22,8 +22,8 @@ pub(super) enum ValueLayout {
 }
 
 /// Returns whether a column of these records, encoded but not compressed, is certainly small.
-pub(super) fn is_small(records: &[RecordBatch], column: usize, layout: ValueLayout) -> bool {
-    let rows: usize = records.iter().map(RecordBatch::num_rows).sum();
+pub(super) fn is_small(records: &[&RecordBatch], column: usize, layout: ValueLayout) -> bool {
+    let rows: usize = records.iter().map(|records| records.num_rows()).sum();
     let mut size = match layout {
         ValueLayout::Dictionary => Size::of_dictionary(rows),
         ValueLayout::Plain => Size::default(),
@@ -127,7 +127,7 @@ mod tests {
         let half = array.len() / 2;
         let records = |array: ArrayRef| RecordBatch::try_from_iter([("a", array)]).expect("one column");
         let both = [records(array.slice(0, half)), records(array.slice(half, array.len() - half))];
-        assert_eq!(is_small(&both, 0, layout), expected, "{what}");
+        assert_eq!(is_small(&both.each_ref(), 0, layout), expected, "{what}");
     }
 
     fn texts(rows: usize, different: usize) -> ArrayRef {

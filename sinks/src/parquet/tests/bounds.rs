@@ -107,7 +107,7 @@ async fn bounded_what_has_no_room_waits_in_a_file_and_keeps_its_order() {
     let dataset = &partition.datasets[0];
     let spilled = || lake.below(|path| path.ends_with(".arrow")).len();
     let mut writer = sink.writer(&partition).await.expect("opens");
-    let batches: Vec<RecordBatch> = (0..40).map(|seed| records(&partition, dataset, 100, seed)).collect();
+    let batches: Vec<RecordBatch> = (0..40).map(|seed| records(&partition, dataset, 500, seed)).collect();
     for batch in &batches {
         writer.write(dataset, batch.clone()).await.expect("writes");
     }
