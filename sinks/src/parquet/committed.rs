@@ -17,7 +17,7 @@ use super::history;
 use super::layout::Layout;
 use super::record::Record;
 use super::rolling::hex;
-use super::store::failed;
+use super::store::{DAMAGED, failed};
 
 /// Rejects that are read at once: an asset's text holds all its findings and may be large.
 const AT_ONCE: usize = 64;
@@ -136,5 +136,5 @@ fn unreadable(
     Error::new(ErrorKind::Sink, "read a committed file back")
         .with_source(cause)
         .with_context("path", layout.file(&file.path).display().to_string())
-        .with_hint("`tenantry verify` lists everything that is wrong; put the file back from a copy")
+        .with_hint(DAMAGED)
 }

@@ -13,7 +13,7 @@ use super::layout::Layout;
 use super::pulls::{self, Names, Pull};
 use super::record::{Record, Sealed};
 use super::segment::Segment;
-use super::store::{failed, names_in};
+use super::store::{DAMAGED, failed, names_in, no_lake};
 
 /// Returns a commit record, if there is one.
 pub(super) fn read(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Result<Option<Sealed>> {
@@ -97,10 +97,7 @@ pub(super) fn overlapping(layout: &Layout, partition: &Partition) -> Result<Vec<
 /// Returns the set-aside records that no replay took up, one for each commit that holds some.
 pub(super) fn waiting(layout: &Layout) -> Result<Vec<Waiting>> {
     if !layout.root().exists() {
-        let what = format!("look for rejects in the lake {}: it is not there", layout.root().display());
-        return Err(Error::new(ErrorKind::Config, what).with_hint(
-            "`tenantry run` makes it; a lake that was there and is gone has to be put back from a copy",
-        ));
+        return Err(no_lake("look for rejects in", layout.root()));
     }
     let mut waiting = Vec::new();
     for pull in pulls::all(layout)? {
@@ -160,7 +157,7 @@ fn gap(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Error {
         layout.record(tenant, pull, sequence).map(|path| path.display().to_string()).unwrap_or_default();
     Error::new(ErrorKind::Sink, "look for rejects: a commit record is missing")
         .with_context("path", path)
-        .with_hint("`tenantry verify` lists everything that is wrong; put the file back from a copy")
+        .with_hint(DAMAGED)
 }
 
 /// Returns the records of the commit whose reading set records aside, and of the replays of it; the oldest first.
@@ -195,18 +192,13 @@ pub(super) fn standings(layout: &Layout) -> Result<Standings> {
 /// Where the records cannot be listed, or one of them is not what was written.
 pub fn each_receipt(root: &Path, mut take: impl FnMut(Receipt)) -> Result<()> {
     let layout = &Layout::new(root.to_owned());
-    for tenant in names(&layout.all_commits())? {
-        let Ok(tenant) = tenant.parse::<TenantId>() else { continue };
-        let pulls = names(&layout.all_commits().join(tenant.as_str()))?;
-        for pull in pulls.into_iter().filter(|pull| layout.commits(&tenant, pull).is_ok()) {
-            let Names { single, segments, .. } = Names::list(&layout.commits(&tenant, &pull)?)?;
-            let rolled = segments.iter().flat_map(|span| span.first..=span.last);
-            let single = single.iter().filter(|sequence| !segments.iter().any(|span| span.holds(**sequence)));
-            let mut walk = Walk { layout, tenant: &tenant, pull: &pull, segment: None };
-            for sequence in rolled.chain(single.copied()) {
-                let sealed = walk.read(sequence)?;
-                sealed.into_iter().flat_map(|sealed| sealed.record.of_reading().to_vec()).for_each(&mut take);
-            }
+    for Pull { tenant, pull, names: Names { single, segments, .. } } in pulls::all(layout)? {
+        let rolled = segments.iter().flat_map(|span| span.first..=span.last);
+        let single = single.iter().filter(|sequence| !segments.iter().any(|span| span.holds(**sequence)));
+        let mut walk = Walk { layout, tenant: &tenant, pull: &pull, segment: None };
+        for sequence in rolled.chain(single.copied()) {
+            let sealed = walk.read(sequence)?;
+            sealed.into_iter().flat_map(|sealed| sealed.record.of_reading().to_vec()).for_each(&mut take);
         }
     }
     Ok(())
@@ -246,6 +238,6 @@ fn read_file(path: &Path) -> Result<Option<Sealed>> {
     Sealed::parse(&text).map(Some).map_err(|flaw| {
         Error::new(ErrorKind::Sink, format!("read a commit record: {flaw}"))
             .with_context("path", path.display().to_string())
-            .with_hint("`tenantry verify` lists everything that is wrong; put the file back from a copy")
+            .with_hint(DAMAGED)
     })
 }

@@ -14,7 +14,7 @@ use super::pulls::{Names, Span};
 use super::record::{Flaw, Sealed, check_sealed};
 use super::rolling::hex;
 use super::seal::seal;
-use super::store::failed;
+use super::store::{DAMAGED, failed};
 
 /// The version written into new segments.
 const SCHEMA_VERSION: u32 = 1;
@@ -97,5 +97,5 @@ fn unread(path: &Path, error: io::Error) -> Error {
 fn flawed(path: &Path, flaw: &Flaw) -> Error {
     Error::new(ErrorKind::Sink, format!("read a segment of commit records: {flaw}"))
         .with_context("path", path.display().to_string())
-        .with_hint("`tenantry verify` lists everything that is wrong; put the file back from a copy")
+        .with_hint(DAMAGED)
 }

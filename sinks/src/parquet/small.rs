@@ -58,7 +58,10 @@ impl<'a> Size<'a> {
         }
         let number = Value::Number;
         match array.data_type() {
-            DataType::Boolean => true,
+            DataType::Boolean => {
+                self.bytes += array.len().div_ceil(8);
+                self.bytes <= SMALL
+            }
             DataType::Utf8 => self.values(array.as_string::<i32>().iter().flatten().map(Value::Text)),
             DataType::Int64 => {
                 self.values(array.as_primitive::<Int64Type>().iter().flatten().map(|n| number(n as u64)))
@@ -146,6 +149,7 @@ mod tests {
         check(&numbers(16), ValueLayout::Dictionary, true);
         check(&numbers(1000), ValueLayout::Dictionary, false);
         check(&(Arc::new(BooleanArray::from(vec![true; 5000])) as ArrayRef), ValueLayout::Plain, true);
+        check(&(Arc::new(BooleanArray::from(vec![true; 9000])) as ArrayRef), ValueLayout::Plain, false);
         check(&(Arc::new(StringArray::new_null(100_000)) as ArrayRef), ValueLayout::Plain, true);
     }
 }

@@ -154,6 +154,18 @@ fn gone(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// What helps where a file of the lake is not what was committed.
+pub(super) const DAMAGED: &str =
+    "`tenantry verify` lists everything that is wrong; put the file back from a copy";
+
+/// Returns the error for a lake that is to be read and is not there.
+pub(super) fn no_lake(action: &str, root: &Path) -> Error {
+    let what = format!("{action} the lake {}: it is not there", root.display());
+    Error::new(ErrorKind::Config, what).with_hint(
+        "`tenantry run` makes it; a lake that was there and is gone has to be put back from a copy",
+    )
+}
+
 /// Returns the folder that a path lies in.
 pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {

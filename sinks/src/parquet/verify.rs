@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use pipeline::{Error, ErrorKind, Result, TenantId, Timestamp};
+use pipeline::{Result, TenantId, Timestamp};
 use serde::Serialize;
 
 mod files;
@@ -22,7 +22,7 @@ use super::layout::{self, Layout};
 use super::record::Record;
 use super::recover;
 use super::signing::PublicKey;
-use super::store::{failed, names_in};
+use super::store::{failed, names_in, no_lake};
 
 /// What an auditor asks for.
 #[derive(Debug, Clone, Default)]
@@ -172,13 +172,7 @@ pub fn verify(
 ) -> Result<VerifyReport> {
     let layout = Layout::new(root.to_owned());
     if !root.exists() {
-        return Err(Error::new(
-            ErrorKind::Config,
-            format!("verify the lake {}: it is not there", root.display()),
-        )
-        .with_hint(
-            "`tenantry run` makes it; a lake that was there and is gone has to be put back from a copy",
-        ));
+        return Err(no_lake("verify", root));
     }
     let Evidence { records, strays, mut report } = read(&layout, options, &mut |_| {})?;
     for path in strays {
