@@ -59,6 +59,11 @@ class Platform:
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
+    def cpu_seconds(self):
+        """Returns the seconds of cores that it took so far: it works on the same machine as its clients."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def truth(self):
         """Returns the rows of each tenant and dataset."""
         told = self.ask("truth")
@@ -97,12 +102,14 @@ def measure(client, program, platform, folder):
     arguments = command(client, program, platform.place, out, folder)
     platform.ask("journal", "DELETE")
     environment = {**os.environ, "TENANTRY_KEY": platform.place["key"]}
+    before = platform.cpu_seconds()
     took = measured.run(arguments, folder, environment)
     if took.status != 0:
         raise SystemExit(f"{client} ended with {took.status}: {took.said[-2000:]}")
     total = platform.ask("journal")["total"]
     return {"client": client, "seconds": round(took.seconds, 3), "peak_mib": round(took.peak_mib),
-            "cpu_seconds": round(took.cpu_seconds, 2), "requests": total["requests"], "bytes": total["bytes"],
+            "cpu_seconds": round(took.cpu_seconds, 2),
+            "platform_cpu_seconds": round(platform.cpu_seconds() - before, 2), "requests": total["requests"], "bytes": total["bytes"],
             "out": out}
 
 
@@ -149,9 +156,11 @@ def table(tenants, rows, results):
     print(f"\n{tenants} tenants, rows x {rows}: {results['tenantry'][0]['rows']} rows", file=sys.stderr)
     for client, runs in results.items():
         median = {what: statistics.median(run[what] for run in runs)
-                  for what in ("seconds", "rows_per_s", "mb_per_s", "requests_per_s", "peak_mib", "cpu_seconds")}
+                  for what in ("seconds", "rows_per_s", "mb_per_s", "requests_per_s", "peak_mib", "cpu_seconds",
+                               "platform_cpu_seconds")}
         print(f"  {client:9} {median['seconds']:8.2f} s  {median['rows_per_s']:9.0f} rows/s  {median['mb_per_s']:7.1f} MB/s  "
               f"{median['requests_per_s']:7.0f} requests/s  {median['cpu_seconds']:7.2f} s of cores  "
+              f"{median['platform_cpu_seconds']:6.2f} s of the platform's  "
               f"{median['peak_mib']:5.0f} MiB  x {median['seconds'] / own:.2f}", file=sys.stderr)
 
 

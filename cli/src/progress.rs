@@ -2,6 +2,7 @@
 
 mod bars;
 mod state;
+mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use pipeline::{BudgetUse, Verdict};
 
 use self::bars::Bars;
 use self::state::State;
+pub(crate) use self::watch::Watch;
 use crate::console::Console;
 
 /// How often bars are drawn: often enough to look alive.

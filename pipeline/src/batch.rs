@@ -77,7 +77,7 @@ pub struct Tally {
 /// Counts of one dataset's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
-    /// Records in the pages: written, duplicate, rejected and unchanged.
+    /// Records in the pages: written, duplicate, rejected, unchanged and later.
     pub read: u64,
     /// Records seen before under the same key, and dropped.
     pub duplicates: u64,
@@ -86,6 +86,9 @@ pub struct Counts {
     /// Records that an earlier commit holds just so, and that were not written again.
     #[serde(default)]
     pub unchanged: u64,
+    /// Records that changed after the end of the window, and are left for the next one.
+    #[serde(default)]
+    pub later: u64,
 }
 
 impl Counts {
@@ -95,11 +98,17 @@ impl Counts {
         self.read.saturating_sub(self.duplicates + self.rejects)
     }
 
-    pub(crate) fn add(&mut self, later: &Self) {
-        self.read += later.read;
-        self.duplicates += later.duplicates;
-        self.rejects += later.rejects;
-        self.unchanged += later.unchanged;
+    /// Returns how many records were read and are in no file of records that fit.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.duplicates + self.rejects + self.unchanged + self.later
+    }
+
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.read += more.read;
+        self.duplicates += more.duplicates;
+        self.rejects += more.rejects;
+        self.unchanged += more.unchanged;
+        self.later += more.later;
     }
 }
 

@@ -3,27 +3,25 @@
 //! A record is known by the digest of its key and that of its content. Both are taken of Arrow columns, so that
 //! what was read back from a sink and what was just decoded compare equal, whatever the platform's spelling.
 
-use std::collections::HashMap;
-
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::row::{RowConverter, Rows, SortField};
 use twox_hash::XxHash3_128;
 
+use crate::digests::{Digests, no_room};
 use crate::{Dataset, Error, ErrorKind, Result};
 
 /// The newest content of each record that one partition may bring again.
 #[derive(Debug, Default)]
-pub struct Known(HashMap<u128, u128>);
+pub struct Known(Digests);
 
 impl Known {
     /// Takes records in; of two with one key the later is the newer.
     ///
     /// # Errors
-    /// Where the columns are not those of the dataset.
+    /// Where the columns are not those of the dataset, or there is no room for what was taken in.
     pub fn learn(&mut self, dataset: &Dataset, columns: &RecordBatch) -> Result<()> {
-        self.0.extend(digests(dataset, columns)?);
-        Ok(())
+        self.0.put_all(digests(dataset, columns)?).map_err(no_room)
     }
 
     /// Returns whether nothing was taken in.
@@ -33,22 +31,24 @@ impl Known {
     }
 
     /// Returns the content of a record by its key.
-    pub(crate) fn content(&self, key: u128) -> Option<u128> {
-        self.0.get(&key).copied()
+    pub(crate) fn content(&self, key: u128) -> Result<Option<u64>> {
+        self.0.get(key).map_err(no_room)
     }
 
     /// Takes one record in.
-    pub(crate) fn take(&mut self, key: u128, content: u128) {
-        self.0.insert(key, content);
+    pub(crate) fn take(&mut self, key: u128, content: u64) -> Result<()> {
+        self.0.put(key, content).map_err(no_room)
     }
 
     /// Returns the records that are new or changed.
     ///
     /// # Errors
-    /// Where the columns are not those of the dataset.
+    /// Where the columns are not those of the dataset, or what was taken in cannot be read.
     pub fn fresh(&self, dataset: &Dataset, columns: RecordBatch) -> Result<RecordBatch> {
-        let is_fresh = |(key, content): (u128, u128)| self.0.get(&key).is_none_or(|known| *known != content);
-        let fresh: Vec<bool> = digests(dataset, &columns)?.into_iter().map(is_fresh).collect();
+        let mut fresh = Vec::with_capacity(columns.num_rows());
+        for (key, content) in digests(dataset, &columns)? {
+            fresh.push(self.content(key)? != Some(content));
+        }
         if fresh.iter().all(|fresh| *fresh) {
             return Ok(columns);
         }
@@ -80,7 +80,7 @@ impl Content {
 }
 
 /// Returns the digests of each record's key and content.
-pub(crate) fn digests(dataset: &Dataset, columns: &RecordBatch) -> Result<Vec<(u128, u128)>> {
+pub(crate) fn digests(dataset: &Dataset, columns: &RecordBatch) -> Result<Vec<(u128, u64)>> {
     let whole = rows(dataset, columns, None)?;
     // What has no key of its own is known by all of it.
     let keys = match dataset.key {
@@ -91,7 +91,7 @@ pub(crate) fn digests(dataset: &Dataset, columns: &RecordBatch) -> Result<Vec<(u
     let digest = |row: usize| {
         let key = keys.as_ref().unwrap_or(&whole).row(row);
         let key = XxHash3_128::oneshot_with_seed(seed, key.data());
-        (key, XxHash3_128::oneshot(whole.row(row).data()))
+        (key, XxHash3_128::oneshot(whole.row(row).data()) as u64)
     };
     Ok((0..columns.num_rows()).map(digest).collect())
 }

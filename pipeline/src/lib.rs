@@ -1,6 +1,7 @@
 //! The heart of the program: its nouns, the two seams (connector and sink) and the run between them.
 //!
-//! Nothing here knows a vendor or a file format, does input or output of its own, or prints.
+//! Nothing here knows a vendor or a file format, prints, or does input or output of its own: but for the digests of many
+//! records, which are put into a temporary file.
 
 pub mod batch;
 pub mod checkpoint;
@@ -8,6 +9,7 @@ pub mod clock;
 pub mod commit;
 pub mod connector;
 pub mod dataset;
+pub mod digests;
 pub mod drift;
 pub mod error;
 pub mod known;

@@ -62,6 +62,26 @@ impl Waiting {
     }
 }
 
+/// All that waits for a replay, as far as it can be told.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    /// Commits whose set-aside records no replay took up, the oldest of a tenant's pull first.
+    pub waiting: Vec<Waiting>,
+    /// Pulls whose commits cannot be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A tenant's pull of which nobody can tell what waits.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The pull.
+    pub pull: String,
+    /// Why.
+    pub error: Error,
+}
+
 /// Which set-aside records are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Choice {
@@ -75,8 +95,19 @@ impl Choice {
     /// Returns whether some of a commit's records are meant.
     #[must_use]
     pub fn takes_of(&self, waiting: &Waiting) -> bool {
-        let of_tenant = self.tenants.is_empty() || self.tenants.contains(&waiting.tenant);
-        of_tenant && waiting.records.keys().any(|dataset| self.takes(dataset))
+        self.takes_tenant(&waiting.tenant) && waiting.records.keys().any(|dataset| self.takes(dataset))
+    }
+
+    /// Returns whether records of a pull may be meant that fills some of these datasets.
+    #[must_use]
+    pub fn takes_pull(&self, tenant: &TenantId, pull: &str, known: &[Arc<Dataset>]) -> bool {
+        let of_pull = |dataset: &&Arc<Dataset>| dataset.pull == pull;
+        let takes = self.takes(pull) || known.iter().filter(of_pull).any(|dataset| self.takes(dataset.name));
+        self.takes_tenant(tenant) && takes
+    }
+
+    fn takes_tenant(&self, tenant: &TenantId) -> bool {
+        self.tenants.is_empty() || self.tenants.contains(tenant)
     }
 
     /// Returns whether the records of a dataset are meant.

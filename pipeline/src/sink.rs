@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
 use crate::batch::Records;
-use crate::rejects::Waiting;
+use crate::rejects::{Backlog, Waiting};
 use crate::run::RunSummary;
 use crate::{Commit, DataFile, Dataset, Partition, Receipt, Result, Standing, Tenant, TenantId};
 
@@ -33,10 +33,9 @@ pub trait Sink: Send + Sync {
         stream::empty().boxed()
     }
 
-    /// Returns the set-aside records that no replay took up, one for each commit that holds some, the oldest of a
-    /// tenant's pull first. A place that cannot be read back has none.
-    async fn waiting(&self) -> Result<Vec<Waiting>> {
-        Ok(Vec::new())
+    /// Returns the set-aside records that no replay took up. A place that cannot be read back has none.
+    async fn backlog(&self) -> Result<Backlog> {
+        Ok(Backlog::default())
     }
 
     /// Returns records that wait, with the provenance columns.

@@ -445,15 +445,32 @@ fn rejects_that_were_edited_are_not_replayed_and_keep_no_others_back() {
 }
 
 #[test]
-fn a_commit_record_that_is_missing_stops_a_replay() {
-    let mut context = pulled(1, &[Dataset::Users]);
+fn a_commit_record_that_is_missing_stops_the_replay_of_its_own_pull_and_no_other() {
+    let mut context = pulled(2, &[Dataset::Users, Dataset::Accounts]);
     context.set_kinds(FIXED);
     at(&mut context, first_day() + TimeDelta::days(1));
     assert_eq!(context.run(&["run"]).code, Some(0));
-    let tenant = &context.tenants()[0].id;
-    let record = context.lake().root().join(format!("_tenantry/commits/{tenant}/users/0000000001.json"));
-    fs_err::remove_file(record).expect("the first commit");
-    let output = context.run(&["rejects", "replay"]);
-    assert_eq!(output.code, Some(6), "{}", output.stderr);
-    assert!(output.stderr.contains("a commit record is missing"), "{}", output.stderr);
+    let [damaged, sound] = [0, 1].map(|at| context.tenants()[at].id.clone());
+    let record = context.lake().root().join(format!("_tenantry/commits/{damaged}/users/0000000001.json"));
+    let whole = fs_err::read(&record).expect("the first commit");
+    fs_err::remove_file(&record).expect("the first commit");
+    let missing = "a commit record is missing";
+    let check = |arguments: &[&str], code| {
+        let output = context.run(&[&["rejects"], arguments].concat());
+        assert_eq!(output.code, Some(code), "{arguments:?}: {}{}", output.stdout, output.stderr);
+        assert_eq!(output.stderr.contains(missing), code != 0, "{arguments:?}: {}", output.stderr);
+        output.stdout
+    };
+    let list = check(&["list", "--dataset", "users"], 6);
+    assert!(list.contains(&sound) && !list.contains(&damaged), "{list}");
+    check(&["replay", "--tenant", &damaged, "--dataset", "users"], 6);
+    assert!(!check(&["list", "--tenant", &damaged, "--dataset", "accounts"], 0).is_empty());
+    check(&["list", "--tenant", &sound], 0);
+    check(&["replay", "--dataset", "users"], 7);
+    assert_eq!(check(&["list", "--tenant", &sound, "--dataset", "users"], 0), "");
+
+    fs_err::write(&record, whole).expect("the test's own file");
+    check(&["replay", "--dataset", "users"], 0);
+    assert_eq!(check(&["list", "--dataset", "users"], 0), "");
+    context.check_verified();
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use config::Settings;
 use futures::StreamExt;
-use pipeline::rejects::{Choice, Kept, Waiting};
-use pipeline::run::{Became, Replay, RunContext};
+use pipeline::rejects::{Backlog, Choice, Kept, Unreadable, Waiting};
+use pipeline::run::{Became, Events, Replay, RunContext, RunEvent};
 use pipeline::{Error, ErrorKind, Result, Sink, Tenant, TenantId, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
@@ -16,6 +17,7 @@ use super::Context;
 use crate::args::{Chosen, Narrow, RejectsArgs};
 use crate::interrupt::{Brakes, Interrupts};
 use crate::platform::on_one_line;
+use crate::progress::Watch;
 use crate::table::{count, instant, several, table};
 use crate::{exit_code, failure};
 
@@ -48,9 +50,12 @@ struct Line {
 async fn list(chosen: &Chosen, context: &Context) -> Result<u8> {
     let settings = context.settings(&Narrow::default())?;
     let sink = settings.sink.open()?;
-    let waiting = sink.waiting().await?;
+    let Backlog { waiting, unreadable } = sink.backlog().await?;
     let choice = choice(chosen, &waiting, &settings)?;
-    let (mut lines, mut unread) = (BTreeMap::new(), Vec::new());
+    let known = config::catalogue(&settings.connector);
+    let is_meant = |it: &Unreadable| choice.takes_pull(&it.tenant, &it.pull, &known);
+    let mut unread: Vec<_> = unreadable.into_iter().filter(is_meant).map(|it| it.error).collect();
+    let mut lines = BTreeMap::new();
     for waiting in waiting.iter().filter(|waiting| choice.takes_of(waiting)) {
         if let Err(error) = read(waiting, sink.as_ref(), &choice, &mut lines).await {
             unread.push(error.with_context("tenant", format!("{} ({})", waiting.name, waiting.tenant)));
@@ -184,15 +189,20 @@ async fn replay(chosen: &Chosen, context: &Context) -> Result<u8> {
     let console = &context.console;
     let settings = context.settings(&Narrow::default())?;
     let sink = settings.sink.open()?;
-    let waiting = sink.waiting().await?;
+    let Backlog { waiting, unreadable } = sink.backlog().await?;
     let choice = choice(chosen, &waiting, &settings)?;
-    if !waiting.iter().any(|waiting| choice.takes_of(waiting)) {
+    let known = config::catalogue(&settings.connector);
+    let is_unreadable = unreadable.iter().any(|it| choice.takes_pull(&it.tenant, &it.pull, &known));
+    if !is_unreadable && !waiting.iter().any(|waiting| choice.takes_of(waiting)) {
         if console.json {
             console.json(&Vec::<Told>::new())?;
         }
         console.say(nothing(&waiting));
         return Ok(exit_code::OK);
     }
+    let meant = waiting.iter().filter(|waiting| choice.takes_of(waiting));
+    let all = meant.flat_map(|waiting| waiting.records.values()).sum();
+    let watch = Arc::new(Watch::new(console));
     let mut interrupts = Interrupts::listen()?;
     let run_id = Uuid::now_v7().to_string();
     sink.prepare(&run_id).await?;
@@ -201,7 +211,7 @@ async fn replay(chosen: &Chosen, context: &Context) -> Result<u8> {
         connector: settings.connector.offline()?,
         sink: sink.clone(),
         clock: context.clock.clone(),
-        events: Arc::new(|_| {}),
+        events: counted(&watch, all),
         run_id,
         version: crate::VERSION.to_owned(),
         open_partitions: 1,
@@ -216,14 +226,27 @@ async fn replay(chosen: &Chosen, context: &Context) -> Result<u8> {
                 () = interrupts.next() => brakes.pull(console),
             }
             if brakes.stop.is_cancelled() {
+                watch.end();
                 return Err(Error::new(ErrorKind::Cancelled, "the replay was stopped")
                     .with_hint("what is committed stays; running it again takes up the rest"));
             }
         }
     };
+    watch.end();
     seal(&replay, sink.as_ref(), context).await;
     tell(&replay, context)?;
     Ok(exit_code::of_replay(&replay))
+}
+
+/// Shows how many of all records were looked at.
+fn counted(watch: &Arc<Watch>, all: u64) -> Events {
+    let (watch, done) = (watch.clone(), AtomicU64::new(0));
+    Arc::new(move |event| {
+        if let RunEvent::Progress { records, .. } = event {
+            let done = done.fetch_add(records, Ordering::Relaxed) + records;
+            watch.show(done, all, || format!("{} of {}", count(done), several(all, "record")));
+        }
+    })
 }
 
 /// Seals what was committed; where that fails, the next run does it.

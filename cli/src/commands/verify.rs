@@ -2,10 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::num::NonZeroU16;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use pipeline::{Error, ErrorKind, Result};
 use sinks::{Finding, Garbage, PublicKey, SinkConfig, VerifyOptions, VerifyProgress, VerifyReport};
 
@@ -13,10 +10,8 @@ use super::Context;
 use crate::args::{Narrow, Verify};
 use crate::console::Console;
 use crate::exit_code;
+use crate::progress::Watch;
 use crate::table::{bytes, count, instant, several};
-
-/// How often a plain line is written.
-const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) fn verify(args: &Verify, context: &Context) -> Result<u8> {
     let settings = context.settings(&Narrow::default())?;
@@ -31,8 +26,8 @@ pub(super) fn verify(args: &Verify, context: &Context) -> Result<u8> {
     };
     let console = &context.console;
     let watch = Watch::new(console);
-    let report = settings.sink.verify(&options, &|progress| watch.show(progress));
-    watch.bar.finish_and_clear();
+    let report = settings.sink.verify(&options, &|progress| show(&watch, &progress));
+    watch.end();
     let report = report?;
     if console.json {
         console.json(&report)?;
@@ -40,6 +35,13 @@ pub(super) fn verify(args: &Verify, context: &Context) -> Result<u8> {
         console.data(&told(&report))?;
     }
     Ok(if report.is_good() { exit_code::OK } else { exit_code::SINK })
+}
+
+fn show(watch: &Watch, progress: &VerifyProgress) {
+    watch.show(progress.bytes, progress.bytes_total, || {
+        let (files, read) = (count(progress.files), bytes(progress.bytes));
+        format!("{files} of {} files, {read} of {}", count(progress.files_total), bytes(progress.bytes_total))
+    });
 }
 
 fn told(report: &VerifyReport) -> String {
@@ -146,39 +148,4 @@ fn told_garbage(garbage: &Garbage, removed: bool) -> String {
         )
     });
     lines.join("\n")
-}
-
-/// Shows how far the reading is.
-struct Watch<'a> {
-    console: &'a Console,
-    bar: ProgressBar,
-    told_at: Mutex<Instant>,
-}
-
-impl<'a> Watch<'a> {
-    fn new(console: &'a Console) -> Self {
-        let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {eta} left")
-            .expect("a fixed template");
-        let bar = console.bars().add(ProgressBar::new(0).with_style(style));
-        Self { console, bar, told_at: Mutex::new(Instant::now()) }
-    }
-
-    fn show(&self, progress: VerifyProgress) {
-        let files = format!("{} of {} files", count(progress.files), count(progress.files_total));
-        if self.console.interactive {
-            self.bar.set_length(progress.bytes_total);
-            self.bar.set_position(progress.bytes);
-            self.bar.set_message(files);
-            return;
-        }
-        let Ok(mut told_at) = self.told_at.lock() else { return };
-        if told_at.elapsed() >= TOLD_EVERY {
-            *told_at = Instant::now();
-            self.console.say(&format!(
-                "{files}, {} of {}",
-                bytes(progress.bytes),
-                bytes(progress.bytes_total)
-            ));
-        }
-    }
 }

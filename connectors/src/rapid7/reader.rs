@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesOrdered};
 use futures::{FutureExt, StreamExt};
 use pipeline::batch::{Batch, Records};
+use pipeline::digests::no_room;
 use pipeline::{Error, ErrorKind, Partition, Result, Tally, Window};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderName, HeaderValue};
@@ -410,14 +411,7 @@ fn decode(decoder: &mut Decoder, seen: &mut Seen, body: &[u8]) -> Result<Page, B
             );
             return Err(BadBody::Final(error));
         }
-        Err(error @ PageError::Scratch(_)) => {
-            let hint = "the folder for temporary files needs room for some 200 bytes a record; `TMPDIR` names another";
-            return Err(BadBody::Final(
-                Error::new(ErrorKind::Sink, "remember the records that were read")
-                    .with_source(error)
-                    .with_hint(hint),
-            ));
-        }
+        Err(error @ PageError::Scratch(_)) => return Err(BadBody::Final(no_room(error))),
         Err(error) => return Err(BadBody::malformed(error)),
     };
     let decoded = decoder

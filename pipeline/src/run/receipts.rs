@@ -38,7 +38,7 @@ fn of_dataset(
 ) -> Result<Receipt> {
     let counts = tally.datasets.get(dataset.name).copied().unwrap_or_default();
     let rows_written = rows(files, dataset.name);
-    agree(dataset.name, counts.read, rows_written + counts.duplicates + counts.rejects + counts.unchanged)?;
+    agree(dataset.name, counts.read, rows_written + counts.left_out())?;
     let fits_nothing = counts.kept() == 0 && counts.rejects > 0;
     let verdict = match (tally.drifted, counts.read) {
         (_, _) if fits_nothing => Verdict::Failed,

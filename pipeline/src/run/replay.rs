@@ -13,11 +13,11 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use futures::StreamExt;
 use tracing::info;
 
-use super::{Outcome, RunContext, RunSummary, receipts};
+use super::{Outcome, RunContext, RunEvent, RunSummary, receipts};
 use crate::batch::{Batch, Counts, Provenance, Records, Reject};
 use crate::dataset::REJECTS;
 use crate::known::{Known, digests};
-use crate::rejects::{self, Choice, Kept, Waiting};
+use crate::rejects::{self, Backlog, Choice, Kept, Unreadable, Waiting};
 use crate::{
     Checkpoint, Commit, DataFile, Dataset, Error, ErrorKind, Partition, Replays, Result, Tally, TenantId,
     Writer,
@@ -122,7 +122,16 @@ impl Work<'_> {
     async fn pass(&mut self) -> Result<bool> {
         let mut stands: HashMap<Pull, Checkpoint> = HashMap::new();
         let mut overtaken: HashSet<Pull> = HashSet::new();
-        for mut waiting in self.context.sink.waiting().await? {
+        let Backlog { waiting, unreadable } = self.context.sink.backlog().await?;
+        for Unreadable { tenant, pull, error } in unreadable {
+            let is_meant = self.choice.takes_pull(&tenant, &pull, self.context.connector.datasets());
+            // No commit has this sequence.
+            if is_meant && self.done.insert(((tenant.clone(), pull), 0)) {
+                let organization_id = tenant.to_string();
+                self.replayed.push(Replayed { organization_id, error: Some(error), ..Replayed::default() });
+            }
+        }
+        for mut waiting in waiting {
             let pull = (waiting.tenant.clone(), waiting.pull.clone());
             let is_done = self.done.contains(&(pull.clone(), waiting.sequence));
             if is_done || !self.choice.takes_of(&waiting) || overtaken.contains(&pull) {
@@ -283,6 +292,15 @@ impl Again<'_> {
             let (dataset, columns) = rejects::records(&still)?;
             writer.write(&dataset, provenance.add_to(&columns)?).await?;
         }
+        (self.context.events)(RunEvent::Progress {
+            tenant: self.partition.tenant.id.clone(),
+            region: self.partition.region.clone(),
+            pull: self.partition.pull(),
+            pages: 0,
+            bytes: 0,
+            records: kept.len() as u64,
+            claimed: None,
+        });
         Ok(())
     }
 
@@ -338,7 +356,7 @@ impl Again<'_> {
             batch.records.iter().filter(|records| is_listing(&records.dataset))
         {
             for (key, content) in digests(dataset, columns)? {
-                if held.beside.content(key).is_some_and(|stands| stands != content) {
+                if held.beside.content(key)?.is_some_and(|stands| stands != content) {
                     return Ok(true);
                 }
             }
@@ -352,8 +370,9 @@ impl Again<'_> {
         let Some(held) = &mut self.held else { return Ok(columns) };
         let mut fresh = Vec::with_capacity(columns.num_rows());
         for (key, content) in digests(&compared(&dataset), &columns)? {
-            let stands = held.beside.content(key) == Some(content) || held.all.content(key) == Some(content);
-            held.beside.take(key, content);
+            let stands =
+                held.beside.content(key)? == Some(content) || held.all.content(key)? == Some(content);
+            held.beside.take(key, content)?;
             fresh.push(!stands);
         }
         let counts = self.tally.datasets.entry(dataset.name.to_owned()).or_default();

@@ -3,12 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arrow::array::{RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use chrono::DateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, RunContext, RunEvent, RunSummary, run};
+use crate::batch::{Counts, Records};
 use crate::testing::{FakeClock, MemorySink, Step, VecConnector, batch, dataset, job, tenant};
-use crate::{Checkpoint, Connector, ErrorKind, Job, Verdict};
+use crate::{Batch, Checkpoint, Connector, Dataset, ErrorKind, FullSnapshot, Job, Reading, Tally, Verdict};
 
 struct Scene {
     connector: Arc<VecConnector>,
@@ -288,6 +291,57 @@ async fn a_snapshot_of_today_is_not_taken_again() {
     assert_eq!(verdicts(&second), expect(&[("a", Verdict::UpToDate)]));
     assert_eq!(second.outcome, Outcome::Complete);
     assert_eq!(scene.sink.commits().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_after_the_end_of_a_window_is_left_for_the_next_one() {
+    // The run's clock stands at 1790000000.
+    let read = |changed_at: &[Option<i64>]| {
+        let changes = changes();
+        let steps = vec![Step::Page(changed(&changes, changed_at))];
+        let scene = Scene::new(VecConnector::new(vec![changes.clone()]).with(&tenant("a"), "changes", steps));
+        let at = DateTime::from_timestamp(1_789_900_000, 0).expect("an instant");
+        let full = Some(FullSnapshot { at, records: 9 });
+        let checkpoint = Checkpoint { sequence: 1, through: Some(at), full };
+        scene.sink.set_checkpoint(&tenant("a").id, "changes", checkpoint);
+        let reading = Reading { full_every: Some(7), ..Reading::from(at) };
+        async move {
+            let (summary, _) = scene.run(vec![Job { reading, ..job("a", &changes) }]).await;
+            let [receipt] = summary.receipts.as_slice() else { panic!("one dataset: {summary:?}") };
+            assert_eq!(receipt.verdict, Verdict::Complete);
+            let [commit] = scene.sink.commits().try_into().expect("one commit");
+            (commit.ids, receipt.counts)
+        }
+    };
+    let (ids, counts) = read(&[Some(0), Some(1), None, Some(-5)]).await;
+    assert_eq!(ids, ["0", "2", "3"], "the end itself belongs to the window, and so does what has no time");
+    assert_eq!((counts.read, counts.later), (4, 1));
+    let (ids, counts) = read(&[Some(60)]).await;
+    assert_eq!((ids.len(), counts.read, counts.later), (0, 1, 1));
+}
+
+/// Returns a dataset that is read by the time of its records' last change.
+fn changes() -> Arc<Dataset> {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let fields = vec![Field::new("id", DataType::Utf8, false), Field::new("modified", time, true)];
+    Arc::new(Dataset {
+        schema: Arc::new(Schema::new(fields)),
+        cursor: Some("modified"),
+        by_change: true,
+        ..Dataset::clone(&dataset("changes", "vm"))
+    })
+}
+
+/// Returns a page of records that changed so many seconds after the run's clock.
+fn changed(dataset: &Arc<Dataset>, seconds: &[Option<i64>]) -> Batch {
+    let ids = (0..seconds.len()).map(|id| Some(id.to_string())).collect::<StringArray>();
+    let times = seconds.iter().map(|it| it.map(|it| (1_790_000_000 + it) * 1_000_000));
+    let times = times.collect::<TimestampMicrosecondArray>().with_timezone("UTC");
+    let columns = RecordBatch::try_new(dataset.schema.clone(), vec![Arc::new(ids), Arc::new(times)]);
+    let counts = Counts { read: seconds.len() as u64, ..Counts::default() };
+    let tally = Tally { pages: 1, datasets: [("changes".to_owned(), counts)].into(), ..Tally::default() };
+    let records = Records { dataset: dataset.clone(), columns: columns.expect("two columns") };
+    Batch { records: vec![records], rejects: Vec::new(), tally }
 }
 
 #[tokio::test(start_paused = true)]

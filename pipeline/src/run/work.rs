@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::{AsArray, BooleanArray, TimestampMicrosecondArray};
+use arrow::compute::filter_record_batch;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::plan::{Reached, due, halves, is_worth_counting, moved};
 use super::{RunContext, RunEvent, receipts};
-use crate::batch::{Batch, Provenance};
+use crate::batch::{Batch, Provenance, Records};
 use crate::known::{Content, Known};
 use crate::{
     Ask, Checkpoint, Commit, Dataset, Drift, Error, ErrorKind, Job, Partition, Receipt, Result, Standing,
-    Tally, Writer, rejects,
+    Tally, Timestamp, Writer, rejects,
 };
 
 /// A listing that kept fewer records than this may lose most of them in a day without anybody wondering.
@@ -176,7 +178,8 @@ impl PartitionReading<'_> {
         let compares = is_snapshot && self.worker.job.reading.only_changes;
         let nothing =
             || partition.datasets.iter().map(|dataset| (dataset.name, Content::default())).collect();
-        Ok(Sieve { known, content: compares.then(nothing), drift: BTreeMap::new() })
+        let until = partition.window.map(|window| window.until);
+        Ok(Sieve { known, content: compares.then(nothing), drift: BTreeMap::new(), until })
     }
 
     /// Refuses what must not be committed.
@@ -229,6 +232,8 @@ struct Sieve {
     known: Known,
     content: Option<BTreeMap<&'static str, Content>>,
     drift: BTreeMap<&'static str, Drift>,
+    /// The end of the window.
+    until: Option<Timestamp>,
 }
 
 impl Sieve {
@@ -236,6 +241,8 @@ impl Sieve {
         for records in &mut batch.records {
             let Dataset { name, .. } = *records.dataset;
             self.drift.entry(name).or_default().see(records);
+            let counts = batch.tally.datasets.entry(name.to_owned()).or_default();
+            counts.later += self.leave_later(records)?;
             if let Some(content) = &mut self.content {
                 content.entry(name).or_default().add(&records.dataset, &records.columns)?;
             }
@@ -244,10 +251,31 @@ impl Sieve {
             }
             let rows = records.columns.num_rows();
             records.columns = self.known.fresh(&records.dataset, records.columns.clone())?;
-            let counts = batch.tally.datasets.entry(name.to_owned()).or_default();
             counts.unchanged += (rows - records.columns.num_rows()) as u64;
         }
         self.pass_rejects(batch)
+    }
+
+    /// Takes out what changed after the end of the window, and returns how many records that was.
+    ///
+    /// What changed is asked for from the last reading on, without an end: a record that changes meanwhile stays in
+    /// the listing. It is left for the next window, so that each holds just what it says, whenever it is read.
+    fn leave_later(&self, records: &mut Records) -> Result<u64> {
+        let Dataset { name, cursor, by_change, .. } = *records.dataset;
+        let (Some(until), Some(cursor), true) = (self.until, cursor, by_change) else { return Ok(0) };
+        let bug = |what: String| Error::new(ErrorKind::Bug, format!("end a window of {name}: {what}"));
+        let times = records.columns.column_by_name(cursor).and_then(|times| times.as_primitive_opt());
+        let times: &TimestampMicrosecondArray =
+            times.ok_or_else(|| bug(format!("{cursor} is no column of times")))?;
+        let until = until.timestamp_micros();
+        let belongs: BooleanArray =
+            times.iter().map(|time| Some(time.is_none_or(|time| time <= until))).collect();
+        let later = belongs.len() - belongs.true_count();
+        if later > 0 {
+            records.columns = filter_record_batch(&records.columns, &belongs)
+                .map_err(|error| bug("take out records".to_owned()).with_source(error))?;
+        }
+        Ok(later as u64)
     }
 
     fn pass_rejects(&mut self, batch: &mut Batch) -> Result<()> {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use pipeline::dataset::REJECTS;
-use pipeline::rejects::Waiting;
+use pipeline::rejects::{Backlog, Unreadable, Waiting};
 use pipeline::run::RunSummary;
 use pipeline::{Checkpoint, Error, ErrorKind, Partition, Receipt, Result, Standing, Standings, TenantId};
 
@@ -94,17 +94,22 @@ pub(super) fn overlapping(layout: &Layout, partition: &Partition) -> Result<Vec<
     Ok(found)
 }
 
-/// Returns the set-aside records that no replay took up, one for each commit that holds some.
-pub(super) fn waiting(layout: &Layout) -> Result<Vec<Waiting>> {
+/// Returns the set-aside records that no replay took up; a pull that cannot be read keeps no other back.
+pub(super) fn backlog(layout: &Layout) -> Result<Backlog> {
     if !layout.root().exists() {
         return Err(no_lake("look for rejects in", layout.root()));
     }
-    let mut waiting = Vec::new();
+    let mut backlog = Backlog::default();
     for pull in pulls::all(layout)? {
-        let mut of_pull = waiting_of(layout, &pull)?;
-        waiting.append(&mut of_pull);
+        match waiting_of(layout, &pull) {
+            Ok(mut waiting) => backlog.waiting.append(&mut waiting),
+            Err(error) => {
+                let error = error.with_context("tenant", pull.tenant.as_str());
+                backlog.unreadable.push(Unreadable { tenant: pull.tenant, pull: pull.pull, error });
+            }
+        }
     }
-    Ok(waiting)
+    Ok(backlog)
 }
 
 fn waiting_of(layout: &Layout, Pull { tenant, pull, names }: &Pull) -> Result<Vec<Waiting>> {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
 use pipeline::batch::Records;
-use pipeline::rejects::Waiting;
+use pipeline::rejects::{Backlog, Waiting};
 use pipeline::run::RunSummary;
 use pipeline::{
     Commit, Error, ErrorKind, Partition, Receipt, Result, Sink, Standing, Standings, Tenant, TenantId, Writer,
@@ -157,8 +157,8 @@ impl Sink for ParquetSink {
         self.read_on_disk(move |layout, take| committed::read(layout, &partition, take))
     }
 
-    async fn waiting(&self) -> Result<Vec<Waiting>> {
-        self.on_disk(|lake| history::waiting(&lake.layout)).await
+    async fn backlog(&self) -> Result<Backlog> {
+        self.on_disk(|lake| history::backlog(&lake.layout)).await
     }
 
     fn rejects(&self, waiting: &Waiting) -> BoxStream<'static, Result<RecordBatch>> {

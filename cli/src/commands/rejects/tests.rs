@@ -178,7 +178,7 @@ async fn isolation_a_record_of_another_tenant_is_not_replayed_and_stops_nobody_e
     scene.read(OTHER, &users, &[], &[user(OTHER, 2, "own")]).await;
     let replay = scene.replay().await;
     assert_eq!((came_to(&replay), exit_code::of_replay(&replay)), (vec![(1, 0, Vec::new())], 7));
-    let waiting = scene.sink.waiting().await.expect("reads");
+    let waiting = scene.sink.backlog().await.expect("reads").waiting;
     assert_eq!(waiting.len(), 1);
     assert_eq!((waiting[0].tenant.as_str(), waiting[0].records["users"]), (OWN, 2));
     scene.verify();
@@ -193,7 +193,7 @@ async fn records_of_a_dataset_that_is_not_known_any_more_wait_on() {
     let replay = scene.replay().await;
     let why = ("this version of the program does not know the dataset".to_owned(), 1);
     assert_eq!((came_to(&replay), exit_code::of_replay(&replay)), (vec![(0, 0, vec![why])], 5));
-    assert_eq!(scene.sink.waiting().await.expect("reads").len(), 1);
+    assert_eq!(scene.sink.backlog().await.expect("reads").waiting.len(), 1);
     scene.verify();
 }
 

@@ -9,6 +9,7 @@ pub(super) fn endpoint() -> Endpoint {
     let shape = RecordShape { dataset: "vm_vulnerabilities", fields: fields(), key: &["id"] };
     let about = About {
         page_size: 500,
+        cursor: Some("modified"),
         by_change: true,
         ordered_by: Some("id"),
         ..About::snapshot(

@@ -75,7 +75,9 @@ async fn read(sink: &dyn Sink, run_id: &str, partition: &Partition) -> Commit {
 }
 
 async fn waiting(sink: &dyn Sink) -> Vec<Waiting> {
-    sink.waiting().await.expect("the records are whole")
+    let backlog = sink.backlog().await.expect("a lake");
+    assert!(backlog.unreadable.is_empty(), "{backlog:?}");
+    backlog.waiting
 }
 
 fn day(day: u32) -> NaiveDate {
