@@ -9,7 +9,7 @@ use config::Settings;
 use futures::StreamExt;
 use pipeline::rejects::{Backlog, Choice, Kept, Unreadable, Waiting};
 use pipeline::run::{Became, Events, Replay, RunContext, RunEvent};
-use pipeline::{Error, ErrorKind, Result, Sink, Tenant, TenantId, Timestamp};
+use pipeline::{Cores, Error, ErrorKind, Result, Sink, Tenant, TenantId, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -214,6 +214,7 @@ async fn replay(chosen: &Chosen, context: &Context) -> Result<u8> {
         events: counted(&watch, all),
         run_id,
         version: crate::VERSION.to_owned(),
+        cores: Cores::of_this_machine(),
         open_partitions: 1,
         wind_down: brakes.wind_down.clone(),
         stop: brakes.stop.clone(),

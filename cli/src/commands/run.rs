@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use config::{Again, Settings};
 use pipeline::run::{Outcome, RunContext, RunSummary};
-use pipeline::{Clock, Connector, Region, Result, Scope, Sink};
+use pipeline::{Clock, Connector, Cores, Region, Result, Scope, Sink};
 use sinks::{Changes, Moved};
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
@@ -66,6 +66,7 @@ pub(super) async fn work_off(
         events: progress.events(),
         run_id,
         version: crate::VERSION.to_owned(),
+        cores: Cores::of_this_machine(),
         open_partitions: settings.concurrency.get() as usize,
         wind_down: brakes.wind_down.clone(),
         stop: brakes.stop.clone(),

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use pipeline::{Clock, Error, ErrorKind, Secret, SystemClock};
+use pipeline::{Clock, Cores, Error, ErrorKind, Secret, SystemClock};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Client, Request, Response, StatusCode};
-use tokio::sync::Semaphore;
 
 use super::BadBody;
 use super::budget::Outcome;
@@ -67,7 +66,7 @@ pub(super) async fn body(response: Response, limit: usize, key: &Secret) -> Resu
 pub(super) async fn decode<T: Send + 'static, D>(
     body: Bytes,
     decode: &Arc<D>,
-    decoders: &Semaphore,
+    cores: &Cores,
 ) -> Result<T, Failure>
 where
     D: Fn(Bytes) -> Result<T, BadBody> + Send + Sync + ?Sized + 'static,
@@ -75,9 +74,8 @@ where
     let decoded = if body.len() < SMALL {
         decode(body)
     } else {
-        let _one_of_few = decoders.acquire().await.expect("it is never closed");
         let decode = decode.clone();
-        match tokio::task::spawn_blocking(move || decode(body)).await {
+        match cores.run(move || decode(body)).await {
             Ok(decoded) => decoded,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use pipeline::{BudgetUse, Error, ErrorKind, Region, Result, TenantId, Timestamp};
+use pipeline::{BudgetUse, Cores, Error, ErrorKind, Region, Result, TenantId, Timestamp};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, Method, Request, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -46,7 +46,7 @@ pub struct Http {
     pub(super) config: HttpConfig,
     pub(super) client: Client,
     pub(super) keys: KeyRing,
-    pub(super) decoders: Semaphore,
+    pub(super) cores: Arc<Cores>,
     ahead: Arc<Semaphore>,
     pub(super) jitter: Jitter,
     regions: Mutex<BTreeMap<Region, Arc<Turns>>>,
@@ -70,7 +70,6 @@ impl Http {
         let client = builder
             .build()
             .map_err(|error| Error::new(ErrorKind::Config, "prepare the connections").with_source(error))?;
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Arc::new(Self {
             config,
             client,
@@ -78,7 +77,7 @@ impl Http {
             regions: Mutex::default(),
             page_sizes: Mutex::default(),
             platform_time: Mutex::default(),
-            decoders: Semaphore::new(cores.max(2)),
+            cores: Cores::of_this_machine(),
             ahead: Arc::new(Semaphore::new(AHEAD_KIB as usize)),
             jitter: Jitter::default(),
         }))

@@ -142,7 +142,7 @@ impl<'a> Sending<'a> {
         }
         let body = attempt::body(response, http.config.max_body_bytes, &key.secret).await?;
         let bytes = body.len() as u64;
-        Ok((attempt::decode(body, decode, &http.decoders).await?, bytes))
+        Ok((attempt::decode(body, decode, &http.cores).await?, bytes))
     }
 
     /// Does what a failure asks for before the next attempt, or returns the call's error.

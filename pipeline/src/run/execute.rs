@@ -12,7 +12,7 @@ use super::lanes::Lanes;
 use super::stopped::StoppedTenants;
 use super::work::{Worked, work};
 use super::{Events, Outcome, RunEvent, RunSummary, receipts};
-use crate::{Clock, Connector, Error, ErrorKind, Job, Receipt, Scope, Sink, Tally, Timestamp};
+use crate::{Clock, Connector, Cores, Error, ErrorKind, Job, Receipt, Scope, Sink, Tally, Timestamp};
 
 /// What a run works with.
 #[derive(Clone)]
@@ -31,6 +31,8 @@ pub struct RunContext {
     pub version: String,
     /// How many partitions may be open at once; at least one.
     pub open_partitions: usize,
+    /// What is decoded and encoded with.
+    pub cores: Arc<Cores>,
     /// Cancelled by the first interrupt: nothing new is begun, what is open is finished and committed.
     pub wind_down: CancellationToken,
     /// Cancelled by the second interrupt, or by an error that ends the run: what is open is dropped.
@@ -71,14 +73,23 @@ struct Running {
 impl Running {
     async fn work_off(&mut self, lanes: &mut Lanes) {
         loop {
-            while self.tasks.len() < self.context.open_partitions.max(1) && self.may_begin() {
-                let Some(job) = lanes.next() else { break };
-                self.begin(job, lanes);
+            let open = self.tasks.len();
+            let cores = self.context.cores.clone();
+            let may_begin =
+                open < self.context.open_partitions.max(1) && self.may_begin() && !lanes.are_empty();
+            tokio::select! {
+                biased;
+                () = cores.are_free_for_more_than(open), if may_begin => {
+                    let Some(job) = lanes.next() else { continue };
+                    self.begin(job, lanes);
+                }
+                joined = self.tasks.join_next() => {
+                    let Some(joined) = joined else { return };
+                    let (job, worked) = joined.expect("a task catches its panics, and none is aborted");
+                    lanes.ended(&job);
+                    self.finish(&job, worked);
+                }
             }
-            let Some(joined) = self.tasks.join_next().await else { return };
-            let (job, worked) = joined.expect("a task catches its panics, and none is aborted");
-            lanes.ended(&job);
-            self.finish(&job, worked);
         }
     }
 

@@ -63,6 +63,11 @@ impl Lanes {
         jobs.pop_front()
     }
 
+    /// Returns whether every job was taken out.
+    pub(super) fn are_empty(&self) -> bool {
+        self.waiting.values().all(VecDeque::is_empty)
+    }
+
     /// Counts a job as no longer open.
     pub(super) fn ended(&mut self, job: &Job) {
         if let Some(open) = self.open.get_mut(&lane_of(job)) {

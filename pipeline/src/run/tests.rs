@@ -11,12 +11,15 @@ use tokio_util::sync::CancellationToken;
 use super::{Outcome, RunContext, RunEvent, RunSummary, run};
 use crate::batch::{Counts, Records};
 use crate::testing::{FakeClock, MemorySink, Step, VecConnector, batch, dataset, job, tenant};
-use crate::{Batch, Checkpoint, Connector, Dataset, ErrorKind, FullSnapshot, Job, Reading, Tally, Verdict};
+use crate::{
+    Batch, Checkpoint, Connector, Cores, Dataset, ErrorKind, FullSnapshot, Job, Reading, Tally, Verdict,
+};
 
 struct Scene {
     connector: Arc<VecConnector>,
     sink: MemorySink,
     open_partitions: usize,
+    cores: Arc<Cores>,
     wind_down: CancellationToken,
     stop: CancellationToken,
 }
@@ -27,6 +30,7 @@ impl Scene {
             connector: Arc::new(connector),
             sink: MemorySink::default(),
             open_partitions: 4,
+            cores: Arc::new(Cores::new(16)),
             wind_down: CancellationToken::new(),
             stop: CancellationToken::new(),
         }
@@ -42,6 +46,7 @@ impl Scene {
             events: Arc::new(move |event| told.lock().expect("no holder panics").push(event)),
             run_id: "run-1".to_owned(),
             version: "0.0.0".to_owned(),
+            cores: self.cores.clone(),
             open_partitions: self.open_partitions,
             wind_down: self.wind_down.clone(),
             stop: self.stop.clone(),
@@ -262,6 +267,22 @@ async fn bounded_no_more_partitions_are_open_than_allowed() {
     let (summary, _) = scene.run(jobs).await;
     assert_eq!(summary.count(Verdict::Complete), 20);
     assert_eq!(scene.connector.most_open(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bounded_no_more_partitions_are_open_than_cores_are_free_for() {
+    let users = dataset("users", "idr");
+    let ids: Vec<String> = (0..20).map(|number| format!("t{number}")).collect();
+    let mut connector = VecConnector::new(vec![users.clone()]);
+    for id in &ids {
+        let steps = vec![Step::Wait(Duration::from_secs(1)), Step::Page(batch(&users, &["1"]))];
+        connector = connector.with(&tenant(id), "users", steps);
+    }
+    let mut scene = Scene::new(connector);
+    scene.open_partitions = 10;
+    scene.cores = Arc::new(Cores::new(2));
+    scene.run(ids.iter().map(|id| job(id, &users)).collect()).await;
+    assert_eq!(scene.connector.most_open(), 4);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,6 @@
 //! The lake as a sink: what the run calls.
 
 use std::sync::{Arc, Mutex};
-use std::thread::available_parallelism;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -11,7 +10,8 @@ use pipeline::batch::Records;
 use pipeline::rejects::{Backlog, Waiting};
 use pipeline::run::RunSummary;
 use pipeline::{
-    Commit, Error, ErrorKind, Partition, Receipt, Result, Sink, Standing, Standings, Tenant, TenantId, Writer,
+    Commit, Cores, Error, ErrorKind, Partition, Receipt, Result, Sink, Standing, Standings, Tenant, TenantId,
+    Writer,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -60,9 +60,7 @@ impl ParquetSink {
 
     pub(super) fn with_files(config: &Config, files: Arc<dyn Files>) -> Result<Self> {
         let lake = Lake { layout: Layout::new(config.root()?), store: Store::new(files) };
-        let cores = available_parallelism().map_or(1, usize::from);
-        let permits =
-            Permits { encode: Arc::new(Semaphore::new(cores)), disk: Arc::new(Semaphore::new(DISK_TASKS)) };
+        let permits = Permits { cores: Cores::of_this_machine(), disk: Arc::new(Semaphore::new(DISK_TASKS)) };
         let memory = Memory::new(config.memory.as_usize());
         let (config, run) = (config.clone(), Mutex::new(None));
         Ok(Self { lake, config, memory, permits, run, sizes: Sizes::USUAL })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use pipeline::{DataFile, Dataset, Error, ErrorKind, Result, Writer};
+use pipeline::{Cores, DataFile, Dataset, Error, ErrorKind, Result, Writer};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -23,8 +23,8 @@ pub(super) struct ParquetWriter {
 /// How much may go on at once in the whole lake.
 #[derive(Clone)]
 pub(super) struct Permits {
-    /// Encoding keeps a core busy: more at once would only hold more memory.
-    pub(super) encode: Arc<Semaphore>,
+    /// Encoding keeps a core busy.
+    pub(super) cores: Arc<Cores>,
     /// Making things durable waits for the disk, which serves many at once in nearly the time of one.
     pub(super) disk: Arc<Semaphore>,
 }
@@ -66,9 +66,7 @@ impl Writer for ParquetWriter {
             self.state = State::Idle(files);
             return Ok(());
         }
-        let permit = self.permits.encode.clone().acquire_owned().await.map_err(closing)?;
-        self.state = State::Busy(spawn_blocking(move || {
-            let _permit = permit;
+        self.state = State::Busy(self.permits.cores.run(move || {
             files.work_off()?;
             Ok(files)
         }));
@@ -78,9 +76,7 @@ impl Writer for ParquetWriter {
     async fn close(mut self: Box<Self>) -> Result<Vec<DataFile>> {
         let mut files = self.files().await?;
         // The last rows are still to be encoded, and that is work for a core; only then the disk is waited for.
-        let permit = self.permits.encode.clone().acquire_owned().await.map_err(closing)?;
-        let encode = spawn_blocking(move || {
-            let _permit = permit;
+        let encode = self.permits.cores.run(move || {
             files.encode()?;
             Ok(files)
         });

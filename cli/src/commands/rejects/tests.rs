@@ -113,6 +113,7 @@ impl Scene {
             events: Arc::new(|_| {}),
             run_id,
             version: "0.0.0".to_owned(),
+            cores: pipeline::Cores::of_this_machine(),
             open_partitions: 1,
             wind_down: CancellationToken::new(),
             stop: CancellationToken::new(),

@@ -1,0 +1,142 @@
+//! Who may keep a core of the machine busy, and what that says of how much to have open at once.
+//!
+//! A partition that is open holds what it read and has not written yet. While cores lie idle between two answers of the
+//! platform, more open partitions make a run faster. Once answers wait for a core, more of them only hold more memory,
+//! and make each of them last longer. So the number that is worth having rises with each piece of work that found a core
+//! free, and falls with each that had to wait for one.
+
+use std::panic::resume_unwind;
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// More partitions than these are never worth having open: so the number falls soon where it has to.
+const MOST: usize = 1024;
+
+/// The part of the number by which it falls. It rises by one, and so does not stay where cores are short.
+const FALL: usize = 16;
+
+/// The cores of a machine.
+#[derive(Debug)]
+pub struct Cores {
+    free: Arc<Semaphore>,
+    /// The fewest partitions that are worth having open.
+    fewest: usize,
+    worth_opening: watch::Sender<usize>,
+}
+
+impl Cores {
+    /// Creates the cores of a machine that has so many.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        // One piece of work more than there are cores: some touch the disk in between.
+        let free = Arc::new(Semaphore::new(count + 1));
+        // On each core one is worked on, and another one waits for the platform or the disk.
+        let fewest = 2 * count;
+        Self { free, fewest, worth_opening: watch::Sender::new(fewest) }
+    }
+
+    /// Returns the cores of this machine, which all of the program shares.
+    #[must_use]
+    pub fn of_this_machine() -> Arc<Self> {
+        static CORES: LazyLock<Arc<Cores>> =
+            LazyLock::new(|| Arc::new(Cores::new(available_parallelism().map_or(2, usize::from))));
+        CORES.clone()
+    }
+
+    /// Does work that keeps a core busy, off the threads that wait for the network, as soon as a core is free.
+    ///
+    /// It goes on where nobody asks for its result just now: whoever held a core meanwhile would keep it from the others.
+    pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        let on = |core: OwnedSemaphorePermit| {
+            spawn_blocking(move || {
+                let _core = core;
+                work()
+            })
+        };
+        if let Ok(core) = self.free.clone().try_acquire_owned() {
+            self.worth_opening.send_modify(|worth| *worth = (*worth + 1).min(MOST));
+            return on(core);
+        }
+        self.worth_opening.send_modify(|worth| *worth = (*worth - *worth / FALL - 1).max(self.fewest));
+        let free = self.free.clone();
+        tokio::spawn(async move {
+            let core = free.acquire_owned().await.expect("the cores are not closed");
+            match on(core).await {
+                Ok(done) => done,
+                Err(error) => resume_unwind(error.into_panic()),
+            }
+        })
+    }
+
+    /// Waits until one more open partition than these is worth having.
+    pub(crate) async fn are_free_for_more_than(&self, open: usize) {
+        self.worth_opening.subscribe().wait_for(|worth| *worth > open).await.ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    /// Returns how many open partitions are worth having.
+    fn worth(cores: &Cores) -> usize {
+        (0..).find(|open| cores.are_free_for_more_than(*open).now_or_never().is_none()).expect("some number")
+    }
+
+    /// Keeps all cores busy; ends when what this returns is dropped.
+    fn keep_busy(cores: &Cores) -> mpsc::SyncSender<()> {
+        let (end, ended) = mpsc::sync_channel::<()>(0);
+        let ended = Arc::new(std::sync::Mutex::new(ended));
+        while cores.free.available_permits() > 0 {
+            let ended = ended.clone();
+            cores.run(move || ended.lock().expect("no holder panics").recv().ok());
+        }
+        end
+    }
+
+    #[tokio::test]
+    async fn bounded_more_is_worth_opening_while_cores_are_free_and_less_once_they_are_not() {
+        let cores = Cores::new(2);
+        assert_eq!(worth(&cores), 4);
+        for _ in 0..40 {
+            cores.run(|| ()).await.expect("it does not panic");
+        }
+        assert_eq!(worth(&cores), 44);
+        let end = keep_busy(&cores);
+        let waiting: Vec<_> = (0..60).map(|_| cores.run(|| ())).collect();
+        assert_eq!(worth(&cores), 4);
+        drop(end);
+        for work in waiting {
+            work.await.expect("it does not panic");
+        }
+        cores.run(|| ()).await.expect("it does not panic");
+        assert_eq!(worth(&cores), 5);
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_looks_at_gives_its_core_back() {
+        let cores = Cores::new(1);
+        let end = keep_busy(&cores);
+        let forgotten: Vec<_> = (0..9).map(|_| cores.run(|| ())).collect();
+        drop(end);
+        assert_eq!(cores.run(|| 7).await.expect("it does not panic"), 7);
+        drop(forgotten);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_that_of_who_waits_for_the_work() {
+        let cores = Cores::new(1);
+        let end = keep_busy(&cores);
+        let work = cores.run(|| panic!("on purpose"));
+        drop(end);
+        assert!(work.await.expect_err("it panicked").is_panic());
+        assert_eq!(cores.run(|| 7).await.expect("it does not panic"), 7);
+    }
+}
