@@ -66,7 +66,8 @@ pub struct DatasetEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunSection {
-    /// How many tenants' datasets are read at once; each holds a page and an open file in memory.
+    /// How many tenants' datasets are read at once at most; fewer are while the cores have enough to do. Each holds a
+    /// page and an open file in memory.
     #[serde(default = "concurrency")]
     pub concurrency: NonZeroU32,
 }
