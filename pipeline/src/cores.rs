@@ -15,8 +15,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 /// More partitions than these are never worth having open: so the number falls soon where it has to.
 const MOST: usize = 1024;
 
-/// The part of the number by which it falls. It rises by one, and so does not stay where cores are short.
-const FALL: usize = 16;
+/// Where it is large, it falls by this part of it, and else by one, as it rises.
+const FALL: usize = 64;
 
 /// The cores of a machine.
 #[derive(Debug)]
@@ -35,7 +35,8 @@ impl Cores {
         let free = Arc::new(Semaphore::new(count + 1));
         // On each core one is worked on, and another one waits for the platform or the disk.
         let fewest = 2 * count;
-        Self { free, fewest, worth_opening: watch::Sender::new(fewest) }
+        // The first answers say soon whether these are too many; too few would cost a slow platform's rounds.
+        Self { free, fewest, worth_opening: watch::Sender::new(4 * fewest) }
     }
 
     /// Returns the cores of this machine, which all of the program shares.
@@ -104,11 +105,11 @@ mod tests {
     #[tokio::test]
     async fn bounded_more_is_worth_opening_while_cores_are_free_and_less_once_they_are_not() {
         let cores = Cores::new(2);
-        assert_eq!(worth(&cores), 4);
+        assert_eq!(worth(&cores), 16);
         for _ in 0..40 {
             cores.run(|| ()).await.expect("it does not panic");
         }
-        assert_eq!(worth(&cores), 44);
+        assert_eq!(worth(&cores), 56);
         let end = keep_busy(&cores);
         let waiting: Vec<_> = (0..60).map(|_| cores.run(|| ())).collect();
         assert_eq!(worth(&cores), 4);

@@ -272,17 +272,17 @@ async fn bounded_no_more_partitions_are_open_than_allowed() {
 #[tokio::test(start_paused = true)]
 async fn bounded_no_more_partitions_are_open_than_cores_are_free_for() {
     let users = dataset("users", "idr");
-    let ids: Vec<String> = (0..20).map(|number| format!("t{number}")).collect();
+    let ids: Vec<String> = (0..30).map(|number| format!("t{number}")).collect();
     let mut connector = VecConnector::new(vec![users.clone()]);
     for id in &ids {
         let steps = vec![Step::Wait(Duration::from_secs(1)), Step::Page(batch(&users, &["1"]))];
         connector = connector.with(&tenant(id), "users", steps);
     }
     let mut scene = Scene::new(connector);
-    scene.open_partitions = 10;
+    scene.open_partitions = 20;
     scene.cores = Arc::new(Cores::new(2));
     scene.run(ids.iter().map(|id| job(id, &users)).collect()).await;
-    assert_eq!(scene.connector.most_open(), 4);
+    assert_eq!(scene.connector.most_open(), 16);
 }
 
 #[tokio::test(start_paused = true)]
