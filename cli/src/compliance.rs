@@ -109,6 +109,8 @@ struct DatasetReport {
     duplicates: u64,
     /// Records that stood in the lake already, just so, and were not written again.
     unchanged: u64,
+    /// Records that changed after the end of their window, and are in the next one.
+    later: u64,
     /// Commits whose records are true and may not be all, by verdict.
     doubtful: BTreeMap<Verdict, u64>,
     commits: Vec<CommitReport>,
@@ -334,6 +336,7 @@ fn dataset(name: &str, part: &Part<'_>, pace: Pace, span: Window, now: Timestamp
         rejects: sum(|it| it.counts.rejects).saturating_sub(taken_up),
         duplicates: sum(|it| it.counts.duplicates),
         unchanged: sum(|it| it.counts.unchanged),
+        later: sum(|it| it.counts.later),
         doubtful: doubtful(part),
         commits: all().map(|(commit, receipt)| CommitReport::of(commit, receipt)).collect(),
         reading,

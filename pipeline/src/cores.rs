@@ -5,12 +5,13 @@
 //! and make each of them last longer. So the number that is worth having rises with each piece of work that found a core
 //! free, and falls with each that had to wait for one.
 
+use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 /// More partitions than these are never worth having open: so the number falls soon where it has to.
 const MOST: usize = 1024;
@@ -28,7 +29,7 @@ pub struct Cores {
 }
 
 impl Cores {
-    /// Creates the cores of a machine that has so many.
+    /// Creates the cores of a machine that has so many, all of them free.
     #[must_use]
     pub fn new(count: usize) -> Self {
         // One piece of work more than there are cores: some touch the disk in between.
@@ -58,18 +59,40 @@ impl Cores {
             })
         };
         if let Ok(core) = self.free.clone().try_acquire_owned() {
-            self.worth_opening.send_modify(|worth| *worth = (*worth + 1).min(MOST));
+            self.rise();
             return on(core);
         }
         self.worth_opening.send_modify(|worth| *worth = (*worth - *worth / FALL - 1).max(self.fewest));
         let free = self.free.clone();
         tokio::spawn(async move {
             let core = free.acquire_owned().await.expect("the cores are not closed");
-            match on(core).await {
+            match on(core).await.map_err(JoinError::try_into_panic) {
                 Ok(done) => done,
-                Err(error) => resume_unwind(error.into_panic()),
+                Err(Ok(panic)) => resume_unwind(panic),
+                // The program ends, and nobody waits for this.
+                Err(Err(_)) => pending().await,
             }
         })
+    }
+
+    /// Looks whether a core is free, where something ended that needed none.
+    pub(crate) fn look(&self) {
+        if self.free.available_permits() > 0 {
+            self.rise();
+        }
+    }
+
+    /// Keeps all cores busy, and has more work waiting for them than is ever good; until what this returns is dropped.
+    #[cfg(test)]
+    pub(crate) fn keep_busy(&self) -> OwnedSemaphorePermit {
+        let all = u32::try_from(self.free.available_permits()).expect("few cores");
+        let held = self.free.clone().try_acquire_many_owned(all).expect("all are free");
+        (0..MOST).for_each(|_| drop(self.run(|| ())));
+        held
+    }
+
+    fn rise(&self) {
+        self.worth_opening.send_modify(|worth| *worth = (*worth + 1).min(MOST));
     }
 
     /// Waits until one more open partition than these is worth having.
@@ -80,8 +103,6 @@ impl Cores {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
     use futures::FutureExt;
 
     use super::*;
@@ -91,17 +112,6 @@ mod tests {
         (0..).find(|open| cores.are_free_for_more_than(*open).now_or_never().is_none()).expect("some number")
     }
 
-    /// Keeps all cores busy; ends when what this returns is dropped.
-    fn keep_busy(cores: &Cores) -> mpsc::SyncSender<()> {
-        let (end, ended) = mpsc::sync_channel::<()>(0);
-        let ended = Arc::new(std::sync::Mutex::new(ended));
-        while cores.free.available_permits() > 0 {
-            let ended = ended.clone();
-            cores.run(move || ended.lock().expect("no holder panics").recv().ok());
-        }
-        end
-    }
-
     #[tokio::test]
     async fn bounded_more_is_worth_opening_while_cores_are_free_and_less_once_they_are_not() {
         let cores = Cores::new(2);
@@ -109,14 +119,14 @@ mod tests {
         for _ in 0..40 {
             cores.run(|| ()).await.expect("it does not panic");
         }
-        assert_eq!(worth(&cores), 56);
-        let end = keep_busy(&cores);
-        let waiting: Vec<_> = (0..60).map(|_| cores.run(|| ())).collect();
+        cores.look();
+        assert_eq!(worth(&cores), 57);
+        let busy = cores.keep_busy();
+        cores.look();
         assert_eq!(worth(&cores), 4);
-        drop(end);
-        for work in waiting {
-            work.await.expect("it does not panic");
-        }
+        let waiting = cores.run(|| ());
+        drop(busy);
+        waiting.await.expect("it does not panic");
         cores.run(|| ()).await.expect("it does not panic");
         assert_eq!(worth(&cores), 5);
     }
@@ -124,9 +134,9 @@ mod tests {
     #[tokio::test]
     async fn work_that_nobody_looks_at_gives_its_core_back() {
         let cores = Cores::new(1);
-        let end = keep_busy(&cores);
+        let busy = cores.keep_busy();
         let forgotten: Vec<_> = (0..9).map(|_| cores.run(|| ())).collect();
-        drop(end);
+        drop(busy);
         assert_eq!(cores.run(|| 7).await.expect("it does not panic"), 7);
         drop(forgotten);
     }
@@ -134,9 +144,9 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_that_of_who_waits_for_the_work() {
         let cores = Cores::new(1);
-        let end = keep_busy(&cores);
+        let busy = cores.keep_busy();
         let work = cores.run(|| panic!("on purpose"));
-        drop(end);
+        drop(busy);
         assert!(work.await.expect_err("it panicked").is_panic());
         assert_eq!(cores.run(|| 7).await.expect("it does not panic"), 7);
     }

@@ -1,5 +1,6 @@
 //! What a run costs after the first: only what changed is read, and nothing is written twice.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -459,4 +460,53 @@ fn completeness_a_clock_that_is_off_by_a_day_loses_nothing() {
         let reached = through(&context, "alerts").expect("it was read");
         assert!((reached - present).abs() < TimeDelta::minutes(2), "{reached} is not {present}");
     }
+}
+
+#[test]
+fn completeness_what_changes_while_a_window_is_read_is_in_the_next_one() {
+    const DEFINITIONS: Dataset = Dataset::VmVulnerabilities;
+    let present = present();
+    let evolution = Evolution { modified_days: 3, ..Evolution::default() };
+    let mut context = start(SimulatorConfig { now: Some(present), catalogue: 1400, evolution, ..small(1) });
+    context.write(&context.run_file().of(&[]).and(DEFINITIONS, "full_every = \"30d\"\noverlap = \"0s\""));
+    night(&context, &[]);
+    // A day goes by on the platform while the second window's first page is waited for.
+    at(&mut context, present + days(1));
+    let late = FaultRule {
+        nth: vec![1],
+        ..FaultRule::always(Fault::Latency { ms: 3000, jitter_ms: 0, per_row_us: 0 })
+    };
+    let late = FaultRule { dataset: Some(DEFINITIONS), ..late };
+    context.platform().set_faults(vec![late]).expect("the fault can happen");
+    let running = context.command(&["run", "--json"]).spawn().expect("the program under test");
+    let mut waits = 0;
+    while waits < 50 {
+        std::thread::sleep(Duration::from_millis(10));
+        waits = if context.platform().journal().in_flight > 0 { waits + 1 } else { 0 };
+    }
+    context.platform().set_now((present + days(2)).timestamp_millis()).expect("time goes on");
+    let output = Output::of(running);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let summary = Summary::parse(&output.stdout);
+    let [receipt] = summary.receipts.as_slice() else { panic!("one dataset: {summary:?}") };
+    assert!(receipt.later > 0 && receipt.rows_written > 0, "{receipt:?}");
+    let until = receipt.window.as_ref().expect("a window").until;
+    let in_lake = |micros: &String| micros.parse::<i64>().expect("microseconds");
+    let rows = context.lake().column(DEFINITIONS.name(), "modified");
+    assert!(rows.iter().all(|time| in_lake(time) <= until.timestamp_micros()), "it is in no file");
+
+    at(&mut context, present + days(2) + TimeDelta::seconds(1));
+    let last = night(&context, &[]);
+    assert_eq!(last.receipts[0].later, 0);
+    let rows = context.lake().rows_of(DEFINITIONS.name(), &["id", "modified"]);
+    let newest: BTreeMap<_, _> = rows.iter().map(|row| (row[0].clone(), in_lake(&row[1]))).collect();
+    let tenant = &context.tenants()[0].id;
+    let truth = context.platform().truth_rows(DEFINITIONS, tenant).expect("a tenant");
+    let truth = truth.iter().map(|row| serde_json::from_str::<Value>(&row.json).expect("JSON"));
+    let text = |json: &Value, name| json[name].as_str().expect("text").to_owned();
+    let modified = |json: &Value| text(json, "modified").parse::<DateTime<Utc>>().expect("an instant");
+    let truth: BTreeMap<_, _> =
+        truth.map(|json| (text(&json, "id"), modified(&json).timestamp_micros())).collect();
+    assert_eq!(newest, truth);
+    context.check_verified();
 }

@@ -51,6 +51,8 @@ pub struct Receipt {
     pub rejects: u64,
     /// Records that were committed just so before.
     pub unchanged: u64,
+    /// Records left for the next window.
+    pub later: u64,
     /// Records in the files.
     pub rows_written: u64,
     /// What went wrong.

@@ -71,9 +71,11 @@ async fn list(chosen: &Chosen, context: &Context) -> Result<u8> {
         console.json(&lines.values().collect::<Vec<_>>())?;
         return Ok(told());
     }
-    if lines.is_empty() && unread.is_empty() {
-        console.say(nothing(&waiting));
-        return Ok(exit_code::OK);
+    if lines.is_empty() {
+        if unread.is_empty() {
+            console.say(nothing(&waiting));
+        }
+        return Ok(told());
     }
     let rows = lines.values().map(Line::row).collect();
     let columns =

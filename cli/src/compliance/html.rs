@@ -147,6 +147,7 @@ fn of_dataset(dataset: &DatasetReport) -> Markup {
             td.number {
                 (count(dataset.rows))
                 @if dataset.unchanged > 0 { br; small { (count(dataset.unchanged)) " unchanged" } }
+                @if dataset.later > 0 { br; small { (count(dataset.later)) " left for the next window" } }
             }
             td.number { (count(dataset.rejects)) }
         }

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use pipeline::{Error, ErrorKind, Result};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
+use tokio::sync::Mutex;
 use url::Url;
 
 /// One request, without the host, the key and the tenant: those are the client's.
@@ -24,6 +26,7 @@ pub struct Call {
     pub(super) safe: bool,
     pub(super) can_shrink: bool,
     pub(super) spent: Duration,
+    pub(super) turn: Arc<Mutex<()>>,
 }
 
 impl Call {
@@ -44,6 +47,7 @@ impl Call {
             safe: true,
             can_shrink: false,
             spent: Duration::ZERO,
+            turn: Arc::default(),
         }
     }
 
@@ -93,6 +97,13 @@ impl Call {
     #[must_use]
     pub fn spent(mut self, spent: Duration) -> Self {
         self.spent = spent;
+        self
+    }
+
+    /// Says whose answers are decoded one at a time: one that waits for another keeps no core meanwhile.
+    #[must_use]
+    pub fn in_turn(mut self, turn: &Arc<Mutex<()>>) -> Self {
+        self.turn = turn.clone();
         self
     }
 

@@ -142,6 +142,7 @@ impl<'a> Sending<'a> {
         }
         let body = attempt::body(response, http.config.max_body_bytes, &key.secret).await?;
         let bytes = body.len() as u64;
+        let _turn = self.call.turn.lock().await;
         Ok((attempt::decode(body, decode, &http.cores).await?, bytes))
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Reader {
     size: Arc<PageSize>,
     partition: Arc<Partition>,
     decode: Arc<dyn Fn(Bytes) -> Result<Page, BadBody> + Send + Sync>,
+    /// Pages have one decoder.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A decoded page.
@@ -91,7 +93,8 @@ impl Reader {
             }
             Ok(page)
         });
-        Self { endpoint, path: path.into(), client, size, partition: Arc::new(partition.clone()), decode }
+        let (path, partition, turn) = (path.into(), Arc::new(partition.clone()), Arc::default());
+        Self { endpoint, path, client, size, partition, decode, turn }
     }
 
     /// Asks for one record of the partition, to learn how many there are.
@@ -360,7 +363,7 @@ impl Reader {
             call = call.query(name, value);
         }
         let can_shrink = u32::try_from(size).ok().and_then(|size| self.size.smaller(size)).is_some();
-        call.query("size", size).can_shrink(can_shrink)
+        call.query("size", size).can_shrink(can_shrink).in_turn(&self.turn)
     }
 
     fn fine(&self, size: u64, answer: &Answer<Page>) {

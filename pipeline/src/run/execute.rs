@@ -74,18 +74,23 @@ impl Running {
     async fn work_off(&mut self, lanes: &mut Lanes) {
         loop {
             let open = self.tasks.len();
+            let may_begin = open < self.context.open_partitions.max(1) && self.may_begin();
             let cores = self.context.cores.clone();
-            let may_begin =
-                open < self.context.open_partitions.max(1) && self.may_begin() && !lanes.are_empty();
+            // A budget that nothing is open for waits for no other: what is open may be waiting for a dead region.
+            let counted = if lanes.has_idle() { 0 } else { open };
             tokio::select! {
                 biased;
-                () = cores.are_free_for_more_than(open), if may_begin => {
-                    let Some(job) = lanes.next() else { continue };
-                    self.begin(job, lanes);
+                () = cores.are_free_for_more_than(counted), if may_begin && !lanes.are_empty() => {
+                    // The run may have been interrupted meanwhile.
+                    if self.may_begin() && let Some(job) = lanes.next() {
+                        self.begin(job, lanes);
+                    }
                 }
                 joined = self.tasks.join_next() => {
                     let Some(joined) = joined else { return };
                     let (job, worked) = joined.expect("a task catches its panics, and none is aborted");
+                    // One that fails, or brings next to nothing, kept no core busy and said nothing of them.
+                    cores.look();
                     lanes.ended(&job);
                     self.finish(&job, worked);
                 }

@@ -11,8 +11,10 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use tracing::info;
 
+use super::work::on_a_core;
 use super::{Outcome, RunContext, RunEvent, RunSummary, receipts};
 use crate::batch::{Batch, Counts, Provenance, Records, Reject};
 use crate::dataset::REJECTS;
@@ -403,20 +405,21 @@ struct Held {
 
 impl Held {
     async fn load(waiting: &Waiting, partition: &Partition, context: &RunContext) -> Result<Self> {
-        let (mut all, mut beside) = (Known::default(), Known::default());
-        let streams = [
-            (context.sink.committed(partition), &mut all),
-            (context.sink.beside(waiting, partition), &mut beside),
-        ];
-        for (mut records, known) in streams {
-            while let Some(records) = records.next().await {
-                let Records { dataset, columns } = records?;
-                if dataset.name != REJECTS {
-                    known.learn(&compared(&dataset), &columns)?;
-                }
+        let all = Self::learn(context.sink.committed(partition), context).await?;
+        let beside = Self::learn(context.sink.beside(waiting, partition), context).await?;
+        Ok(Self { all, beside })
+    }
+
+    async fn learn(mut records: BoxStream<'static, Result<Records>>, context: &RunContext) -> Result<Known> {
+        let mut known = Known::default();
+        while let Some(records) = records.next().await {
+            let Records { dataset, columns } = records?;
+            if dataset.name != REJECTS {
+                let learn = move |known: &mut Known| known.learn(&compared(&dataset), &columns);
+                known = on_a_core(&context.cores, known, learn).await?;
             }
         }
-        Ok(Self { all, beside })
+        Ok(known)
     }
 }
 
