@@ -75,7 +75,7 @@ impl Cores {
         })
     }
 
-    /// Looks whether a core is free, where something ended that needed none.
+    /// Looks whether a core is free, where no work says so.
     pub(crate) fn look(&self) {
         if self.free.available_permits() > 0 {
             self.rise();

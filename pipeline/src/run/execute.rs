@@ -2,9 +2,11 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -13,6 +15,10 @@ use super::stopped::StoppedTenants;
 use super::work::{Worked, work};
 use super::{Events, Outcome, RunEvent, RunSummary, receipts};
 use crate::{Clock, Connector, Cores, Error, ErrorKind, Job, Receipt, Scope, Sink, Tally, Timestamp};
+
+/// How often it is looked whether a core is free: soon enough that nothing waits for long, and too seldom to count
+/// beside what the cores say themselves while they have work.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a run works with.
 #[derive(Clone)]
@@ -72,15 +78,16 @@ struct Running {
 
 impl Running {
     async fn work_off(&mut self, lanes: &mut Lanes) {
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let open = self.tasks.len();
             let may_begin = open < self.context.open_partitions.max(1) && self.may_begin();
+            let may_begin = may_begin && !lanes.are_empty();
             let cores = self.context.cores.clone();
-            // A budget that nothing is open for waits for no other: what is open may be waiting for a dead region.
-            let counted = if lanes.has_idle() { 0 } else { open };
             tokio::select! {
                 biased;
-                () = cores.are_free_for_more_than(counted), if may_begin && !lanes.are_empty() => {
+                () = cores.are_free_for_more_than(open), if may_begin => {
                     // The run may have been interrupted meanwhile.
                     if self.may_begin() && let Some(job) = lanes.next() {
                         self.begin(job, lanes);
@@ -89,11 +96,11 @@ impl Running {
                 joined = self.tasks.join_next() => {
                     let Some(joined) = joined else { return };
                     let (job, worked) = joined.expect("a task catches its panics, and none is aborted");
-                    // One that fails, or brings next to nothing, kept no core busy and said nothing of them.
-                    cores.look();
                     lanes.ended(&job);
                     self.finish(&job, worked);
                 }
+                // What is open may all wait for a dead region: then nothing else says that the cores are free.
+                _ = looks.tick(), if may_begin => cores.look(),
             }
         }
     }

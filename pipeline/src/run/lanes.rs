@@ -68,12 +68,6 @@ impl Lanes {
         self.waiting.values().all(VecDeque::is_empty)
     }
 
-    /// Returns whether jobs wait in a lane that has none open.
-    pub(super) fn has_idle(&self) -> bool {
-        let is_idle = |lane| self.open.get(lane).copied().unwrap_or(0) == 0;
-        self.waiting.iter().any(|(lane, jobs)| !jobs.is_empty() && is_idle(lane))
-    }
-
     /// Counts a job as no longer open.
     pub(super) fn ended(&mut self, job: &Job) {
         if let Some(open) = self.open.get_mut(&lane_of(job)) {
