@@ -5,13 +5,14 @@
 //! and make each of them last longer. So the number that is worth having rises with each piece of work that found a core
 //! free, and falls with each that had to wait for one.
 
-use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::{Error, ErrorKind, Result};
 
 /// More partitions than these are never worth having open: so the number falls soon where it has to.
 const MOST: usize = 1024;
@@ -48,30 +49,39 @@ impl Cores {
         CORES.clone()
     }
 
-    /// Does work that keeps a core busy, off the threads that wait for the network, as soon as a core is free.
+    /// Waits for a core and begins work that keeps it busy, off the threads that wait for the network.
     ///
-    /// It goes on where nobody asks for its result just now: whoever held a core meanwhile would keep it from the others.
-    pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-        let on = |core: OwnedSemaphorePermit| {
-            spawn_blocking(move || {
-                let _core = core;
-                work()
-            })
-        };
-        if let Ok(core) = self.free.clone().try_acquire_owned() {
+    /// Who asks for this has to be looked at until it returns: the core that it is given is kept from all others.
+    pub async fn begin<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        let core = if let Ok(core) = self.free.clone().try_acquire_owned() {
             self.rise();
-            return on(core);
-        }
-        self.worth_opening.send_modify(|worth| *worth = (*worth - *worth / FALL - 1).max(self.fewest));
-        let free = self.free.clone();
-        tokio::spawn(async move {
-            let core = free.acquire_owned().await.expect("the cores are not closed");
-            match on(core).await.map_err(JoinError::try_into_panic) {
-                Ok(done) => done,
-                Err(Ok(panic)) => resume_unwind(panic),
-                // The program ends, and nobody waits for this.
-                Err(Err(_)) => pending().await,
-            }
+            core
+        } else {
+            self.fall();
+            self.free.clone().acquire_owned().await.expect("the cores are not closed")
+        };
+        spawn_blocking(move || {
+            let _core = core;
+            work()
+        })
+    }
+
+    /// Does such work and returns what it came to, whether anybody looks at it meanwhile or not.
+    ///
+    /// # Errors
+    /// Where the program ends meanwhile.
+    ///
+    /// # Panics
+    /// Where the work does.
+    pub async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let cores = self.clone();
+        let done = tokio::spawn(async move { cores.begin(work).await.await });
+        done.await.and_then(|done| done).map_err(|error| match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => Error::new(ErrorKind::Cancelled, "go on with the work: the program ends"),
         })
     }
 
@@ -82,17 +92,21 @@ impl Cores {
         }
     }
 
-    /// Keeps all cores busy, and has more work waiting for them than is ever good; until what this returns is dropped.
+    /// Keeps all cores busy until what this returns is dropped, and has had much work wait for them.
     #[cfg(test)]
-    pub(crate) fn keep_busy(&self) -> OwnedSemaphorePermit {
+    pub(crate) fn keep_busy(&self) -> tokio::sync::OwnedSemaphorePermit {
         let all = u32::try_from(self.free.available_permits()).expect("few cores");
         let held = self.free.clone().try_acquire_many_owned(all).expect("all are free");
-        (0..MOST).for_each(|_| drop(self.run(|| ())));
+        (0..MOST).for_each(|_| self.fall());
         held
     }
 
     fn rise(&self) {
         self.worth_opening.send_modify(|worth| *worth = (*worth + 1).min(MOST));
+    }
+
+    fn fall(&self) {
+        self.worth_opening.send_modify(|worth| *worth = (*worth - *worth / FALL - 1).max(self.fewest));
     }
 
     /// Waits until one more open partition than these is worth having.
@@ -114,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn bounded_more_is_worth_opening_while_cores_are_free_and_less_once_they_are_not() {
-        let cores = Cores::new(2);
+        let cores = Arc::new(Cores::new(2));
         assert_eq!(worth(&cores), 16);
         for _ in 0..40 {
             cores.run(|| ()).await.expect("it does not panic");
@@ -124,18 +138,19 @@ mod tests {
         let busy = cores.keep_busy();
         cores.look();
         assert_eq!(worth(&cores), 4);
-        let waiting = cores.run(|| ());
         drop(busy);
-        waiting.await.expect("it does not panic");
         cores.run(|| ()).await.expect("it does not panic");
         assert_eq!(worth(&cores), 5);
     }
 
     #[tokio::test]
     async fn work_that_nobody_looks_at_gives_its_core_back() {
-        let cores = Cores::new(1);
+        let cores = Arc::new(Cores::new(1));
         let busy = cores.keep_busy();
-        let forgotten: Vec<_> = (0..9).map(|_| cores.run(|| ())).collect();
+        let mut forgotten: Vec<_> = (0..9).map(|_| Box::pin(cores.run(|| ()))).collect();
+        for work in &mut forgotten {
+            assert!(futures::poll!(work).is_pending());
+        }
         drop(busy);
         assert_eq!(cores.run(|| 7).await.expect("it does not panic"), 7);
         drop(forgotten);
@@ -143,11 +158,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_that_of_who_waits_for_the_work() {
-        let cores = Cores::new(1);
+        let cores = Arc::new(Cores::new(1));
+        let other = cores.clone();
         let busy = cores.keep_busy();
-        let work = cores.run(|| panic!("on purpose"));
+        let work = tokio::spawn(async move { cores.run(|| panic!("on purpose")).await });
         drop(busy);
         assert!(work.await.expect_err("it panicked").is_panic());
-        assert_eq!(cores.run(|| 7).await.expect("it does not panic"), 7);
+        assert_eq!(other.run(|| 7).await.expect("it does not panic"), 7);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use pipeline::{Clock, Cores, Error, ErrorKind, Secret, SystemClock};
+use pipeline::{Clock, Cores, Secret, SystemClock};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Client, Request, Response, StatusCode};
 
@@ -66,7 +66,7 @@ pub(super) async fn body(response: Response, limit: usize, key: &Secret) -> Resu
 pub(super) async fn decode<T: Send + 'static, D>(
     body: Bytes,
     decode: &Arc<D>,
-    cores: &Cores,
+    cores: &Arc<Cores>,
 ) -> Result<T, Failure>
 where
     D: Fn(Bytes) -> Result<T, BadBody> + Send + Sync + ?Sized + 'static,
@@ -75,13 +75,7 @@ where
         decode(body)
     } else {
         let decode = decode.clone();
-        match cores.run(move || decode(body)).await {
-            Ok(decoded) => decoded,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::new(ErrorKind::Cancelled, "decode the answer: the program ends").into()),
-            },
-        }
+        cores.run(move || decode(body)).await.map_err(Failure::Refused)?
     };
     decoded.map_err(|bad| match bad {
         BadBody::Malformed(why) => Failure::Malformed(why),

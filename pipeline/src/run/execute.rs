@@ -82,8 +82,8 @@ impl Running {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let open = self.tasks.len();
-            let may_begin = open < self.context.open_partitions.max(1) && self.may_begin();
-            let may_begin = may_begin && !lanes.are_empty();
+            let has_room = open < self.context.open_partitions.max(1);
+            let may_begin = has_room && self.may_begin() && !lanes.are_empty();
             let cores = self.context.cores.clone();
             tokio::select! {
                 biased;

@@ -14,7 +14,6 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tracing::info;
 
-use super::work::on_a_core;
 use super::{Outcome, RunContext, RunEvent, RunSummary, receipts};
 use crate::batch::{Batch, Counts, Provenance, Records, Reject};
 use crate::dataset::REJECTS;
@@ -415,8 +414,8 @@ impl Held {
         while let Some(records) = records.next().await {
             let Records { dataset, columns } = records?;
             if dataset.name != REJECTS {
-                let learn = move |known: &mut Known| known.learn(&compared(&dataset), &columns);
-                known = on_a_core(&context.cores, known, learn).await?;
+                let learn = move || known.learn(&compared(&dataset), &columns).map(|()| known);
+                known = context.cores.run(learn).await??;
             }
         }
         Ok(known)

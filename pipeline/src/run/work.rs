@@ -1,12 +1,10 @@
 //! One job: its partitions, each read, written and committed before the next is begun.
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 
 use arrow::array::{AsArray, BooleanArray, TimestampMicrosecondArray};
 use arrow::compute::filter_record_batch;
 use futures::StreamExt;
-use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -15,8 +13,8 @@ use super::{RunContext, RunEvent, receipts};
 use crate::batch::{Batch, Provenance, Records};
 use crate::known::{Content, Known};
 use crate::{
-    Ask, Checkpoint, Commit, Cores, Dataset, Drift, Error, ErrorKind, Job, Partition, Receipt, Result,
-    Standing, Tally, Timestamp, Writer, rejects,
+    Ask, Checkpoint, Commit, Dataset, Drift, Error, ErrorKind, Job, Partition, Receipt, Result, Standing,
+    Tally, Timestamp, Writer, rejects,
 };
 
 /// A listing that kept fewer records than this may lose most of them in a day without anybody wondering.
@@ -138,8 +136,8 @@ impl PartitionReading<'_> {
             let mut batch = batch?;
             progress(partition, &batch, context);
             if sieve.compares() {
-                let pass = |(sieve, batch): &mut (Sieve, Batch)| sieve.pass(batch);
-                (sieve, batch) = on_a_core(&context.cores, (sieve, batch), pass).await?;
+                let pass = move || sieve.pass(&mut batch).map(|()| (sieve, batch));
+                (sieve, batch) = context.cores.run(pass).await??;
             } else {
                 sieve.pass(&mut batch)?;
             }
@@ -178,8 +176,8 @@ impl PartitionReading<'_> {
             let mut committed = self.worker.context.sink.committed(partition);
             while let Some(records) = committed.next().await {
                 let records = records?;
-                let learn = move |known: &mut Known| known.learn(&records.dataset, &records.columns);
-                known = on_a_core(&self.worker.context.cores, known, learn).await?;
+                let learn = move || known.learn(&records.dataset, &records.columns).map(|()| known);
+                known = self.worker.context.cores.run(learn).await??;
             }
         }
         let is_snapshot = partition.window.is_none();
@@ -321,19 +319,6 @@ impl Sieve {
     fn content(&self) -> Option<BTreeMap<String, String>> {
         let content = self.content.as_ref()?;
         Some(content.iter().map(|(name, content)| ((*name).to_owned(), content.hex())).collect())
-    }
-}
-
-/// Does work on a value that takes a while, or touches a file, and returns the value.
-pub(super) async fn on_a_core<T: Send + 'static>(
-    cores: &Cores,
-    mut value: T,
-    work: impl FnOnce(&mut T) -> Result<()> + Send + 'static,
-) -> Result<T> {
-    match cores.run(move || work(&mut value).map(|()| value)).await.map_err(JoinError::try_into_panic) {
-        Ok(worked) => worked,
-        Err(Ok(panic)) => resume_unwind(panic),
-        Err(Err(_)) => Err(Error::new(ErrorKind::Cancelled, "compare the records: the program ends")),
     }
 }
 

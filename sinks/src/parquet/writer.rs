@@ -66,21 +66,22 @@ impl Writer for ParquetWriter {
             self.state = State::Idle(files);
             return Ok(());
         }
-        self.state = State::Busy(self.permits.cores.run(move || {
+        let encode = self.permits.cores.begin(move || {
             files.work_off()?;
             Ok(files)
-        }));
+        });
+        self.state = State::Busy(encode.await);
         Ok(())
     }
 
     async fn close(mut self: Box<Self>) -> Result<Vec<DataFile>> {
         let mut files = self.files().await?;
         // The last rows are still to be encoded, and that is work for a core; only then the disk is waited for.
-        let encode = self.permits.cores.run(move || {
+        let encode = self.permits.cores.begin(move || {
             files.encode()?;
             Ok(files)
         });
-        let files: Files = encode.await.map_err(panicked)??;
+        let files: Files = encode.await.await.map_err(panicked)??;
         let permit = self.permits.disk.clone().acquire_owned().await.map_err(closing)?;
         let sync = spawn_blocking(move || {
             let _permit = permit;
