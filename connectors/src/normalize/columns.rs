@@ -82,6 +82,8 @@ pub(super) enum Values {
 pub(super) struct Column {
     pub(super) values: Values,
     validity: Validity,
+    /// The values, and the bytes of text, that were taken out the last time.
+    taken: (usize, usize),
 }
 
 impl Column {
@@ -97,7 +99,7 @@ impl Column {
             Kind::List(item) => Values::List { offsets: vec![0], item: Box::new(Self::new(item)) },
             Kind::Struct(fields) => Self::of_struct(kind, fields),
         };
-        Self { values, validity: Validity::new() }
+        Self { values, validity: Validity::new(), taken: (0, 0) }
     }
 
     fn of_struct(kind: &Kind, fields: &[Field]) -> Values {
@@ -117,6 +119,25 @@ impl Column {
             Values::Float(values) => values.len(),
             Values::Bool(bits) => bits.len(),
             Values::Struct { len, .. } => *len,
+        }
+    }
+
+    /// Makes room for as much as the page before brought: pages of one listing are much alike.
+    pub(super) fn reserve(&mut self) {
+        let (len, text) = self.taken;
+        match &mut self.values {
+            Values::Text { offsets, bytes } => {
+                offsets.reserve(len);
+                bytes.reserve(text);
+            }
+            Values::Int(values) | Values::Time(values) => values.reserve(len),
+            Values::Float(values) => values.reserve(len),
+            Values::Bool(bits) => bits.reserve(len),
+            Values::List { offsets, item } => {
+                offsets.reserve(len);
+                item.reserve();
+            }
+            Values::Struct { children, .. } => children.iter_mut().for_each(Self::reserve),
         }
     }
 
@@ -241,6 +262,8 @@ impl Column {
     /// # Errors
     /// Where there is more text than 32-bit offsets can tell apart.
     pub(super) fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+        let text = if let Values::Text { bytes, .. } = &self.values { bytes.len() } else { 0 };
+        self.taken = (self.len(), text);
         let nulls = self.validity.take();
         Ok(match &mut self.values {
             Values::Text { offsets, bytes } => {

@@ -245,6 +245,10 @@ impl Decoder {
                 Err(syntax) => break Err(Stop::Syntax(syntax)),
             }
             facts.rows += 1;
+            if facts.rows == 1 {
+                self.table.reserve();
+                self.child.iter_mut().for_each(|child| child.table.reserve());
+            }
             reader.json.peek();
             let start = reader.json.offset();
             match self.row(&mut reader, seen, &mut scratch) {
@@ -459,6 +463,12 @@ impl Table {
         self.rows = mark.rows;
         self.counts = mark.counts;
         self.truncate();
+    }
+
+    /// Makes room for a page like the one before.
+    fn reserve(&mut self) {
+        self.columns.iter_mut().for_each(Column::reserve);
+        self.extra.reserve();
     }
 
     fn take(&mut self, into: &mut Decoded) -> Result<(), ArrowError> {
