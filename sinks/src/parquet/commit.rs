@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::history;
 use super::layout::{self, Layout};
 use super::record::{Record, Sealed};
-use super::recover::{Intent, remove_files};
+use super::recover::remove_files;
 use super::run::OpenRun;
 use super::store::{Store, failed, folder_of};
 
@@ -123,10 +123,8 @@ enum Ended {
 impl Attempt<'_> {
     fn carry_out(&self) -> Result<()> {
         let intent = self.layout.intent(&self.run.id, &self.id);
-        if self.commit.files.is_empty() {
-            return if self.put_record()? == Ended::Committed { Ok(()) } else { Err(stale(self.commit)) };
-        }
-        let ended = self.declare(&intent).and_then(|()| self.move_files()).and_then(|()| self.put_record());
+        let ended =
+            self.declare(&intent).and_then(|()| self.move_files()).and_then(|()| self.put_record(&intent));
         match ended {
             Ok(Ended::Committed) => {
                 // One that stays behind does no harm: its record says that it was carried out.
@@ -146,15 +144,13 @@ impl Attempt<'_> {
     }
 
     fn declare(&self, intent: &Path) -> Result<()> {
-        let partition = &self.commit.partition;
-        let files = self.commit.files.iter().map(|file| file.path.clone()).collect();
-        let sequence = self.commit.from.sequence + 1;
-        let content = Intent::new(&self.id, partition.tenant.id.clone(), partition.pull(), sequence, files);
-        let text = serde_json::to_vec(&content).expect("an intent is plain data");
-        self.store
-            .write(intent, &text)
-            .and_then(|()| self.store.files().sync_dir(folder_of(intent)))
-            .map_err(|error| failed("declare a commit", intent, error))
+        let record = Record::new(self.commit, &self.id, self.previous.as_deref());
+        let mut declared = self.store.write(intent, &record.seal());
+        // Where nothing is moved, nobody will have to look for it.
+        if !self.commit.files.is_empty() {
+            declared = declared.and_then(|()| self.store.files().sync_dir(folder_of(intent)));
+        }
+        declared.map_err(|error| failed("declare a commit", intent, error))
     }
 
     fn move_files(&self) -> Result<()> {
@@ -179,15 +175,13 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    fn put_record(&self) -> Result<Ended> {
+    fn put_record(&self, intent: &Path) -> Result<Ended> {
         let path = self.record_path()?;
         let folder = folder_of(&path);
-        let record = Record::new(self.commit, &self.id, self.previous.as_deref());
-        let temporary = self.layout.temporary(&self.run.id).join(format!("{}.json", self.id));
         let put = self
             .store
             .create_dirs(folder)
-            .and_then(|()| self.store.put_if_absent(&temporary, &path, &record.seal()))
+            .and_then(|()| self.store.link_if_absent(intent, &path))
             .map_err(|error| failed("write the commit record", &path, error))?;
         if !put && self.is_absent() {
             return Ok(Ended::Refused);

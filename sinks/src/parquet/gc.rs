@@ -110,9 +110,9 @@ fn work_of(layout: &Layout, run_id: &str) -> Result<u64> {
     let pending = layout.pending(run_id);
     let intents = recover::intents(layout, run_id);
     for (_, intent) in intents.map_err(|error| failed("read the intents", &pending, error))? {
-        let Some(intent) = intent else { continue };
-        if !recover::was_carried_out(layout, &intent)? {
-            bytes += intent.own_files().map(|path| size(&layout.file(path))).sum::<u64>();
+        let Some(record) = intent.record() else { continue };
+        if !recover::was_carried_out(layout, record)? {
+            bytes += recover::own_files(record).map(|path| size(&layout.file(path))).sum::<u64>();
         }
     }
     Ok(bytes)

@@ -1,31 +1,27 @@
 //! Clears away what a dead run left: the files that its intents name, and its folders.
 
+use std::fmt::Display;
 use std::fs::TryLockError;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use pipeline::{Result, TenantId};
-use serde::{Deserialize, Serialize};
+use pipeline::Result;
 use tracing::{info, warn};
 
 use super::history;
 use super::layout::{self, Layout, parse_data_name};
+use super::record::{Flaw, Record, Sealed};
 use super::run::lock_file;
 use super::store::{Store, failed, folder_of, names_in};
 
-/// The version written into new intents.
-const SCHEMA_VERSION: u32 = 1;
-
-/// What a commit is about to do: written before any of its files is moved.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Intent {
-    schema_version: u32,
-    pub(super) commit: String,
-    pub(super) organization_id: TenantId,
-    pub(super) pull: String,
-    pub(super) sequence: u64,
-    /// The paths below the root that the files will have.
-    pub(super) files: Vec<String>,
+/// What a commit is about to do: its record, written before any of its files is moved.
+pub(super) enum Intent {
+    /// As it will stand among the commits.
+    Declared(Box<Record>),
+    /// Its writing was cut short, before anything was moved.
+    CutShort,
+    /// It is whole, but not as this program would have written it.
+    Unknown(Flaw),
 }
 
 /// Whether the folder of a run stays.
@@ -36,23 +32,19 @@ pub(super) enum Keep {
 }
 
 impl Intent {
-    pub(super) fn new(
-        commit: &str,
-        organization_id: TenantId,
-        pull: &str,
-        sequence: u64,
-        files: Vec<String>,
-    ) -> Self {
-        let (commit, pull) = (commit.to_owned(), pull.to_owned());
-        Self { schema_version: SCHEMA_VERSION, commit, organization_id, pull, sequence, files }
+    fn parse(text: &[u8]) -> Self {
+        match Sealed::parse(text) {
+            Ok(sealed) => Self::Declared(Box::new(sealed.record)),
+            Err(Flaw::Unreadable(_)) => Self::CutShort,
+            Err(flaw) => Self::Unknown(flaw),
+        }
     }
 
-    /// Returns the paths it names that have the form of this commit's data files; no other is ever touched.
-    pub(super) fn own_files(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().map(String::as_str).filter(|path| {
-            let inside = !path.starts_with('/') && !path.split('/').any(|segment| segment == "..");
-            inside && parse_data_name(path).is_some_and(|(commit, _)| commit == self.commit)
-        })
+    pub(super) fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Declared(record) => Some(record),
+            Self::CutShort | Self::Unknown(_) => None,
+        }
     }
 }
 
@@ -110,7 +102,7 @@ pub(super) fn clear(layout: &Layout, store: &Store, run_id: &str, keep: Keep) ->
     for (path, intent) in
         intents(layout, run_id).map_err(|error| failed("read the intents", &pending, error))?
     {
-        undecided |= !settle(layout, store, intent)?;
+        undecided |= !settle(layout, store, &path, &intent)?;
         if !undecided {
             store.remove_file(&path).map_err(|error| failed("remove an intent", &path, error))?;
         }
@@ -124,14 +116,14 @@ pub(super) fn clear(layout: &Layout, store: &Store, run_id: &str, keep: Keep) ->
     Ok(())
 }
 
-/// Returns the intents of a run; `None` for one whose writing was cut short, before anything was moved.
-pub(super) fn intents(layout: &Layout, run_id: &str) -> io::Result<Vec<(PathBuf, Option<Intent>)>> {
+/// Returns the intents of a run.
+pub(super) fn intents(layout: &Layout, run_id: &str) -> io::Result<Vec<(PathBuf, Intent)>> {
     let pending = layout.pending(run_id);
     let mut intents = Vec::new();
     for name in names_in(&pending)?.into_iter().filter(|name| name.ends_with(".json")) {
         let path = pending.join(name);
         match fs_err::read(&path) {
-            Ok(text) => intents.push((path, serde_json::from_slice(&text).ok())),
+            Ok(text) => intents.push((path, Intent::parse(&text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -140,23 +132,36 @@ pub(super) fn intents(layout: &Layout, run_id: &str) -> io::Result<Vec<(PathBuf,
 }
 
 /// Deletes the files of an intent whose commit never happened; returns whether that could be decided.
-fn settle(layout: &Layout, store: &Store, intent: Option<Intent>) -> Result<bool> {
-    let Some(intent) = intent else { return Ok(true) };
-    match was_carried_out(layout, &intent) {
+fn settle(layout: &Layout, store: &Store, path: &Path, intent: &Intent) -> Result<bool> {
+    let undecided = |why: &dyn Display| {
+        warn!(error = %why, intent = %path.display(), "left a dead run's files where they are");
+        Ok(false)
+    };
+    let record = match intent {
+        Intent::Declared(record) => record,
+        Intent::CutShort => return Ok(true),
+        Intent::Unknown(flaw) => return undecided(flaw),
+    };
+    match was_carried_out(layout, record) {
         Ok(true) => {}
-        Ok(false) => remove_files(layout, store, intent.own_files())?,
-        Err(error) => {
-            warn!(error = %error.chain(), commit = intent.commit, "left a dead run's files where they are");
-            return Ok(false);
-        }
+        Ok(false) => remove_files(layout, store, own_files(record))?,
+        Err(error) => return undecided(&error.chain()),
     }
     Ok(true)
 }
 
-/// Returns whether the commit that an intent declares was carried out.
-pub(super) fn was_carried_out(layout: &Layout, intent: &Intent) -> Result<bool> {
-    let record = history::read(layout, &intent.organization_id, &intent.pull, intent.sequence)?;
-    Ok(record.is_some_and(|sealed| sealed.record.commit == intent.commit))
+/// Returns the paths a record names that have the form of its commit's data files; no other is ever touched.
+pub(super) fn own_files(record: &Record) -> impl Iterator<Item = &str> {
+    record.files.iter().map(|file| file.path.as_str()).filter(|path| {
+        let inside = !path.starts_with('/') && !path.split('/').any(|segment| segment == "..");
+        inside && parse_data_name(path).is_some_and(|(commit, _)| commit == record.commit)
+    })
+}
+
+/// Returns whether the commit of a declared record was carried out.
+pub(super) fn was_carried_out(layout: &Layout, declared: &Record) -> Result<bool> {
+    let record = history::read(layout, &declared.organization_id, &declared.pull, declared.to.sequence)?;
+    Ok(record.is_some_and(|sealed| sealed.record.commit == declared.commit))
 }
 
 /// Takes back data files that no record names, durably.

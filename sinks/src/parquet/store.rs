@@ -100,14 +100,19 @@ impl Store {
     /// `temporary` is in the same file system and not there yet; it is removed again.
     pub(super) fn put_if_absent(&self, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<bool> {
         self.write(temporary, bytes)?;
-        let put = match self.0.hard_link(temporary, path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error),
-        };
+        let put = self.link_if_absent(temporary, path);
         // What stays behind is cleared with the run's folder.
         self.0.remove_file(temporary).ok();
         put
+    }
+
+    /// Gives a durable file a second name, unless that is taken; returns whether it was free.
+    pub(super) fn link_if_absent(&self, file: &Path, name: &Path) -> io::Result<bool> {
+        match self.0.hard_link(file, name) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Replaces a file, durably: a reader sees the old or the new one.

@@ -282,7 +282,7 @@ fn uncommitted(layout: &Layout) -> Result<(HashSet<String>, Vec<String>)> {
         let folder = layout.pending(&run_id);
         let intents = recover::intents(layout, &run_id);
         for (_, intent) in intents.map_err(|error| failed("read the intents", &folder, error))? {
-            named.extend(intent.iter().flat_map(recover::Intent::own_files).map(str::to_owned));
+            named.extend(intent.record().into_iter().flat_map(recover::own_files).map(str::to_owned));
         }
     }
     for run_id in runs(&layout.all_pending())? {

@@ -292,3 +292,28 @@ async fn readers_see_whole_files_only() {
     });
     assert!(opened > 0);
 }
+
+#[tokio::test]
+async fn an_intent_of_another_version_is_left_with_its_files() {
+    let lake = TestLake::new();
+    let commit = {
+        let sink = lake.prepared("one").await;
+        commit_next(&sink, "one", &partition("acme", &["alerts"]), 5).await.expect("commits")
+    };
+    let name = "0123456789abcdef0123456789abcdef";
+    let committed = lake.root().join(&commit.files[0].path);
+    let moved = committed.with_file_name(format!("{name}-1.parquet"));
+    let intent = lake.root().join(format!("_tenantry/pending/newer/{name}.json"));
+    for (version, is_settled) in [("2", false), ("1", true)] {
+        fs_err::copy(&committed, &moved).expect("copies");
+        leave_intent(&lake, "newer", name, 2, &moved);
+        fs_err::write(intent.with_file_name("lock"), "").expect("writes");
+        let text = fs_err::read_to_string(&intent).expect("reads");
+        let text = text.replace("\"schema_version\":1,", &format!("\"schema_version\":{version},"));
+        fs_err::write(&intent, text).expect("writes");
+        drop(lake.prepared("next").await);
+        assert_eq!((moved.exists(), intent.exists()), (!is_settled, !is_settled), "version {version}");
+        assert_eq!(lake.verify().is_good(), is_settled, "version {version}");
+    }
+    assert!(committed.exists());
+}

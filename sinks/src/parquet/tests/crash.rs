@@ -76,7 +76,7 @@ async fn strike_every_step(fault: Fault) {
     while strike(chosen, fault).await {
         chosen += 1;
     }
-    assert!(chosen > 70, "a run has more steps than {chosen}");
+    assert!(chosen > 65, "a run has more steps than {chosen}");
 }
 
 #[tokio::test]

@@ -28,13 +28,7 @@ fn killed(lake: &TestLake, moved: &Path) {
     for folder in ["pending/dead", "tmp/dead", "tmp/older"] {
         fs_err::create_dir_all(own.join(folder)).expect("creates");
     }
-    let path = moved.strip_prefix(lake.root()).expect("is below").display().to_string();
-    let name = STRAY.trim_end_matches("-1.parquet");
-    let intent = serde_json::json!({
-        "schema_version": 1, "commit": name, "organization_id": "acme", "pull": "alerts",
-        "sequence": 2, "files": [path],
-    });
-    fs_err::write(own.join(format!("pending/dead/{name}.json")), intent.to_string()).expect("writes");
+    leave_intent(lake, "dead", STRAY.trim_end_matches("-1.parquet"), 2, moved);
     fs_err::write(own.join("pending/dead/lock"), "").expect("writes");
     fs_err::write(own.join("tmp/dead/half.parquet"), "half").expect("writes");
     fs_err::write(own.join("tmp/older/half.parquet"), "half").expect("writes");

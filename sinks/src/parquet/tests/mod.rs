@@ -85,6 +85,22 @@ impl TestLake {
     }
 }
 
+/// Leaves what a run leaves that died while it committed: the intent, which is like a record that is there already.
+fn leave_intent(lake: &TestLake, run_id: &str, commit: &str, sequence: u64, moved: &Path) {
+    let path = moved.strip_prefix(lake.root()).expect("is below").display().to_string();
+    let text =
+        fs_err::read(lake.root().join("_tenantry/commits/acme/alerts/0000000001.json")).expect("reads");
+    let mut record = super::record::Sealed::parse(&text).expect("is a record").record;
+    record.commit = commit.to_owned();
+    record.run_id = run_id.to_owned();
+    record.to.sequence = sequence;
+    record.files.truncate(1);
+    record.files[0].path = path;
+    let pending = lake.root().join("_tenantry/pending").join(run_id);
+    fs_err::create_dir_all(&pending).expect("creates");
+    fs_err::write(pending.join(format!("{commit}.json")), record.seal()).expect("writes");
+}
+
 /// Sizes that a few commits reach.
 const SMALL: Sizes = Sizes { kept: 3, rolled: 5, segments: 64 };
 

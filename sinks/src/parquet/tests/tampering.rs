@@ -136,14 +136,8 @@ async fn what_a_dead_run_left_is_told_apart() {
         let name = "0123456789abcdef0123456789abcdef";
         let copy = lake.files[0].with_file_name(format!("{name}-1.parquet"));
         fs_err::copy(&lake.files[0], &copy).expect("copies");
+        leave_intent(&lake.lake, "dead", name, 4, &copy);
         let path = copy.strip_prefix(lake.lake.root()).expect("is below").display().to_string();
-        let pending = lake.lake.root().join("_tenantry/pending/dead");
-        fs_err::create_dir_all(&pending).expect("creates");
-        let intent = serde_json::json!({
-            "schema_version": 1, "commit": name, "organization_id": "acme", "pull": "alerts",
-            "sequence": 4, "files": [path],
-        });
-        fs_err::write(pending.join(format!("{name}.json")), intent.to_string()).expect("writes");
         assert_eq!(lake.lake.verify().leftovers, [path]);
     })
     .await;
