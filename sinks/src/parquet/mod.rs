@@ -5,7 +5,7 @@
 //! <root>/_rejects/region=eu/organization_id=<id>/date=2026-11-23/<commit>-<n>.parquet
 //! <root>/_tenantry/commits/<id>/<pull>/0000000001.json   what is committed: the only truth about it
 //!                  pending/<run>/lock                    held while the run lives
-//!                  pending/<run>/<commit>.json           an intent: the files that a commit is about to move
+//!                  pending/<run>/<commit>.json           an intent: the record of a commit that is under way
 //!                  tmp/<run>/                            files being written, records that wait for one
 //!                  commits/<id>/<pull>/0000000001-0000000256.jsonl   the oldest, rolled into a segment
 //!                  runs/0000000001.json                  what each run came to, and the commits it covers
@@ -16,15 +16,15 @@
 //! # How a commit becomes visible
 //!
 //! 1. A writer writes below `tmp/<run>`, where no reader looks. Closing a file makes its bytes durable.
-//! 2. The intent is written: it names the folder's new files before any of them is there.
+//! 2. The commit record is written, as an intent: it names the files before any of them is in its place.
 //! 3. Each file is renamed to its place: a reader sees a whole file or none. The folders are made durable.
-//! 4. The commit record is put under the next sequence number of the tenant's pull by linking a finished
-//!    file, which fails if the name is taken. That one step moves the checkpoint: before it, nothing is
+//! 4. The record is put under the next sequence number of the tenant's pull by giving the intent a second
+//!    name, which fails if that is taken. That one step moves the checkpoint: before it, nothing is
 //!    committed; after it, everything is. Who comes second is refused, and its files are taken back.
 //! 5. The intent is removed.
 //!
 //! A run that dies between two steps leaves its intent and releases its lock. The next run that
-//! prepares finds the lock free, and for each intent without its record it deletes the files that the
+//! prepares finds the lock free, and for each intent that is no commit it deletes the files that the
 //! intent names. It looks at nothing else: the cost does not grow with the lake. A run that lives is
 //! never touched, so several may write to one lake at once.
 //!
@@ -56,6 +56,7 @@ mod faulty;
 mod gc;
 mod history;
 mod layout;
+mod leaves;
 mod memory;
 mod merkle;
 mod pending;
@@ -70,7 +71,6 @@ mod seal;
 mod segment;
 mod signing;
 mod sink;
-mod small;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -56,10 +56,9 @@ impl Pending {
         self.schema.clone()
     }
 
-    /// Returns all that waits, where all of it is in memory; else nothing.
-    pub(super) fn all(&self) -> Vec<&RecordBatch> {
-        let all = if self.spill.is_some() { &[] } else { self.batches.as_slice() };
-        all.iter().map(|it| &it.records).collect()
+    /// Returns all that waits, where all of it is in memory.
+    pub(super) fn all(&self) -> Option<Vec<RecordBatch>> {
+        self.spill.is_none().then(|| self.batches.iter().map(|it| it.records.clone()).collect())
     }
 
     /// Moves what is in memory to a file, which is created where `path` says.

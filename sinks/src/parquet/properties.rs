@@ -8,12 +8,11 @@ use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 use pipeline::Dataset;
 use pipeline::dataset::EXTRA;
 
 use super::config::CompressionLevel;
-use super::small::{ValueLayout, is_small};
+use super::leaves::{Encoded, Values, leaves};
 
 /// The version of the files' shape, in their own metadata.
 pub(super) const SCHEMA_VERSION: &str = "1";
@@ -28,15 +27,21 @@ pub(super) const VERSION_KEY: &str = "tenantry.schema_version";
 /// The columns that stand in the path as well.
 const IN_THE_PATH: [&str; 2] = ["organization_id", "region"];
 
-/// Returns how the files of a dataset are written; `sorted_by` is the column that orders their rows, and `all` are the
-/// file's records where these are known.
+/// What is known of a file's records before the first is written.
+pub(super) struct Known {
+    /// The first of them, or all.
+    pub(super) records: Vec<RecordBatch>,
+    pub(super) are_all: bool,
+}
+
+/// Returns how a file of a dataset is written; `sorted_by` is the column that orders its rows.
 pub(super) fn properties(
     dataset: &Dataset,
     schema: &Schema,
     level: CompressionLevel,
     mut about: Vec<KeyValue>,
     sorted_by: Option<usize>,
-    all: &[&RecordBatch],
+    known: &Known,
 ) -> WriterProperties {
     about.push(KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&shown(schema))));
     let sorting = sorted_by.map(|column| {
@@ -57,21 +62,21 @@ pub(super) fn properties(
         .set_dictionary_page_size_limit(256 << 10)
         // Row groups are closed by the memory they hold, never by a number of rows.
         .set_max_row_group_row_count(None);
-    for (number, field) in schema.fields().iter().enumerate() {
-        let column = ColumnPath::from(field.name().as_str());
-        let mut layout = ValueLayout::Plain;
-        // Nearly every value is another: a dictionary would only be built and thrown away.
-        if field.name() == EXTRA || field.name() == "raw" || dataset.key == [field.name().as_str()] {
-            builder = builder.set_column_dictionary_enabled(column.clone(), false);
-        } else if matches!(field.data_type(), DataType::Timestamp(..)) {
-            builder = builder
-                .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED);
-        } else {
-            layout = ValueLayout::Dictionary;
+    for leaf in leaves(schema, &known.records) {
+        // Nearly every value is another, however the first ones look.
+        let is_unique = match leaf.path.parts() {
+            [name] => name == EXTRA || name == "raw" || dataset.key == [name.as_str()],
+            _ => false,
+        };
+        let Encoded { values, is_small } = leaf.encoded(is_unique);
+        if values != Values::Dictionary {
+            builder = builder.set_column_dictionary_enabled(leaf.path.clone(), false);
         }
-        if !all.is_empty() && is_small(all, number, layout) {
-            builder = builder.set_column_compression(column, Compression::UNCOMPRESSED);
+        if values == Values::Differences {
+            builder = builder.set_column_encoding(leaf.path.clone(), Encoding::DELTA_BINARY_PACKED);
+        }
+        if known.are_all && is_small {
+            builder = builder.set_column_compression(leaf.path, Compression::UNCOMPRESSED);
         }
     }
     builder.build()

@@ -19,7 +19,7 @@ use super::config::Config;
 use super::layout;
 use super::memory::{Memory, Share};
 use super::pending::Pending;
-use super::properties::{self, properties};
+use super::properties::{self, Known, properties};
 use super::store::{NewFile, Store, failed};
 
 /// The most that is encoded at one go, so that the bounds are looked at often enough.
@@ -95,17 +95,28 @@ impl Rolling {
             // What a file says of its order is true to its end: what breaks the order goes into the next one.
             self.finish()?;
         }
-        let mut file = match self.open.take() {
-            Some(file) => file,
-            None => {
-                *number += 1;
-                // What fills no row group is the last: there will be nothing else in the file.
-                let all = if self.fills_a_row_group() { Vec::new() } else { self.pending.all() };
-                OpenFile::create(&self.target, &self.dataset, schema, *number, sorted_by, &all)?
-            }
-        };
+        let mut file = self.open.take();
+        // What fills no row group is the last: there will be nothing else in the file.
+        let is_last = !self.fills_a_row_group();
+        let mut all = self.pending.all();
         let row_group = self.target.config.row_group_size.as_usize();
-        self.pending.drain(|records, bytes| file.write(records, bytes, row_group))?;
+        let (target, dataset) = (&self.target, &self.dataset);
+        self.pending.drain(|records, bytes| {
+            let file = match &mut file {
+                Some(file) => file,
+                none => {
+                    *number += 1;
+                    let known = match all.take() {
+                        Some(records) => Known { records, are_all: is_last },
+                        None => Known { records: vec![records.clone()], are_all: false },
+                    };
+                    let schema = records.schema();
+                    none.insert(OpenFile::create(target, dataset, schema, *number, sorted_by, known)?)
+                }
+            };
+            file.write(records, bytes, row_group)
+        })?;
+        let Some(mut file) = file else { return Ok(()) };
         file.end_row_group()?;
         self.share.hold(0);
         if file.size() >= self.target.config.target_file_size.bytes() {
@@ -219,14 +230,16 @@ impl OpenFile {
         schema: SchemaRef,
         number: u32,
         sorted_by: Option<usize>,
-        all: &[&RecordBatch],
+        known: Known,
     ) -> Result<Self> {
         let path = target.temporary.join(layout::data_name(&target.commit, number));
         let file =
             target.store.files().create(&path).map_err(|error| failed("create a data file", &path, error))?;
         let guard = Guard { path, store: target.store.clone(), keep: false };
         let about = about(target, dataset);
-        let properties = properties(dataset, &schema, target.config.compression, about, sorted_by, all);
+        let properties = properties(dataset, &schema, target.config.compression, about, sorted_by, &known);
+        // The records go one after the other, as they are written.
+        drop(known);
         // What other readers shall see of the schema is among the properties already.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(HashedFile::new(file), schema, options)
