@@ -281,7 +281,8 @@ impl Decoder {
                 self.table.read(reader, child, scratch)
             }
             None => self.table.read(reader, &mut Childless, scratch),
-        };
+        }
+        .map_err(|refusal| *refusal);
         let met = match &taken {
             Ok(()) => Some(seen.meet(scratch, reader.json.since(start))?),
             Err(_) => None,
@@ -309,7 +310,7 @@ impl Decoder {
             }
             (Err(Refusal::Misfit { column, reason }), _) => {
                 reader.json.go_back(start);
-                reader.check_owners(&self.table.shape.fields)?;
+                reader.check_owners(&self.table.shape.fields).map_err(|refusal| *refusal)?;
                 self.set_aside(seen, column, reason, reader.json.since(start))?
             }
             (Err(other), _) => return Err(other.into()),
@@ -421,7 +422,7 @@ impl Table {
         reader: &mut Reader<'_, '_>,
         inner: &mut dyn Children,
         scratch: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Box<Refusal>> {
         reader.begin();
         if reader.json.begins()? != Begins::Object {
             return Err(Refusal::misfit("a record was expected"));
@@ -432,7 +433,7 @@ impl Table {
         for at in &self.key {
             if !self.columns[*at].key_bytes(self.rows, scratch) {
                 let column = self.shape.fields[*at].name.to_owned();
-                return Err(Refusal::Misfit { column, reason: "the key is missing".to_owned() });
+                return Err(Box::new(Refusal::Misfit { column, reason: "the key is missing".to_owned() }));
             }
         }
         if scratch.len() > LONGEST_KEY {
@@ -544,11 +545,11 @@ impl ChildTable {
         self.rejects.truncate(begun.rejects);
     }
 
-    fn child(&mut self, reader: &mut Reader<'_, '_>, change: &'static str) -> Result<(), Refusal> {
+    fn child(&mut self, reader: &mut Reader<'_, '_>, change: &'static str) -> Result<(), Box<Refusal>> {
         reader.json.peek();
         let start = reader.json.offset();
         self.table.counts.read += 1;
-        match self.read(reader, change) {
+        match self.read(reader, change).map_err(|refusal| *refusal) {
             // Only what is the same to the letter: findings of one key may differ in their solution or status.
             Ok(()) if self.seen.insert(change, reader.json.since(start)) => self.table.rows += 1,
             Ok(()) => {
@@ -566,12 +567,12 @@ impl ChildTable {
                 let reject = reject(self.table.shape.dataset, column, reason, raw);
                 self.rejects.push(Reject { within, ..reject });
             }
-            Err(other) => return Err(other),
+            Err(other) => return Err(Box::new(other)),
         }
         Ok(())
     }
 
-    fn read(&mut self, reader: &mut Reader<'_, '_>, change: &'static str) -> Result<(), Refusal> {
+    fn read(&mut self, reader: &mut Reader<'_, '_>, change: &'static str) -> Result<(), Box<Refusal>> {
         reader.begin();
         if reader.json.begins()? != Begins::Object {
             return Err(Refusal::misfit("a record was expected"));
@@ -587,7 +588,7 @@ impl ChildTable {
 }
 
 impl Children for ChildTable {
-    fn children(&mut self, json: &mut Json<'_>, change: &'static str) -> Result<(), Refusal> {
+    fn children(&mut self, json: &mut Json<'_>, change: &'static str) -> Result<(), Box<Refusal>> {
         let tenant = std::mem::take(&mut self.tenant);
         let mut reader = Reader::new(*json, tenant.as_deref());
         let mut first = true;

@@ -20,34 +20,31 @@ pub(super) enum Refusal {
     Foreign(String),
 }
 
-impl From<Syntax> for Refusal {
+impl From<Syntax> for Box<Refusal> {
     fn from(syntax: Syntax) -> Self {
-        Self::Syntax(syntax)
+        Box::new(Refusal::Syntax(syntax))
     }
 }
 
 impl Refusal {
-    pub(super) fn misfit(reason: impl Into<String>) -> Self {
-        Self::Misfit { column: String::new(), reason: reason.into() }
+    #[cold]
+    pub(super) fn misfit(reason: impl Into<String>) -> Box<Self> {
+        Box::new(Self::Misfit { column: String::new(), reason: reason.into() })
     }
 
     /// Says in which member it happened.
     #[cold]
-    fn within(self, outer: &str) -> Self {
-        match self {
-            Self::Misfit { column, reason } if column.is_empty() => {
-                Self::Misfit { column: outer.to_owned(), reason }
-            }
-            Self::Misfit { column, reason } => {
-                let dot = if column.starts_with('[') { "" } else { "." };
-                Self::Misfit { column: format!("{outer}{dot}{column}"), reason }
-            }
-            other => other,
+    fn within(mut self: Box<Self>, outer: &str) -> Box<Self> {
+        if let Self::Misfit { column, .. } = self.as_mut() {
+            let dot = if column.is_empty() || column.starts_with('[') { "" } else { "." };
+            *column = format!("{outer}{dot}{column}");
         }
+        self
     }
 }
 
-type Taken = Result<(), Refusal>;
+/// In a box, because nearly every value is taken, and what is returned for each fits a register then.
+type Taken = Result<(), Box<Refusal>>;
 
 /// Members that name the owner wherever they stand at the top of a record, known to its shape or not.
 const OWNERS: [&str; 2] = ["organization_id", "organizationId"];
@@ -323,7 +320,7 @@ impl<'a, 't> Reader<'a, 't> {
         };
         match named {
             Some(named) if !named.is_empty() && !named.eq_ignore_ascii_case(tenant.as_bytes()) => {
-                Err(Refusal::Foreign(String::from_utf8_lossy(named).into_owned()))
+                Err(Box::new(Refusal::Foreign(String::from_utf8_lossy(named).into_owned())))
             }
             _ => Ok(()),
         }
@@ -354,15 +351,15 @@ impl<'a, 't> Reader<'a, 't> {
                 continue;
             }
             match self.check_owner(field.map_or_else(|| self.unknown_owner(name), |field| field.owner)) {
-                Ok(()) | Err(Refusal::Misfit { .. }) => _ = self.json.skip()?,
-                Err(other) => return Err(other),
+                Err(refusal) if !matches!(*refusal, Refusal::Misfit { .. }) => return Err(refusal),
+                _ => _ = self.json.skip()?,
             }
         }
         Ok(())
     }
 
     /// Consumes any value and returns its text, which stands in a column as JSON.
-    fn raw(&mut self) -> Result<&'a [u8], Refusal> {
+    fn raw(&mut self) -> Result<&'a [u8], Box<Refusal>> {
         // What was skipped before belongs to others.
         self.json.skipped_flaw();
         let value = self.json.skip()?;
@@ -412,7 +409,7 @@ impl<'a, 't> Reader<'a, 't> {
     }
 
     /// Ends a record and returns its unknown members as an object; nothing where there are none.
-    pub(super) fn extra(&mut self) -> Result<Option<&[u8]>, Refusal> {
+    pub(super) fn extra(&mut self) -> Result<Option<&[u8]>, Box<Refusal>> {
         if self.extra.is_empty() {
             return Ok(None);
         }
@@ -434,7 +431,7 @@ fn find(fields: &[Field], name: Text<'_>) -> Option<usize> {
 }
 
 #[cold]
-fn no_text(escape: Escape) -> Refusal {
+fn no_text(escape: Escape) -> Box<Refusal> {
     Refusal::misfit(match escape {
         Escape::Half => "the text holds half a character",
         Escape::Unknown => "the text has an escape that is no character",
@@ -442,7 +439,7 @@ fn no_text(escape: Escape) -> Refusal {
 }
 
 #[cold]
-fn unfit(expected: &str, begins: Begins) -> Refusal {
+fn unfit(expected: &str, begins: Begins) -> Box<Refusal> {
     let found = match begins {
         Begins::Object => "an object",
         Begins::Array => "a list",
