@@ -56,9 +56,9 @@ impl Pending {
         self.schema.clone()
     }
 
-    /// Returns all that waits, where all of it is in memory.
-    pub(super) fn all(&self) -> Option<Vec<RecordBatch>> {
-        self.spill.is_none().then(|| self.batches.iter().map(|it| it.records.clone()).collect())
+    /// Returns whether some of it waits in a file.
+    pub(super) fn is_spilled(&self) -> bool {
+        self.spill.is_some()
     }
 
     /// Moves what is in memory to a file, which is created where `path` says.

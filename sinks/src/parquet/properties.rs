@@ -28,9 +28,9 @@ pub(super) const VERSION_KEY: &str = "tenantry.schema_version";
 const IN_THE_PATH: [&str; 2] = ["organization_id", "region"];
 
 /// What is known of a file's records before the first is written.
-pub(super) struct Known {
+pub(super) struct Known<'a> {
     /// The first of them, or all.
-    pub(super) records: Vec<RecordBatch>,
+    pub(super) records: &'a [RecordBatch],
     pub(super) are_all: bool,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn properties(
     level: CompressionLevel,
     mut about: Vec<KeyValue>,
     sorted_by: Option<usize>,
-    known: &Known,
+    known: &Known<'_>,
 ) -> WriterProperties {
     about.push(KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(&shown(schema))));
     let sorting = sorted_by.map(|column| {
@@ -62,7 +62,7 @@ pub(super) fn properties(
         .set_dictionary_page_size_limit(256 << 10)
         // Row groups are closed by the memory they hold, never by a number of rows.
         .set_max_row_group_row_count(None);
-    for leaf in leaves(schema, &known.records) {
+    for leaf in leaves(schema, known.records) {
         // Nearly every value is another, however the first ones look.
         let is_unique = match leaf.path.parts() {
             [name] => name == EXTRA || name == "raw" || dataset.key == [name.as_str()],

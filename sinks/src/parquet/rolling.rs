@@ -9,9 +9,12 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::arrow_writer::{
+    ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
+};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
+use parquet::file::writer::SerializedFileWriter;
 use pipeline::{DataFile, Dataset, Error, ErrorKind, Partition, Result};
 use sha2::{Digest, Sha256};
 
@@ -22,7 +25,8 @@ use super::pending::Pending;
 use super::properties::{self, Known, properties};
 use super::store::{NewFile, Store, failed};
 
-/// The most that is encoded at one go, so that the bounds are looked at often enough.
+/// What is encoded at one go, column by column: an encoder that goes through more than a page is used while its
+/// dictionary and its buffers are in the processor's caches.
 const PIECE: usize = 4 << 20;
 
 /// What all files of one partition share.
@@ -95,30 +99,45 @@ impl Rolling {
             // What a file says of its order is true to its end: what breaks the order goes into the next one.
             self.finish()?;
         }
-        let mut file = self.open.take();
         // What fills no row group is the last: there will be nothing else in the file.
-        let is_last = !self.fills_a_row_group();
-        let mut all = self.pending.all();
+        let are_all = !self.fills_a_row_group() && !self.pending.is_spilled();
         let row_group = self.target.config.row_group_size.as_usize();
         let (target, dataset) = (&self.target, &self.dataset);
-        self.pending.drain(|records, bytes| {
-            let file = match &mut file {
+        let mut open = self.open.take();
+        let mut encode = |piece: Piece, is_last: bool| {
+            let file = match &mut open {
                 Some(file) => file,
                 none => {
                     *number += 1;
-                    let known = match all.take() {
-                        Some(records) => Known { records, are_all: is_last },
-                        None => Known { records: vec![records.clone()], are_all: false },
-                    };
-                    let schema = records.schema();
-                    none.insert(OpenFile::create(target, dataset, schema, *number, sorted_by, known)?)
+                    let known = Known { records: &piece.records, are_all: are_all && is_last };
+                    none.insert(OpenFile::create(
+                        target,
+                        dataset,
+                        schema.clone(),
+                        *number,
+                        sorted_by,
+                        &known,
+                    )?)
                 }
             };
-            file.write(records, bytes, row_group)
+            let ends_row_group = is_last || file.in_row_group + piece.bytes >= row_group;
+            file.write(&piece, ends_row_group)
+        };
+        let mut piece = Piece::default();
+        self.pending.drain(|records, bytes| {
+            for (records, bytes) in slices(records, bytes, PIECE.min(row_group)) {
+                if piece.bytes + bytes > PIECE.min(row_group) {
+                    encode(std::mem::take(&mut piece), false)?;
+                }
+                piece.push(records, bytes);
+            }
+            Ok(())
         })?;
-        let Some(mut file) = file else { return Ok(()) };
-        file.end_row_group()?;
+        if !piece.records.is_empty() {
+            encode(piece, true)?;
+        }
         self.share.hold(0);
+        let Some(file) = open else { return Ok(()) };
         if file.size() >= self.target.config.target_file_size.bytes() {
             self.closed.push(file.close(&self.target, &self.dataset)?);
         } else {
@@ -198,9 +217,39 @@ impl Drop for Rolling {
     }
 }
 
+/// Records that are encoded at one go.
+#[derive(Default)]
+struct Piece {
+    records: Vec<RecordBatch>,
+    /// What they take in memory.
+    bytes: usize,
+}
+
+impl Piece {
+    fn push(&mut self, records: RecordBatch, bytes: usize) {
+        self.records.push(records);
+        self.bytes += bytes;
+    }
+}
+
+/// Cuts records of so many bytes into parts that take no more than `most`, or one row each.
+fn slices(records: &RecordBatch, bytes: usize, most: usize) -> impl Iterator<Item = (RecordBatch, usize)> {
+    let rows = records.num_rows();
+    let step = (rows * most / bytes.max(1)).clamp(1, rows.max(1));
+    (0..rows).step_by(step).map(move |start| {
+        let slice = records.slice(start, step.min(rows - start));
+        let bytes = bytes * slice.num_rows() / rows;
+        (slice, bytes)
+    })
+}
+
 /// A file being written; removed when it is dropped before it is closed.
 struct OpenFile {
-    writer: ArrowWriter<HashedFile>,
+    writer: SerializedFileWriter<HashedFile>,
+    encoders: ArrowRowGroupWriterFactory,
+    schema: SchemaRef,
+    /// The encoders of the row group that was begun, one for each column.
+    row_group: Vec<ArrowColumnWriter>,
     /// The bytes that the row group's records took in memory.
     in_row_group: usize,
     number: u32,
@@ -230,42 +279,60 @@ impl OpenFile {
         schema: SchemaRef,
         number: u32,
         sorted_by: Option<usize>,
-        known: Known,
+        known: &Known<'_>,
     ) -> Result<Self> {
         let path = target.temporary.join(layout::data_name(&target.commit, number));
         let file =
             target.store.files().create(&path).map_err(|error| failed("create a data file", &path, error))?;
         let guard = Guard { path, store: target.store.clone(), keep: false };
         let about = about(target, dataset);
-        let properties = properties(dataset, &schema, target.config.compression, about, sorted_by, &known);
-        // The records go one after the other, as they are written.
-        drop(known);
+        let properties = properties(dataset, &schema, target.config.compression, about, sorted_by, known);
         // What other readers shall see of the schema is among the properties already.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(HashedFile::new(file), schema, options)
-            .map_err(|error| guard.failed(error))?;
-        Ok(Self { writer, in_row_group: 0, number, rows: 0, sorted_by, guard })
+        let writer = ArrowWriter::try_new_with_options(HashedFile::new(file), schema.clone(), options)
+            .and_then(ArrowWriter::into_serialized_writer);
+        let (writer, encoders) = writer.map_err(|error| guard.failed(error))?;
+        let row_group = Vec::new();
+        Ok(Self { writer, encoders, schema, row_group, in_row_group: 0, number, rows: 0, sorted_by, guard })
     }
 
-    /// Encodes records of so many bytes, and ends a row group whenever it is full.
-    fn write(&mut self, records: &RecordBatch, bytes: usize, row_group: usize) -> Result<()> {
-        let rows = records.num_rows();
-        let step = (rows * PIECE.min(row_group) / bytes.max(1)).clamp(1, rows.max(1));
-        for start in (0..rows).step_by(step) {
-            let piece = records.slice(start, step.min(rows - start));
-            self.writer.write(&piece).map_err(|error| self.guard.failed(error))?;
-            self.rows += piece.num_rows() as u64;
-            self.in_row_group += bytes * piece.num_rows() / rows;
-            if self.in_row_group >= row_group {
-                self.end_row_group()?;
-            }
-        }
+    /// Encodes records, behind those of the row group that was begun.
+    fn write(&mut self, piece: &Piece, ends_row_group: bool) -> Result<()> {
+        self.encode(&piece.records, ends_row_group).map_err(|error| self.guard.failed(error))?;
+        self.rows += piece.records.iter().map(|records| records.num_rows() as u64).sum::<u64>();
+        self.in_row_group = if ends_row_group { 0 } else { self.in_row_group + piece.bytes };
         Ok(())
     }
 
-    fn end_row_group(&mut self) -> Result<()> {
-        self.in_row_group = 0;
-        self.writer.flush().map_err(|error| self.guard.failed(error))
+    fn encode(&mut self, records: &[RecordBatch], ends_row_group: bool) -> Result<(), ParquetError> {
+        let mut encoders = std::mem::take(&mut self.row_group);
+        if encoders.is_empty() {
+            encoders = self.encoders.create_column_writers(self.writer.flushed_row_groups().len())?;
+        }
+        let mut row_group = ends_row_group.then(|| self.writer.next_row_group()).transpose()?;
+        let mut encoders = encoders.into_iter();
+        for (at, field) in self.schema.fields().iter().enumerate() {
+            let mut own = Vec::new();
+            for records in records {
+                let leaves = compute_leaves(field, records.column(at))?;
+                own.extend(encoders.by_ref().take(leaves.len() - own.len()));
+                for (encoder, leaf) in own.iter_mut().zip(&leaves) {
+                    encoder.write(leaf)?;
+                }
+            }
+            match &mut row_group {
+                Some(row_group) => {
+                    for encoder in own {
+                        encoder.close()?.append_to_row_group(row_group)?;
+                    }
+                }
+                None => self.row_group.append(&mut own),
+            }
+        }
+        if let Some(row_group) = row_group {
+            row_group.close()?;
+        }
+        Ok(())
     }
 
     fn size(&self) -> u64 {
