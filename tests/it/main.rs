@@ -16,6 +16,7 @@ mod run;
 mod secrecy;
 mod steps;
 mod tenants;
+mod tls;
 mod verdicts;
 mod year;
 

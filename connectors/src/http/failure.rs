@@ -1,6 +1,7 @@
 //! Why an attempt failed, what can be done about it, and how it is told.
 
 use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 use pipeline::{Error, ErrorKind};
@@ -11,6 +12,8 @@ use reqwest::StatusCode;
 pub(super) enum Failure {
     /// No whole answer came.
     Transport { error: reqwest::Error, unsent: bool, slow: bool },
+    /// Who answers has no certificate that is trusted, so nothing was sent.
+    Untrusted(reqwest::Error),
     /// The platform answered with a status that is no success.
     Status { status: StatusCode, message: Option<String>, wait: Option<Duration> },
     /// The answer points elsewhere; the key does not follow it.
@@ -39,6 +42,9 @@ pub(super) enum Remedy {
 impl Failure {
     /// Tells a transport failure's sort from the client's error.
     pub(super) fn transport(error: reqwest::Error) -> Self {
+        if is_untrusted(&error) {
+            return Self::Untrusted(error.without_url());
+        }
         let unsent = error.is_connect();
         let slow = error.is_timeout() && !unsent;
         // The URL's query is the caller's business and no error's.
@@ -59,6 +65,7 @@ impl Failure {
             Self::Transport { .. }
             | Self::Redirect { .. }
             | Self::Malformed(_)
+            | Self::Untrusted(_)
             | Self::TooLarge { .. }
             | Self::Refused(_) => Remedy::None,
         }
@@ -101,6 +108,15 @@ impl Failure {
                     .with_source(error)
                     .with_hint("look at the network and the platform's status page, and run again later")
             }
+            Self::Untrusted(error) => {
+                Error::new(ErrorKind::Unavailable, format!("{what}: the other side's certificate is not trusted"))
+                    .with_source(error)
+                    .with_hint(
+                        "the key was not sent; look at the endpoint, and whether this machine has certificate \
+                         authorities at all (`ca-certificates`); where a proxy of your own opens TLS, name the \
+                         file of its authority in SSL_CERT_FILE",
+                    )
+            }
             Self::Status { status, message, .. } => answered(what, status, message),
             Self::Redirect { status, to } => {
                 let to = to.map_or_else(String::new, |host| format!(" to {host}"));
@@ -122,6 +138,22 @@ impl Failure {
             Self::Refused(error) => error,
         }
     }
+}
+
+/// Returns whether a connection was given up because of the other side's certificate.
+fn is_untrusted(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return true;
+        }
+        cause = match error.downcast_ref::<io::Error>() {
+            // Its `source` is that of the error it was made of, and leaves that one out.
+            Some(error) => error.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 fn remedy_of(status: StatusCode, wait: Option<Duration>) -> Remedy {
