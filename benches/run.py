@@ -130,15 +130,15 @@ def check(result, truth):
     return sum(written.values())
 
 
-def compare(program, tenants, rows, clients, times):
+def compare(program, folder, tenants, rows, clients, times):
     results = collections.defaultdict(list)
-    with tempfile.TemporaryDirectory() as folder, Platform(program, pathlib.Path(folder), tenants, rows) as platform:
+    folder.mkdir()
+    with Platform(program, folder, tenants, rows) as platform:
         truth = platform.truth()
         # Alternating, so that what else the machine does meets all of them.
         for turn in range(times):
             for client in clients:
-                # Removed at the very end: some file systems look long for a place where much was just removed.
-                own = pathlib.Path(folder, f"{turn}-{client}")
+                own = folder / f"{turn}-{client}"
                 own.mkdir()
                 result = measure(client, program, platform, own)
                 result["rows"] = check(result, truth)
@@ -174,9 +174,13 @@ def main():
     args = parser.parse_args()
     program = args.program.resolve()
     print(f"{datetime.datetime.now():%Y-%m-%d %H:%M}, {os.cpu_count()} cores, {program}", file=sys.stderr)
-    for rows in args.rows:
-        for tenants in args.tenants:
-            table(tenants, rows, compare(program, tenants, rows, ["tenantry", *args.peers], args.times))
+    clients = ["tenantry", *args.peers]
+    # Removed at the very end: some file systems look long for a place where much was just removed.
+    with tempfile.TemporaryDirectory() as all:
+        for rows in args.rows:
+            for tenants in args.tenants:
+                folder = pathlib.Path(all, f"{tenants}x{rows}")
+                table(tenants, rows, compare(program, folder, tenants, rows, clients, args.times))
 
 
 if __name__ == "__main__":
