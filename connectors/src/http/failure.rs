@@ -12,7 +12,7 @@ use reqwest::StatusCode;
 pub(super) enum Failure {
     /// No whole answer came.
     Transport { error: reqwest::Error, unsent: bool, slow: bool },
-    /// Who answers has no certificate that is trusted, so nothing was sent.
+    /// Who answers has no certificate that is accepted, so nothing was sent.
     Untrusted(reqwest::Error),
     /// The platform answered with a status that is no success.
     Status { status: StatusCode, message: Option<String>, wait: Option<Duration> },
@@ -109,12 +109,12 @@ impl Failure {
                     .with_hint("look at the network and the platform's status page, and run again later")
             }
             Self::Untrusted(error) => {
-                Error::new(ErrorKind::Unavailable, format!("{what}: the other side's certificate is not trusted"))
+                Error::new(ErrorKind::Unavailable, format!("{what}: the other side's certificate was not accepted"))
                     .with_source(error)
                     .with_hint(
-                        "the key was not sent; look at the endpoint, and whether this machine has certificate \
-                         authorities at all (`ca-certificates`); where a proxy of your own opens TLS, name the \
-                         file of its authority in SSL_CERT_FILE",
+                        "the key was not sent; look at the endpoint, this machine's clock and its certificate \
+                         authorities (`ca-certificates`); where a proxy of your own opens TLS, name the file of \
+                         its authority in SSL_CERT_FILE",
                     )
             }
             Self::Status { status, message, .. } => answered(what, status, message),

@@ -135,7 +135,7 @@ impl Attempt<'_> {
             Err(error) => {
                 // The record decides. Where it is there, or cannot be looked for, the files stay: deleting
                 // committed ones would be worse, and the next run settles it by the intent.
-                if self.is_absent() {
+                if self.is_committed().is_ok_and(|is_committed| !is_committed) {
                     self.take_back(&intent).ok();
                 }
                 Err(error)
@@ -183,7 +183,7 @@ impl Attempt<'_> {
             .create_dirs(folder)
             .and_then(|()| self.store.link_if_absent(intent, &path))
             .map_err(|error| failed("write the commit record", &path, error))?;
-        if !put && self.is_absent() {
+        if !put && !self.is_committed()? {
             return Ok(Ended::Refused);
         }
         let synced = self.store.files().sync_dir(folder);
@@ -191,12 +191,12 @@ impl Attempt<'_> {
         Ok(Ended::Committed)
     }
 
-    /// Returns whether it is certain that the record of this commit is not there.
-    fn is_absent(&self) -> bool {
+    /// Returns whether the record of this commit is in its place.
+    fn is_committed(&self) -> Result<bool> {
         let partition = &self.commit.partition;
-        let found =
-            history::read(self.layout, &partition.tenant.id, partition.pull(), self.commit.from.sequence + 1);
-        found.is_ok_and(|found| found.is_none_or(|sealed| sealed.record.commit != self.id))
+        let sequence = self.commit.from.sequence + 1;
+        let found = history::read(self.layout, &partition.tenant.id, partition.pull(), sequence)?;
+        Ok(found.is_some_and(|sealed| sealed.record.commit == self.id))
     }
 
     fn take_back(&self, intent: &Path) -> Result<()> {

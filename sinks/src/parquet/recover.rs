@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use pipeline::Result;
+use serde::de::IgnoredAny;
 use tracing::{info, warn};
 
 use super::history;
@@ -35,7 +36,8 @@ impl Intent {
     fn parse(text: &[u8]) -> Self {
         match Sealed::parse(text) {
             Ok(sealed) => Self::Declared(Box::new(sealed.record)),
-            Err(Flaw::Unreadable(_)) => Self::CutShort,
+            // A record's last byte closes its object.
+            Err(_) if serde_json::from_slice::<IgnoredAny>(text).is_err() => Self::CutShort,
             Err(flaw) => Self::Unknown(flaw),
         }
     }
@@ -160,7 +162,8 @@ pub(super) fn own_files(record: &Record) -> impl Iterator<Item = &str> {
 
 /// Returns whether the commit of a declared record was carried out.
 pub(super) fn was_carried_out(layout: &Layout, declared: &Record) -> Result<bool> {
-    let record = history::read(layout, &declared.organization_id, &declared.pull, declared.to.sequence)?;
+    let sequence = declared.from.sequence + 1;
+    let record = history::read(layout, &declared.organization_id, &declared.pull, sequence)?;
     Ok(record.is_some_and(|sealed| sealed.record.commit == declared.commit))
 }
 

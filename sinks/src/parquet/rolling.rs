@@ -126,7 +126,7 @@ impl Rolling {
         let mut piece = Piece::default();
         self.pending.drain(|records, bytes| {
             for (records, bytes) in slices(records, bytes, PIECE.min(row_group)) {
-                if piece.bytes + bytes > PIECE.min(row_group) {
+                if !piece.records.is_empty() && piece.bytes + bytes > PIECE.min(row_group) {
                     encode(std::mem::take(&mut piece), false)?;
                 }
                 piece.push(records, bytes);
@@ -296,7 +296,7 @@ impl OpenFile {
         Ok(Self { writer, encoders, schema, row_group, in_row_group: 0, number, rows: 0, sorted_by, guard })
     }
 
-    /// Encodes records, behind those of the row group that was begun.
+    /// Encodes records, at least one, behind those of the row group that was begun.
     fn write(&mut self, piece: &Piece, ends_row_group: bool) -> Result<()> {
         self.encode(&piece.records, ends_row_group).map_err(|error| self.guard.failed(error))?;
         self.rows += piece.records.iter().map(|records| records.num_rows() as u64).sum::<u64>();

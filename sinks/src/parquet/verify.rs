@@ -20,7 +20,7 @@ pub(super) use self::records::Committed;
 use self::records::Kept;
 use super::layout::{self, Layout};
 use super::record::Record;
-use super::recover;
+use super::recover::{self, Intent};
 use super::signing::PublicKey;
 use super::store::{failed, names_in, no_lake};
 
@@ -212,7 +212,7 @@ pub(super) fn read(
     let mut report = VerifyReport::default();
     let mut found = list_data(layout)?;
     own::check(layout, &mut report.findings)?;
-    let (pending, leftovers) = uncommitted(layout)?;
+    let (pending, leftovers) = uncommitted(layout, &mut report.findings)?;
     report.leftovers = leftovers;
     let mut runs = runs::read(layout, &mut report.findings)?;
     runs.check_registry(layout, &mut report.findings)?;
@@ -271,7 +271,7 @@ fn list_data(layout: &Layout) -> Result<HashSet<String>> {
 }
 
 /// Returns the data files that intents name, and the files that are still being written.
-fn uncommitted(layout: &Layout) -> Result<(HashSet<String>, Vec<String>)> {
+fn uncommitted(layout: &Layout, findings: &mut Vec<Finding>) -> Result<(HashSet<String>, Vec<String>)> {
     let mut named = HashSet::new();
     let mut writing = Vec::new();
     let runs = |folder: &Path| {
@@ -281,8 +281,13 @@ fn uncommitted(layout: &Layout) -> Result<(HashSet<String>, Vec<String>)> {
     for run_id in runs(&layout.all_pending())? {
         let folder = layout.pending(&run_id);
         let intents = recover::intents(layout, &run_id);
-        for (_, intent) in intents.map_err(|error| failed("read the intents", &folder, error))? {
-            named.extend(intent.record().into_iter().flat_map(recover::own_files).map(str::to_owned));
+        for (path, intent) in intents.map_err(|error| failed("read the intents", &folder, error))? {
+            match &intent {
+                Intent::Declared(record) => named.extend(recover::own_files(record).map(str::to_owned)),
+                Intent::CutShort => {}
+                // Nobody knows which files it names.
+                Intent::Unknown(flaw) => findings.push(records::flawed(flaw, layout.below(&path), "intent")),
+            }
         }
     }
     for run_id in runs(&layout.all_pending())? {
