@@ -176,10 +176,10 @@ def main():
     print(f"{datetime.datetime.now():%Y-%m-%d %H:%M}, {os.cpu_count()} cores, {program}", file=sys.stderr)
     clients = ["tenantry", *args.peers]
     # Removed at the very end: some file systems look long for a place where much was just removed.
-    with tempfile.TemporaryDirectory() as all:
+    with tempfile.TemporaryDirectory() as lakes:
         for rows in args.rows:
             for tenants in args.tenants:
-                folder = pathlib.Path(all, f"{tenants}x{rows}")
+                folder = pathlib.Path(lakes, f"{tenants}x{rows}")
                 table(tenants, rows, compare(program, folder, tenants, rows, clients, args.times))
 
 

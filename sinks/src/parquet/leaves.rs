@@ -48,7 +48,7 @@ pub(super) enum Values {
 /// One column of a file: a field, or what is nested in one.
 pub(super) struct Leaf<'a> {
     pub(super) path: ColumnPath,
-    pub(super) data_type: &'a DataType,
+    data_type: &'a DataType,
     /// Its part of each batch of records.
     arrays: Vec<&'a dyn Array>,
 }

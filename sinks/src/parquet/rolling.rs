@@ -298,6 +298,7 @@ impl OpenFile {
 
     /// Encodes records, at least one, behind those of the row group that was begun.
     fn write(&mut self, piece: &Piece, ends_row_group: bool) -> Result<()> {
+        debug_assert!(!piece.records.is_empty(), "encoders without records would be given up");
         self.encode(&piece.records, ends_row_group).map_err(|error| self.guard.failed(error))?;
         self.rows += piece.records.iter().map(|records| records.num_rows() as u64).sum::<u64>();
         self.in_row_group = if ends_row_group { 0 } else { self.in_row_group + piece.bytes };

@@ -93,7 +93,7 @@ fn leave_intent(lake: &TestLake, run_id: &str, commit: &str, sequence: u64, move
     let mut record = super::record::Sealed::parse(&text).expect("is a record").record;
     record.commit = commit.to_owned();
     record.run_id = run_id.to_owned();
-    record.to.sequence = sequence;
+    (record.from.sequence, record.to.sequence) = (sequence - 1, sequence);
     record.files.truncate(1);
     record.files[0].path = path;
     let pending = lake.root().join("_tenantry/pending").join(run_id);
