@@ -3,6 +3,7 @@
 //! Two different keys share one of 128 bits with a chance that no lake is large enough to meet. A few thousand are held
 //! in memory; more of them go to a temporary file, so that memory does not grow with what is read.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -99,10 +100,9 @@ impl Digests {
     fn find(&self, key: u128) -> io::Result<(u64, Option<u64>)> {
         let [high, low, _] = entry(key, 0);
         let mut at = high >> (64 - self.bits);
-        let mut room = [EMPTY; RUN];
         loop {
-            let run = self.run(at, &mut room)?;
-            for (slot, found) in (at..).zip(run) {
+            let run = self.run(at)?;
+            for (slot, found) in (at..).zip(run.iter()) {
                 if found[..2] == [high, low] {
                     return Ok((slot, Some(found[2])));
                 }
@@ -115,18 +115,15 @@ impl Digests {
     }
 
     /// Returns the slots from a place on, at least one.
-    fn run<'a>(&'a self, at: u64, room: &'a mut [Entry; RUN]) -> io::Result<&'a [Entry]> {
+    fn run(&self, at: u64) -> io::Result<Cow<'_, [Entry]>> {
         match &self.slots {
-            Slots::Memory(slots) => Ok(&slots[at as usize..]),
+            Slots::Memory(slots) => Ok(Cow::Borrowed(&slots[at as usize..])),
             Slots::File(file) => {
                 let count = RUN.min(((1 << self.bits) - at) as usize);
                 let mut bytes = [0; RUN * ENTRY];
                 let bytes = &mut bytes[..count * ENTRY];
                 file.read_exact_at(bytes, at * ENTRY as u64)?;
-                for (entry, bytes) in room.iter_mut().zip(bytes.as_chunks::<ENTRY>().0) {
-                    *entry = decoded(bytes);
-                }
-                Ok(&room[..count])
+                Ok(bytes.as_chunks::<ENTRY>().0.iter().map(decoded).collect())
             }
         }
     }
@@ -144,9 +141,8 @@ impl Digests {
         let step = if self.bits < MOST_BITS_IN_MEMORY { 1 } else { 2 };
         let mut larger = Self::with_bits((self.bits + step).max(FIRST_BITS))?;
         let mut at = 0;
-        let mut room = [EMPTY; RUN];
         while self.len > 0 && at < 1 << self.bits {
-            let run = self.run(at, &mut room)?;
+            let run = self.run(at)?;
             for [high, low, digest] in run.iter().filter(|entry| **entry != EMPTY) {
                 larger.put(u128::from(*high) << 64 | u128::from(*low), *digest)?;
             }

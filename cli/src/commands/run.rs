@@ -143,12 +143,6 @@ async fn keep(summary: &RunSummary, sink: &dyn Sink, console: &Console) {
     }
 }
 
-/// Returns the reading that fills a dataset.
-fn pull_of(name: &str) -> String {
-    let known = connectors::rapid7::datasets::all();
-    known.iter().find(|dataset| dataset.name == name).map_or(name, |dataset| dataset.pull).to_owned()
-}
-
 /// Tells what a run came to.
 ///
 /// # Errors
@@ -157,6 +151,10 @@ pub(super) fn tell(summary: &RunSummary, console: &Console) -> Result<()> {
     if console.json {
         console.json(summary)?;
     } else {
+        let known = connectors::rapid7::datasets::all();
+        let pull_of = |name: &str| {
+            known.iter().find(|dataset| dataset.name == name).map_or(name, |dataset| dataset.pull).to_owned()
+        };
         console.data(&report::by_region(summary, pull_of))?;
     }
     if let Some(error) = &summary.ended_by {

@@ -10,6 +10,7 @@ use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field as ArrowField, Fields};
 use arrow::error::ArrowError;
 
+use super::room::Size;
 use super::shape::{Field, Kind, data_type};
 
 /// Which values of a column are there; most columns of most pages lack none, and then there are no bits.
@@ -82,8 +83,6 @@ pub(super) enum Values {
 pub(super) struct Column {
     pub(super) values: Values,
     validity: Validity,
-    /// The values, and the bytes of text, that were taken out the last time.
-    taken: (usize, usize),
 }
 
 impl Column {
@@ -99,7 +98,7 @@ impl Column {
             Kind::List(item) => Values::List { offsets: vec![0], item: Box::new(Self::new(item)) },
             Kind::Struct(fields) => Self::of_struct(kind, fields),
         };
-        Self { values, validity: Validity::new(), taken: (0, 0) }
+        Self { values, validity: Validity::new() }
     }
 
     fn of_struct(kind: &Kind, fields: &[Field]) -> Values {
@@ -122,22 +121,33 @@ impl Column {
         }
     }
 
-    /// Makes room for as much as the page before brought: pages of one listing are much alike.
-    pub(super) fn reserve(&mut self) {
-        let (len, text) = self.taken;
+    /// Tells how much it holds, and then what those inside it do.
+    pub(super) fn measure(&self, sizes: &mut Vec<Size>) {
+        let text = if let Values::Text { bytes, .. } = &self.values { bytes.len() } else { 0 };
+        sizes.push(Size { values: self.len(), text });
+        match &self.values {
+            Values::List { item, .. } => item.measure(sizes),
+            Values::Struct { children, .. } => children.iter().for_each(|child| child.measure(sizes)),
+            _ => {}
+        }
+    }
+
+    /// Makes room for so much, told in the order of [`Self::measure`].
+    pub(super) fn reserve(&mut self, sizes: &mut impl Iterator<Item = Size>) {
+        let Some(size) = sizes.next() else { return };
         match &mut self.values {
             Values::Text { offsets, bytes } => {
-                offsets.reserve(len);
-                bytes.reserve(text);
+                offsets.reserve(size.values);
+                bytes.reserve(size.text);
             }
-            Values::Int(values) | Values::Time(values) => values.reserve(len),
-            Values::Float(values) => values.reserve(len),
-            Values::Bool(bits) => bits.reserve(len),
+            Values::Int(values) | Values::Time(values) => values.reserve(size.values),
+            Values::Float(values) => values.reserve(size.values),
+            Values::Bool(bits) => bits.reserve(size.values),
             Values::List { offsets, item } => {
-                offsets.reserve(len);
-                item.reserve();
+                offsets.reserve(size.values);
+                item.reserve(sizes);
             }
-            Values::Struct { children, .. } => children.iter_mut().for_each(Self::reserve),
+            Values::Struct { children, .. } => children.iter_mut().for_each(|child| child.reserve(sizes)),
         }
     }
 
@@ -262,8 +272,6 @@ impl Column {
     /// # Errors
     /// Where there is more text than 32-bit offsets can tell apart.
     pub(super) fn take(&mut self) -> Result<ArrayRef, ArrowError> {
-        let text = if let Values::Text { bytes, .. } = &self.values { bytes.len() } else { 0 };
-        self.taken = (self.len(), text);
         let nulls = self.validity.take();
         Ok(match &mut self.values {
             Values::Text { offsets, bytes } => {

@@ -11,8 +11,9 @@ use pipeline::batch::{Counts, Reject, Within};
 
 use super::columns::{Column, MOST_FIELDS};
 use super::json::{Begins, Json, Syntax, Text};
-use super::page::{PageFacts, PageShape};
+use super::page::{Order, PageFacts, PageShape, digest};
 use super::record::{Childless, Children, Reader, Refusal};
+use super::room::Room;
 use super::seen::{Met, Parts, Seen};
 use super::shape::{Child, Kind, RecordShape};
 
@@ -96,6 +97,9 @@ pub struct Decoder {
     table: Table,
     child: Option<ChildTable>,
     rejects: Vec<Reject>,
+    /// The bytes of what was decoded and not taken out yet.
+    bytes: usize,
+    room: Arc<Room>,
 }
 
 /// What a page yielded.
@@ -137,7 +141,14 @@ impl Decoder {
     pub fn new(page: PageShape, shape: &RecordShape, child: Option<&Child>, tenant: &TenantId) -> Self {
         let tenant = (!page.tells_of_others).then(|| tenant.to_string());
         let child = child.map(|child| ChildTable::new(child, tenant.clone()));
-        Self { page, tenant, table: Table::new(shape), child, rejects: Vec::new() }
+        let table = Table::new(shape);
+        Self { page, tenant, table, child, rejects: Vec::new(), bytes: 0, room: Arc::default() }
+    }
+
+    /// Makes room for pages like those that other decoders of the endpoint saw.
+    #[must_use]
+    pub fn with_room(self, room: Arc<Room>) -> Self {
+        Self { room, ..self }
     }
 
     /// Decodes a page; its records wait for [`Decoder::take`].
@@ -170,6 +181,11 @@ impl Decoder {
     /// # Errors
     /// Where a page's text does not fit 32-bit offsets; pages are far smaller.
     pub fn take(&mut self) -> Result<Decoded, ArrowError> {
+        if self.table.rows > 0 {
+            let inner = self.child.iter().flat_map(|child| child.table.columns());
+            self.room.learn(self.bytes, self.table.columns().chain(inner));
+        }
+        self.bytes = 0;
         let mut decoded =
             Decoded { records: Vec::new(), rejects: std::mem::take(&mut self.rejects), counts: Vec::new() };
         self.table.take(&mut decoded)?;
@@ -186,6 +202,7 @@ impl Decoder {
         if simdutf8::basic::from_utf8(body).is_err() {
             return Err(no_text(body));
         }
+        self.bytes += body.len();
         let syntax = |syntax: Syntax| no_json(body, syntax);
         let mut json = Json::new(body);
         let mut facts = PageFacts::default();
@@ -246,16 +263,13 @@ impl Decoder {
             }
             facts.rows += 1;
             if facts.rows == 1 {
-                self.table.reserve();
-                self.child.iter_mut().for_each(|child| child.table.reserve());
+                let inner = self.child.iter_mut().flat_map(|child| child.table.columns_mut());
+                self.room.make(self.bytes, self.table.columns_mut().chain(inner));
             }
-            reader.json.peek();
-            let start = reader.json.offset();
-            match self.row(&mut reader, seen, &mut scratch) {
+            match self.row(&mut reader, seen, &mut facts.order, &mut scratch) {
                 Ok(fresh) => facts.fresh += u64::from(fresh),
                 Err(stop) => break Err(stop),
             }
-            facts.order.add(reader.json.since(start));
         };
         *json = reader.json;
         self.tenant = tenant;
@@ -267,12 +281,11 @@ impl Decoder {
         &mut self,
         reader: &mut Reader<'_, '_>,
         seen: &mut Seen,
+        order: &mut Order,
         scratch: &mut Vec<u8>,
     ) -> Result<bool, Stop> {
-        let start = {
-            reader.json.peek();
-            reader.json.offset()
-        };
+        reader.json.peek();
+        let start = reader.json.offset();
         let begun = self.child.as_ref().map(ChildTable::mark);
         self.table.counts.read += 1;
         let taken = match &mut self.child {
@@ -284,7 +297,11 @@ impl Decoder {
         }
         .map_err(|refusal| *refusal);
         let met = match &taken {
-            Ok(()) => Some(seen.meet(scratch, reader.json.since(start))?),
+            Ok(()) => {
+                let digest = digest(reader.json.since(start));
+                order.add_digest(digest);
+                Some(seen.meet(scratch, digest)?)
+            }
             Err(_) => None,
         };
         let fresh = match (taken, met) {
@@ -311,6 +328,7 @@ impl Decoder {
             (Err(Refusal::Misfit { column, reason }), _) => {
                 reader.json.go_back(start);
                 reader.check_owners(&self.table.shape.fields).map_err(|refusal| *refusal)?;
+                order.add(reader.json.since(start));
                 self.set_aside(seen, column, reason, reader.json.since(start))?
             }
             (Err(other), _) => return Err(other.into()),
@@ -449,11 +467,18 @@ impl Table {
         }
     }
 
+    fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().chain([&self.extra])
+    }
+
+    fn columns_mut(&mut self) -> impl Iterator<Item = &mut Column> {
+        self.columns.iter_mut().chain([&mut self.extra])
+    }
+
     /// Cuts back to the records that are kept, and drops what was begun inside a nested value.
     fn truncate(&mut self) {
-        for column in self.columns.iter_mut().chain([&mut self.extra]) {
-            column.truncate(self.rows);
-        }
+        let rows = self.rows;
+        self.columns_mut().for_each(|column| column.truncate(rows));
     }
 
     fn mark(&self, rejects: &[Reject]) -> Mark {
@@ -464,12 +489,6 @@ impl Table {
         self.rows = mark.rows;
         self.counts = mark.counts;
         self.truncate();
-    }
-
-    /// Makes room for a page like the one before.
-    fn reserve(&mut self) {
-        self.columns.iter_mut().for_each(Column::reserve);
-        self.extra.reserve();
     }
 
     fn take(&mut self, into: &mut Decoded) -> Result<(), ArrowError> {

@@ -11,6 +11,7 @@ mod decoder;
 mod json;
 mod page;
 mod record;
+mod room;
 mod seen;
 mod shape;
 #[cfg(test)]
@@ -19,5 +20,6 @@ mod timestamp;
 
 pub use decoder::{Decoded, Decoder, NotJson, PageError};
 pub use page::{Fact, Order, PageFacts, PageShape};
+pub use room::Room;
 pub use seen::Seen;
 pub use shape::{Child, Field, Kind, Owner, RecordShape};

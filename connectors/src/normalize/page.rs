@@ -71,9 +71,13 @@ impl Default for Order {
 impl Order {
     /// Adds a record by its text.
     pub fn add(&mut self, text: &[u8]) {
+        self.add_digest(digest(text));
+    }
+
+    pub(super) fn add_digest(&mut self, digest: u128) {
         /// Odd, so that no record's part is ever shifted out.
         const FACTOR: u128 = 0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645;
-        self.append(Self { digest: XxHash3_128::oneshot(text), factor: FACTOR });
+        self.append(Self { digest, factor: FACTOR });
     }
 
     /// Adds the records that follow.
@@ -81,6 +85,11 @@ impl Order {
         self.digest = self.digest.wrapping_mul(later.factor).wrapping_add(later.digest);
         self.factor = self.factor.wrapping_mul(later.factor);
     }
+}
+
+/// Returns the digest of a record's text.
+pub(super) fn digest(text: &[u8]) -> u128 {
+    XxHash3_128::oneshot(text)
 }
 
 impl PageFacts {

@@ -32,12 +32,12 @@ pub(super) enum Met {
 }
 
 impl Seen {
-    /// Adds a record, unless one with its key was read before.
+    /// Adds a record, unless one with its key was read before; `text` is the digest of its text.
     ///
     /// # Errors
     /// Where the temporary file cannot be used.
-    pub(super) fn meet(&mut self, key: &[u8], text: &[u8]) -> io::Result<Met> {
-        self.add(XxHash3_128::oneshot(key), XxHash3_128::oneshot(text) as u64)
+    pub(super) fn meet(&mut self, key: &[u8], text: u128) -> io::Result<Met> {
+        self.add(XxHash3_128::oneshot(key), text as u64)
     }
 
     /// Adds what has no key but its whole text; returns whether it is new.
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn meet(seen: &mut Seen, number: u64, text: u64) -> Met {
-        seen.meet(&number.to_le_bytes(), &text.to_le_bytes()).expect("a temporary file")
+        seen.meet(&number.to_le_bytes(), text.into()).expect("a temporary file")
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
     fn a_text_is_no_key() {
         let mut seen = Seen::default();
         assert!(seen.meet_text(b"a").expect("memory"));
-        assert_eq!(seen.meet(b"a", b"").expect("memory"), Met::New);
+        assert_eq!(seen.meet(b"a", 0).expect("memory"), Met::New);
         assert!(!seen.meet_text(b"a").expect("memory"));
     }
 }

@@ -18,6 +18,7 @@ use super::datasets::{self, Endpoint};
 use super::reader::Reader;
 use super::{rejects, tenants};
 use crate::http::{Http, HttpConfig, KeySource, Limit};
+use crate::normalize::Room;
 
 const HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("x-api-key"),
@@ -32,6 +33,8 @@ pub struct Rapid7 {
     http: Arc<Http>,
     datasets: Vec<Arc<Dataset>>,
     endpoints: HashMap<&'static str, Arc<Endpoint>>,
+    /// What their pages bring.
+    rooms: HashMap<&'static str, Arc<Room>>,
     /// What the last list of tenants held that is no tenant.
     set_aside: Mutex<Vec<String>>,
 }
@@ -55,6 +58,7 @@ impl Rapid7 {
         Ok(Self {
             http: Http::new(http, key)?,
             datasets: endpoints.iter().flat_map(|endpoint| endpoint.datasets.clone()).collect(),
+            rooms: endpoints.iter().map(|endpoint| (endpoint.datasets[0].pull, Arc::default())).collect(),
             endpoints: endpoints
                 .into_iter()
                 .map(|endpoint| (endpoint.datasets[0].pull, Arc::new(endpoint)))
@@ -119,7 +123,8 @@ impl Rapid7 {
             endpoint.request.path.to_owned()
         };
         let client = self.http.tenant(partition.tenant.id.clone(), partition.region.clone())?;
-        Ok(Reader::new(endpoint.clone(), &path, client, partition))
+        let room = self.rooms[partition.pull()].clone();
+        Ok(Reader::new(endpoint.clone(), &path, client, partition, room))
     }
 }
 

@@ -24,7 +24,7 @@ use super::datasets::{Endpoint, Paging};
 use super::paging::{granted, is_last, next_cursor, size_of_walk};
 use super::walk::{Judgement, Walk, judge, known};
 use crate::http::{Answer, BadBody, Call, PageSize, SendError, TenantClient};
-use crate::normalize::{Decoded, Decoder, PageError, PageFacts, Seen};
+use crate::normalize::{Decoded, Decoder, PageError, PageFacts, Room, Seen};
 
 /// The parameter that numbers the pages of a listing by cursor, where it gives none.
 const PAGE: &str = "page";
@@ -78,10 +78,12 @@ impl Reader {
         path: &str,
         client: TenantClient,
         partition: &Partition,
+        room: Arc<Room>,
     ) -> Self {
         let listing = &endpoint.datasets[0];
         let size = client.page_size(listing.pull, listing.page_size);
-        let decoder = Decoder::new(endpoint.page, &endpoint.shape, endpoint.child.as_ref(), client.tenant());
+        let decoder = Decoder::new(endpoint.page, &endpoint.shape, endpoint.child.as_ref(), client.tenant())
+            .with_room(room);
         let state = Mutex::new((decoder, Seen::default()));
         let by_cursor = endpoint.request.paging == Paging::Cursor;
         let decode = Arc::new(move |body: Bytes| {

@@ -1,0 +1,63 @@
+//! How much a page brings, learned from the one before: the pages of an endpoint are much alike, whoever's they are.
+
+use std::sync::Mutex;
+
+use super::columns::Column;
+
+/// What the columns of the latest page held.
+#[derive(Debug, Default)]
+pub struct Room(Mutex<Page>);
+
+#[derive(Debug, Default)]
+struct Page {
+    bytes: usize,
+    sizes: Vec<Size>,
+}
+
+/// The values of a column, and the bytes of their text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) values: usize,
+    pub(super) text: usize,
+}
+
+impl Room {
+    /// Makes room in columns for a page of so many bytes.
+    pub(super) fn make<'a>(&self, bytes: usize, columns: impl Iterator<Item = &'a mut Column>) {
+        let page = self.0.lock().expect("no holder panics");
+        let mut sizes = page.sizes.iter().map(|size| size.of_a_page(bytes, page.bytes));
+        columns.for_each(|column| column.reserve(&mut sizes));
+    }
+
+    /// Remembers what a page of so many bytes brought.
+    pub(super) fn learn<'a>(&self, bytes: usize, columns: impl Iterator<Item = &'a Column>) {
+        let mut page = self.0.lock().expect("no holder panics");
+        page.bytes = bytes;
+        page.sizes.clear();
+        columns.for_each(|column| column.measure(&mut page.sizes));
+    }
+}
+
+impl Size {
+    /// Returns what a page of some bytes holds if one of `known` bytes held this.
+    fn of_a_page(self, bytes: usize, known: usize) -> Self {
+        // A larger page has longer values rather than more of them.
+        let part = |size: usize| if bytes < known { size * bytes / known + 1 } else { size };
+        // Texts differ in length: a little more, or every other column would move once more near its end.
+        Self { values: part(self.values), text: part(self.text + self.text / 8) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_expected_to_be_like_the_last_one_or_a_part_of_it() {
+        let size = Size { values: 100, text: 4000 };
+        assert_eq!(size.of_a_page(1000, 1000), Size { values: 100, text: 4500 });
+        assert_eq!(size.of_a_page(5000, 1000), Size { values: 100, text: 4500 });
+        assert_eq!(size.of_a_page(10, 1000), Size { values: 2, text: 46 });
+        assert_eq!(Size::default().of_a_page(0, 0), Size::default());
+    }
+}
