@@ -24,7 +24,7 @@ pub struct Config {
     /// What the records of one row group may take in memory, such as `16 MiB`.
     #[serde(default = "row_group_size")]
     pub row_group_size: ByteSize,
-    /// What all records that wait for their row group may take in memory, such as `32 MiB`; more wait on disk.
+    /// What all records that wait for their row group may take in memory, such as `40 MiB`; more wait on disk.
     #[serde(default = "memory")]
     pub memory: ByteSize,
     /// Signs what each run came to: the file of an Ed25519 key, as `openssl genpkey -algorithm ed25519` writes it.
@@ -89,7 +89,7 @@ fn row_group_size() -> ByteSize {
 }
 
 fn memory() -> ByteSize {
-    ByteSize(32 << 20)
+    ByteSize(40 << 20)
 }
 
 /// A number of bytes, written as `128 MiB`, `64 kB` or a bare number; at least 64 KiB.
