@@ -97,7 +97,7 @@ pub struct Decoder {
     table: Table,
     child: Option<ChildTable>,
     rejects: Vec<Reject>,
-    /// The bytes of what was decoded and not taken out yet.
+    /// The bytes of the page that was decoded last.
     bytes: usize,
     room: Arc<Room>,
 }
@@ -185,7 +185,6 @@ impl Decoder {
             let inner = self.child.iter().flat_map(|child| child.table.columns());
             self.room.learn(self.bytes, self.table.columns().chain(inner));
         }
-        self.bytes = 0;
         let mut decoded =
             Decoded { records: Vec::new(), rejects: std::mem::take(&mut self.rejects), counts: Vec::new() };
         self.table.take(&mut decoded)?;
@@ -202,7 +201,7 @@ impl Decoder {
         if simdutf8::basic::from_utf8(body).is_err() {
             return Err(no_text(body));
         }
-        self.bytes += body.len();
+        self.bytes = body.len();
         let syntax = |syntax: Syntax| no_json(body, syntax);
         let mut json = Json::new(body);
         let mut facts = PageFacts::default();
