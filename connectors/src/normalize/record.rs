@@ -307,14 +307,7 @@ impl<'a, 't> Reader<'a, 't> {
                 self.json.go_back(start);
                 return Ok(());
             }
-            Begins::String => {
-                let text = self.json.string()?;
-                if names(owner, text.raw, tenant) {
-                    self.json.go_back(start);
-                    return Ok(());
-                }
-                text.decoded()
-            }
+            Begins::String => self.json.string()?.decoded(),
             _ => Ok(Cow::Borrowed(self.json.skip()?)),
         };
         self.json.go_back(start);
@@ -432,23 +425,6 @@ impl<'a, 't> Reader<'a, 't> {
     }
 }
 
-/// Returns whether a text names the tenant in its usual spelling: nearly all do.
-fn names(owner: Owner, text: &[u8], tenant: &str) -> bool {
-    let start = match owner {
-        Owner::Rrn if text.starts_with(b"rrn:") => memchr::memchr_iter(b':', text).nth(2).map(|at| at + 1),
-        Owner::Id | Owner::IdAlone | Owner::Prefix(_) => Some(0),
-        Owner::Rrn | Owner::Unsaid => None,
-    };
-    let Some(rest) = start.and_then(|start| text[start..].strip_prefix(tenant.as_bytes())) else {
-        return false;
-    };
-    match owner {
-        Owner::Prefix(mark) => rest.starts_with(mark.as_bytes()),
-        Owner::Rrn => rest.first().is_none_or(|next| *next == b':'),
-        _ => rest.is_empty(),
-    }
-}
-
 /// Returns the place of a member's field.
 fn find(fields: &[Field], name: Text<'_>) -> Option<usize> {
     fields.iter().position(|field| name.is(field.key))
@@ -511,29 +487,6 @@ fn decimal(text: &[u8], is_negative: bool) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn isolation_only_the_whole_id_names_the_tenant_at_once() {
-        let asset = Owner::Prefix("-default-asset-");
-        for (owner, text, is_own) in [
-            (Owner::Id, "org", true),
-            (Owner::IdAlone, "org", true),
-            (Owner::Id, "org2", false),
-            (Owner::Id, "ORG", false),
-            (Owner::Id, "", false),
-            (Owner::Rrn, "rrn:alerts:us:org:alert:1", true),
-            (Owner::Rrn, "rrn:alerts:us:org", true),
-            (Owner::Rrn, "rrn:alerts:us:org2:alert:1", false),
-            (Owner::Rrn, "rrn:org", false),
-            (Owner::Rrn, "org", false),
-            (asset, "org-default-asset-7", true),
-            (asset, "org-2-default-asset-7", false),
-            (asset, "org", false),
-            (Owner::Unsaid, "org", false),
-        ] {
-            assert_eq!(names(owner, text.as_bytes(), "org"), is_own, "{owner:?} {text}");
-        }
-    }
 
     #[test]
     fn whole_numbers_are_exact_however_they_are_spelled() {

@@ -72,11 +72,17 @@ impl Drop for Started {
     }
 }
 
-/// Asks once for a tenant, and holds what it got for a while.
-fn ask(turns: &Arc<Turns>, journal: &Rc<RefCell<Journal>>, number: u32, millis: u64) -> JoinHandle<()> {
+/// Asks once for a tenant, and holds what it got for a while; the budget grants so many a second.
+fn ask(
+    turns: &Arc<Turns>,
+    journal: &Rc<RefCell<Journal>>,
+    per_second: u32,
+    number: u32,
+    millis: u64,
+) -> JoinHandle<()> {
     let (turns, journal) = (turns.clone(), journal.clone());
     spawn_local(async move {
-        let mut permit = turns.take("vm", &tenant(number), || budget(20)).await.expect("it is open");
+        let mut permit = turns.take("vm", &tenant(number), || budget(per_second)).await.expect("it is open");
         let _started = Started::new(journal, number);
         sleep(Duration::from_millis(millis)).await;
         permit.answered(Outcome::Accepted, &Told::default());
@@ -106,12 +112,17 @@ fn is_fair(granted: &[(Instant, u32)], from: usize, wanted: &[usize]) -> bool {
 proptest! {
     /// While others wait, nobody gets more than one request ahead of them.
     #[test]
-    fn tenants_are_served_in_turn(wanted in prop::collection::vec(1_usize..30, 2..6), bounds in (1_u32..9, 1_u32..5)) {
+    fn tenants_are_served_in_turn(
+        wanted in prop::collection::vec(1_usize..30, 2..6),
+        bounds in (1_u32..9, 1_u32..5),
+        // Time binds, or time and the region, or the region alone.
+        per_second in prop::sample::select(vec![20_u32, 100, 5000]),
+    ) {
         let journal = paused(async {
             let (turns, journal) = (turns(bounds.0, 9), Rc::default());
             let tasks: Vec<_> = (0..).zip(&wanted)
                 .flat_map(|(number, count)| std::iter::repeat_n(number, *count))
-                .map(|number| ask(&turns, &journal, number, u64::from(bounds.1)))
+                .map(|number| ask(&turns, &journal, per_second, number, u64::from(bounds.1)))
                 .collect();
             futures::future::join_all(tasks).await;
             journal
@@ -134,7 +145,7 @@ proptest! {
             let (turns, journal) = (turns(per_region, per_tenant), Rc::<RefCell<Journal>>::default());
             let asked: Vec<_> = requests
                 .iter()
-                .map(|(number, millis, cancel)| (ask(&turns, &journal, *number, *millis), *cancel))
+                .map(|(number, millis, cancel)| (ask(&turns, &journal, 100, *number, *millis), *cancel))
                 .collect();
             let ended = asked.into_iter().map(|(task, cancel)| async move {
                 match cancel {

@@ -34,6 +34,15 @@ fn isolation_every_way_to_name_the_owner_is_compared() {
         check(member, TENANT, false);
         check(member, FOREIGN, true);
     }
+    // An escaped colon is a colon: the fourth part names the owner, whatever the later ones say.
+    for member in [
+        r#""rrn":"rrn:case\u003aus:{}:@:case:1""#,
+        r#""rrn":"rrn:a:b\u003a{}:@""#,
+        r#""rrn":"rrn:a:b\u003a{}\u003a@""#,
+    ] {
+        check(&member.replace('@', TENANT), FOREIGN, true);
+        check(&member.replace('@', FOREIGN), TENANT, false);
+    }
     check(r#""organization_id":{}"#, "4711", true);
     // It is no text, and names another's all the same.
     check(r#""organization_id":["{}"]"#, FOREIGN, true);
