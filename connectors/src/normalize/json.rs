@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Deeper nesting than any record has a use for, and than some readers of JSON go.
-const MOST_NESTED: usize = 64;
+pub(super) const MOST_NESTED: usize = 64;
 
 /// The bytes are no JSON from this place on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

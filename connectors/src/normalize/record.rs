@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::ops::Range;
 
 use super::columns::{Column, Values};
-use super::json::{Begins, Escape, Flaw, Json, Syntax, Text};
+use super::json::{Begins, Escape, Flaw, Json, MOST_NESTED, Syntax, Text};
 use super::shape::{Field, Kind, Owner};
 use super::timestamp::{self, Instant};
 
@@ -292,20 +292,32 @@ impl<'a, 't> Reader<'a, 't> {
 
     /// Compares the value that begins here with the tenant, and consumes nothing.
     fn check_owner(&mut self, owner: Owner) -> Taken {
+        self.check_owner_nested(owner, 0)
+    }
+
+    fn check_owner_nested(&mut self, owner: Owner, depth: usize) -> Taken {
         let Some(tenant) = self.tenant.filter(|_| owner != Owner::Unsaid) else { return Ok(()) };
         let begins = self.json.begins()?;
         let start = self.json.offset();
         let text = match begins {
             Begins::Null => return Ok(()),
+            Begins::Array if depth == MOST_NESTED => {
+                return Err(Refusal::misfit("it is nested too deeply"));
+            }
             Begins::Array => {
                 self.json.expect(b'[')?;
                 let mut first = true;
+                let mut taken = Ok(());
                 while self.json.another(&mut first, b']')? {
-                    self.check_owner(owner)?;
+                    match self.check_owner_nested(owner, depth + 1) {
+                        // What is no text names nobody; one after it may.
+                        Err(refusal) if matches!(*refusal, Refusal::Misfit { .. }) => taken = Err(refusal),
+                        checked => checked?,
+                    }
                     self.json.skip()?;
                 }
                 self.json.go_back(start);
-                return Ok(());
+                return taken;
             }
             Begins::String => self.json.string()?.decoded(),
             _ => Ok(Cow::Borrowed(self.json.skip()?)),

@@ -121,3 +121,16 @@ fn records_that_tell_of_others_may_name_them() {
         1
     );
 }
+
+#[test]
+fn isolation_a_list_of_owners_is_read_to_its_end_whatever_stands_in_it() {
+    let misfits = [r#"["\ud83d"]"#.to_owned(), format!("{}{}", "[".repeat(200_000), "]".repeat(200_000))];
+    for list in misfits {
+        let mut reading = Reading::of_records();
+        let page = format!(r#"{{"data":[{{"id":"it","organization_id":{list}}},{{"id":"mine"}}]}}"#);
+        reading.decode(page.as_bytes()).expect("it costs its record alone");
+        let decoded = reading.take();
+        assert_eq!((decoded.records[0].num_rows(), decoded.rejects.len()), (1, 1));
+    }
+    check(r#""organization_id":["\ud83d","{}"]"#, FOREIGN, true);
+}
