@@ -181,7 +181,8 @@ impl Decoder {
     /// # Errors
     /// Where a page's text does not fit 32-bit offsets; pages are far smaller.
     pub fn take(&mut self) -> Result<Decoded, ArrowError> {
-        if self.table.rows > 0 {
+        // Of records that were dropped, the page's bytes are left and the columns' are not.
+        if self.table.rows > 0 && self.table.counts.read == self.table.rows as u64 {
             let inner = self.child.iter().flat_map(|child| child.table.columns());
             self.room.learn(self.bytes, self.table.columns().chain(inner));
         }

@@ -24,14 +24,23 @@ pub(super) struct Size {
 impl Room {
     /// Makes room in columns for a page of so many bytes.
     pub(super) fn make<'a>(&self, bytes: usize, columns: impl Iterator<Item = &'a mut Column>) {
-        let page = self.0.lock().expect("no holder panics");
-        let mut sizes = page.sizes.iter().map(|size| size.of_a_page(bytes, page.bytes));
+        // Taken out first: nobody waits for the lock while memory is asked for.
+        let mut sizes = self.expected(bytes).into_iter();
         columns.for_each(|column| column.reserve(&mut sizes));
     }
 
-    /// Remembers what a page of so many bytes brought.
+    fn expected(&self, bytes: usize) -> Vec<Size> {
+        let page = self.0.lock().expect("no holder panics");
+        page.sizes.iter().map(|size| size.of_a_page(bytes, page.bytes)).collect()
+    }
+
+    /// Remembers what a page of so many bytes brought, unless it is but the rest of a listing: larger ones would make
+    /// room for what such a page had.
     pub(super) fn learn<'a>(&self, bytes: usize, columns: impl Iterator<Item = &'a Column>) {
         let mut page = self.0.lock().expect("no holder panics");
+        if bytes < page.bytes / 2 {
+            return;
+        }
         page.bytes = bytes;
         page.sizes.clear();
         columns.for_each(|column| column.measure(&mut page.sizes));
@@ -50,7 +59,22 @@ impl Size {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shape::Kind;
     use super::*;
+
+    #[test]
+    fn the_rest_of_a_listing_teaches_nothing() {
+        let page = |values: usize| {
+            let mut column = Column::new(&Kind::Int64);
+            (0..values).for_each(|value| column.push_int(value as i64));
+            column
+        };
+        let room = Room::default();
+        for (values, bytes, expected) in [(100, 1000, 100), (7, 70, 100), (80, 900, 80)] {
+            room.learn(bytes, [page(values)].iter());
+            assert_eq!(room.expected(1000)[0].values, expected, "after {bytes} bytes");
+        }
+    }
 
     #[test]
     fn a_page_is_expected_to_be_like_the_last_one_or_a_part_of_it() {
