@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use pipeline::run::due;
-use pipeline::{Dataset, Job, Partition, Receipt, Result, Sink, TenantId, Timestamp};
+use pipeline::{Dataset, Job, Partition, Receipt, Result, Sink, Standing, TenantId, Timestamp};
 use serde::Serialize;
 
 use super::Context;
@@ -44,7 +45,7 @@ struct Plan {
 pub(super) async fn plan(narrow: &Narrow, context: &Context) -> Result<u8> {
     let settings = context.settings(narrow)?;
     let sink = settings.sink.open()?;
-    let history = History::of(sink.standings().await?.into_values().flat_map(|standing| standing.receipts));
+    let history = History::of(sink.standings().await?.into_values());
     let connector = platform::connect(&settings, &context.environment).await?;
     let listed = platform::tenants(&settings, connector.as_ref(), &context.console).await?;
     let work = Work::new(&settings, listed, connector.account())?;
@@ -52,7 +53,7 @@ pub(super) async fn plan(narrow: &Narrow, context: &Context) -> Result<u8> {
         context.console.warn(warning);
     }
     let lines = lines(&work, &history, sink.as_ref(), context.clock.now()).await?;
-    let plan = Plan::of(lines, work.unplaced.len() as u64, u64::from(settings.concurrency.get()));
+    let plan = Plan::of(lines, work.unplaced.len() as u64, history.at_once);
     if context.console.json {
         context.console.json(&plan)?;
     } else {
@@ -78,12 +79,25 @@ async fn lines(work: &Work, history: &History, sink: &dyn Sink, now: Timestamp) 
     Ok(lines.into_values().collect())
 }
 
-/// The last committed receipt of each tenant and dataset.
-struct History(BTreeMap<(TenantId, String), Receipt>);
+/// What was read before.
+struct History {
+    /// The last committed receipt of each tenant and dataset.
+    receipts: BTreeMap<(TenantId, String), Receipt>,
+    /// How many of these readings went on at once, in the mean.
+    at_once: f64,
+}
 
 impl History {
-    fn of(receipts: impl Iterator<Item = Receipt>) -> Self {
-        Self(receipts.map(|it| ((it.organization_id.clone(), it.dataset.clone()), it)).collect())
+    fn of(standings: impl Iterator<Item = Standing>) -> Self {
+        let mut receipts = BTreeMap::new();
+        let mut spans = Vec::new();
+        for standing in standings {
+            // Datasets of one standing come from the same readings.
+            spans.extend(standing.receipts.first().map(|it| (it.started_at, it.finished_at)));
+            let keyed = |it: Receipt| ((it.organization_id.clone(), it.dataset.clone()), it);
+            receipts.extend(standing.receipts.into_iter().map(keyed));
+        }
+        Self { receipts, at_once: at_once(spans) }
     }
 
     /// Adds what a job's open partitions would cost.
@@ -94,8 +108,10 @@ impl History {
             return;
         };
         // What one reading costs stands in the receipt of each dataset that it fills.
-        let last =
-            job.datasets.iter().find_map(|it| self.0.get(&(job.tenant.id.clone(), it.name.to_owned())));
+        let last = job
+            .datasets
+            .iter()
+            .find_map(|it| self.receipts.get(&(job.tenant.id.clone(), it.name.to_owned())));
         let Some(last) = last else {
             line.unknown += 1;
             line.requests += 1;
@@ -106,6 +122,20 @@ impl History {
         line.bytes += expected.bytes;
         line.seconds += expected.seconds;
     }
+}
+
+/// Returns how many spans of time lie over each other, in the mean of all the time that any covers; at least one.
+fn at_once(mut spans: Vec<(Timestamp, Timestamp)>) -> f64 {
+    spans.sort_unstable();
+    let (mut all, mut covered) = (TimeDelta::zero(), TimeDelta::zero());
+    let mut until = None;
+    for (start, end) in spans {
+        all += (end - start).max(TimeDelta::zero());
+        let begins = until.map_or(start, |until| start.max(until));
+        covered += (end - begins).max(TimeDelta::zero());
+        until = until.max(Some(end));
+    }
+    (all.as_seconds_f64() / covered.as_seconds_f64().max(1e-6)).max(1.0)
 }
 
 /// What reading a partition is expected to cost.
@@ -138,10 +168,10 @@ impl Expected {
 }
 
 impl Plan {
-    fn of(lines: Vec<Cost>, unplaced_tenants: u64, concurrency: u64) -> Self {
+    fn of(lines: Vec<Cost>, unplaced_tenants: u64, at_once: f64) -> Self {
         let seconds: f64 = lines.iter().map(|line| line.seconds).sum();
         let busy: u64 = lines.iter().map(|line| line.tenants - line.up_to_date).sum();
-        let at_once = busy.clamp(1, concurrency) as f64;
+        let at_once = at_once.min(busy as f64).max(1.0);
         Self {
             requests: lines.iter().map(|line| line.requests).sum(),
             bytes: lines.iter().map(|line| line.bytes).sum(),
@@ -201,5 +231,37 @@ impl Plan {
             text.push_str(&format!("\n{tenants} without a region would be asked for nothing"));
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_speed_is_that_of_readings_that_went_on_together() {
+        let check = |spans: &[(i64, i64)], expected: f64| {
+            let at = |second| Timestamp::from_timestamp(second, 0).expect("a time");
+            let at_once = at_once(spans.iter().map(|(start, end)| (at(*start), at(*end))).collect());
+            assert!((at_once - expected).abs() < 1e-9, "{spans:?}: {at_once}");
+        };
+        check(&[], 1.0);
+        check(&[(5, 5)], 1.0);
+        check(&[(0, 10), (20, 30)], 1.0);
+        check(&[(0, 10), (0, 10), (5, 10), (90, 100)], 1.75);
+        check(&[(2, 4), (0, 10)], 1.2);
+        // Another night's readings, and a clock that went back.
+        check(&[(0, 10), (0, 10), (7, 3), (1000, 1010), (1000, 1010)], 2.0);
+    }
+
+    #[test]
+    fn the_minutes_are_those_of_as_many_at_once_as_there_are_to_read() {
+        let minutes = |tenants, up_to_date, at_once| {
+            let line = Cost { tenants, up_to_date, seconds: 600.0, requests: 1, ..Cost::default() };
+            Plan::of(vec![line], 0, at_once).minutes
+        };
+        assert_eq!(minutes(100, 0, 4.0), Some(2.5));
+        assert_eq!(minutes(100, 98, 4.0), Some(5.0));
+        assert_eq!(minutes(1, 0, 1.0), Some(10.0));
     }
 }
