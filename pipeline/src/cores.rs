@@ -106,7 +106,11 @@ impl Cores {
     }
 
     fn fall(&self) {
-        self.worth_opening.send_modify(|worth| *worth = (*worth - *worth / FALL - 1).max(self.fewest));
+        self.worth_opening.send_if_modified(|worth| {
+            *worth = (*worth - *worth / FALL - 1).max(self.fewest);
+            // Who waits, waits for more.
+            false
+        });
     }
 
     /// Waits until one more open partition than these is worth having.
