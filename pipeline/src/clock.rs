@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// An instant in UTC, to the microsecond that the data's own columns have.
 pub type Timestamp = DateTime<Utc>;
@@ -11,11 +11,6 @@ pub type Timestamp = DateTime<Utc>;
 pub trait Clock: Send + Sync {
     /// Returns the present instant, cut to microseconds.
     fn now(&self) -> Timestamp;
-
-    /// Returns the present day in UTC.
-    fn today(&self) -> NaiveDate {
-        self.now().date_naive()
-    }
 }
 
 /// The machine's clock.

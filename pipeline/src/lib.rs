@@ -18,6 +18,7 @@ pub mod partition;
 pub mod receipt;
 pub mod rejects;
 pub mod run;
+mod scrub;
 pub mod secret;
 pub mod sink;
 pub mod tenant;

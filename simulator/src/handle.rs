@@ -138,11 +138,6 @@ impl Handle {
         Ok(())
     }
 
-    /// Lifts all limits.
-    pub fn clear_limits(&self) {
-        self.platform.limits().clear();
-    }
-
     /// Replaces the faults; none stops them.
     ///
     /// # Errors

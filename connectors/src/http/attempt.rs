@@ -10,7 +10,6 @@ use reqwest::{Client, Request, Response, StatusCode};
 use super::BadBody;
 use super::budget::Outcome;
 use super::failure::Failure;
-use super::scrub::scrub;
 use super::told::Told;
 use super::turns::Permit;
 
@@ -137,7 +136,7 @@ fn message(body: &[u8], key: &Secret) -> Option<String> {
         Ok(value) => said(&value)?.to_owned(),
         Err(_) => String::from_utf8_lossy(body).into_owned(),
     };
-    let text = scrub(&text, key);
+    let text = key.scrub(&text);
     let line = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line: String = line.collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect();
     (!line.is_empty()).then_some(line)

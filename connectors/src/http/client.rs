@@ -18,11 +18,10 @@ use super::budget::Budget;
 use super::failure::Failure;
 use super::key_ring::{Health, Held, KeyRing, Refusal, Validator};
 use super::retry::{Jitter, Next, Tries};
-use super::scrub::{scrub, scrub_error};
 use super::send::Sending;
 use super::told::server_time;
 use super::turns::{InFlight, Turns};
-use super::{Answer, BadBody, Call, HttpConfig, KeySource, PageLimits, PageSize, SendError};
+use super::{Answer, BadBody, Call, HttpConfig, KeySource, PageSize, SendError};
 
 /// Idle connections are closed before the servers' usual minute ends, so that none is found dead.
 const POOL_IDLE: Duration = Duration::from_secs(50);
@@ -225,7 +224,7 @@ impl Validator for Host<'_> {
                     let text = "tell a dead key from a tenant's refusal: the key could not be tried";
                     let error =
                         Error::new(ErrorKind::Unavailable, text).with_source(failure.into_error(what));
-                    return Err(scrub_error(error, &key.secret));
+                    return Err(key.secret.scrub_error(error));
                 }
             }
         }
@@ -250,17 +249,11 @@ impl TenantClient {
         &self.tenant
     }
 
-    /// Returns where it asks.
-    #[must_use]
-    pub fn region(&self) -> &Region {
-        &self.region
-    }
-
     /// Returns the page size of a dataset, shared by the tenants of the region; `largest` is the endpoint's.
     #[must_use]
     pub fn page_size(&self, dataset: &'static str, largest: u32) -> Arc<PageSize> {
         let mut sizes = self.http.page_sizes.lock().expect("no holder panics");
-        let find = || Arc::new(PageSize::new(largest, PageLimits::default()));
+        let find = || Arc::new(PageSize::new(largest));
         sizes.entry((self.region.clone(), dataset)).or_insert_with(find).clone()
     }
 
@@ -276,7 +269,7 @@ impl TenantClient {
     #[must_use]
     pub fn scrub(&self, text: &str) -> String {
         match self.http.keys.held() {
-            Some(key) => scrub(text, &key.secret),
+            Some(key) => key.secret.scrub(text),
             None => text.to_owned(),
         }
     }

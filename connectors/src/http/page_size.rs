@@ -4,23 +4,12 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// What a page may cost.
-#[derive(Debug, Clone, Copy)]
-pub struct PageLimits {
-    /// No page is asked for with fewer records.
-    pub floor: u32,
-    /// Pages of more bytes become smaller, so that memory does not grow with the records' size.
-    pub bytes: u64,
-    /// A larger page is not tried where it would take longer than this.
-    pub elapsed: Duration,
-}
-
-impl Default for PageLimits {
-    fn default() -> Self {
-        Self { floor: 5, bytes: 2 << 20, elapsed: Duration::from_secs(15) }
-    }
-}
-
+/// No page is asked for with fewer records.
+const FEWEST_RECORDS: u32 = 5;
+/// Pages of more bytes become smaller, so that memory does not grow with the records' size.
+const MOST_BYTES: u64 = 2 << 20;
+/// A larger page is not tried where it would take longer than this.
+const MOST_ELAPSED: Duration = Duration::from_secs(15);
 /// Pages that must be fine before a larger one is tried; doubled each time that it was not.
 const PATIENCE: u32 = 8;
 /// Where the doubling ends: some hundred pages cost less than one timeout.
@@ -33,7 +22,6 @@ const MOST_PATIENCE: u32 = 512;
 #[derive(Debug)]
 pub struct PageSize {
     ladder: Vec<u32>,
-    limits: PageLimits,
     state: Mutex<State>,
 }
 
@@ -47,9 +35,9 @@ struct State {
 impl PageSize {
     /// Starts at the largest size the endpoint grants.
     #[must_use]
-    pub fn new(largest: u32, limits: PageLimits) -> Self {
+    pub fn new(largest: u32) -> Self {
         let state = State { patience: PATIENCE, ..State::default() };
-        Self { ladder: ladder(largest.max(1), limits.floor), limits, state: Mutex::new(state) }
+        Self { ladder: ladder(largest.max(1), FEWEST_RECORDS), state: Mutex::new(state) }
     }
 
     /// Returns the size to ask for now.
@@ -81,7 +69,7 @@ impl PageSize {
         if size != self.ladder[state.rung] {
             return;
         }
-        if bytes > self.limits.bytes {
+        if bytes > MOST_BYTES {
             state.rung = (state.rung + 1).min(self.ladder.len() - 1);
             state.fine = 0;
             return;
@@ -100,7 +88,7 @@ impl PageSize {
     fn larger_would_fit(&self, rung: usize, elapsed: Duration, bytes: u64) -> bool {
         let Some(larger) = rung.checked_sub(1).map(|rung| self.ladder[rung]) else { return false };
         let times = larger / self.ladder[rung];
-        elapsed * times <= self.limits.elapsed && bytes.saturating_mul(u64::from(times)) <= self.limits.bytes
+        elapsed * times <= MOST_ELAPSED && bytes.saturating_mul(u64::from(times)) <= MOST_BYTES
     }
 }
 
@@ -126,10 +114,6 @@ mod tests {
 
     const QUICK: Duration = Duration::from_millis(50);
 
-    fn limits(floor: u32) -> PageLimits {
-        PageLimits { floor, ..PageLimits::default() }
-    }
-
     #[test]
     fn sizes_are_halves_and_then_whole_parts() {
         for (largest, floor, expected) in [
@@ -154,19 +138,20 @@ mod tests {
 
     #[test]
     fn a_slow_page_halves_once_for_all_that_fail_together() {
-        let size = PageSize::new(500, limits(125));
+        let size = PageSize::new(500);
         for _ in 0..3 {
             size.too_slow(500);
         }
-        assert_eq!((size.current(), size.smaller(500), size.smaller(125)), (250, Some(250), None));
-        size.too_slow(250);
-        size.too_slow(125);
-        assert_eq!(size.current(), 125, "the floor holds");
+        assert_eq!((size.current(), size.smaller(500), size.smaller(5)), (250, Some(250), None));
+        for slow in [250, 125, 25, 5, 5] {
+            size.too_slow(slow);
+        }
+        assert_eq!(size.current(), 5, "the floor holds");
     }
 
     #[test]
     fn it_rises_again_slowly_and_each_time_later() {
-        let size = PageSize::new(100, limits(25));
+        let size = PageSize::new(100);
         let pages_until_raised = || {
             size.too_slow(100);
             (1..).find(|_| {
@@ -180,7 +165,7 @@ mod tests {
     #[test]
     fn it_does_not_rise_into_what_would_be_too_slow_or_too_large() {
         for (elapsed, bytes) in [(Duration::from_secs(10), 1000), (QUICK, 3 << 19)] {
-            let size = PageSize::new(100, limits(25));
+            let size = PageSize::new(100);
             size.too_slow(100);
             for _ in 0..1000 {
                 size.fine(50, elapsed, bytes);
@@ -191,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_page_of_too_many_bytes_makes_the_next_smaller() {
-        let size = PageSize::new(100, limits(25));
+        let size = PageSize::new(100);
         size.fine(100, QUICK, 9 << 20);
         assert_eq!(size.current(), 50);
         size.fine(100, QUICK, 9 << 20);

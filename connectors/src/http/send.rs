@@ -15,7 +15,6 @@ use super::client::dead_key;
 use super::failure::Failure;
 use super::key_ring::{Held, Refusal};
 use super::retry::{Next, Tries};
-use super::scrub::{scrub, scrub_error};
 use super::turns::{ComeLater, Permit};
 use super::{Answer, BadBody, Call, SendError, TenantClient, attempt};
 
@@ -150,7 +149,7 @@ impl<'a> Sending<'a> {
     async fn mend(&mut self, failure: Failure, key: &Arc<Held>) -> Result<(), SendError> {
         let http = &self.client.http;
         let next = self.tries.next(&failure, self.call.safe, self.call.can_shrink, &http.jitter);
-        let why = scrub(&format!("{failure:?}"), &key.secret);
+        let why = key.secret.scrub(&format!("{failure:?}"));
         tracing::debug!(tenant = %self.client.tenant, path = self.url.path(), failure = why, ?next, "attempt failed");
         match next {
             Next::After(pause) => tokio::time::sleep(pause).await,
@@ -192,7 +191,7 @@ impl<'a> Sending<'a> {
     /// Says where an error happened; what it tells of the answer is told without the key.
     fn place(&self, error: Error) -> Error {
         let error = match &self.key {
-            Some(key) => scrub_error(error, &key.secret),
+            Some(key) => key.secret.scrub_error(error),
             None => error,
         };
         let shown = &self.url[Position::BeforeScheme..Position::AfterPath];

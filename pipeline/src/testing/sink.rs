@@ -30,7 +30,6 @@ struct State {
     checkpoints: HashMap<(TenantId, &'static str), Checkpoint>,
     written: HashMap<String, Vec<String>>,
     receipts: Vec<Receipt>,
-    runs: usize,
 }
 
 /// Keeps what is committed in memory, and shows nothing else.
@@ -138,7 +137,6 @@ impl Sink for MemorySink {
     }
 
     async fn record_run(&self, _summary: &RunSummary) -> Result<()> {
-        self.state.lock().expect("no holder panics").runs += 1;
         Ok(())
     }
 

@@ -13,6 +13,8 @@ use super::pulls::Span;
 
 /// The folder that holds everything but data.
 const OWN: &str = "_tenantry";
+/// The folder in it that holds the commit records.
+const COMMITS: &str = "commits";
 
 /// Returns whether a folder holds something, and no lake of ours.
 #[must_use]
@@ -70,7 +72,7 @@ impl Layout {
     }
 
     pub(super) fn all_commits(&self) -> PathBuf {
-        self.own().join("commits")
+        self.own().join(COMMITS)
     }
 
     /// The folder of a pull's commit records.
@@ -124,6 +126,11 @@ impl Layout {
 pub(super) fn data_path(partition: &Partition, dataset: &str, commit: &str, number: u32) -> Result<String> {
     let folder = data_folder(dataset, &partition.region, &partition.tenant.id, partition.date)?;
     Ok(format!("{folder}/{}", data_name(commit, number)))
+}
+
+/// Returns the path of a commit record below the root, whether there is one or not.
+pub(super) fn record_path(tenant: &TenantId, pull: &str, sequence: u64) -> String {
+    format!("{OWN}/{COMMITS}/{tenant}/{pull}/{}", record_name(sequence))
 }
 
 /// Returns the folder that a tenant's records of a day and dataset lie in.

@@ -35,7 +35,7 @@
 //!
 //! A commit that replays names the files of `_rejects` that it uses up and the commit whose reading brought them. It is
 //! filed under that reading's day and window, leaves the checkpoint where it is, and its receipts are never taken for
-//! those of a reading (`record::Record::of_reading`). What waits is what no record names as used up (`history::waiting`).
+//! those of a reading (`record::Record::of_reading`). What waits is what no record names as used up (`history::backlog`).
 //! The files that were used up stay where they are.
 //!
 //! # How a run becomes evidence

@@ -297,7 +297,7 @@ async fn hand_over(secret: &Secret, program: &str, arguments: &[String]) -> Resu
 
 /// Returns what a command complained about, without the key.
 fn complaint(bytes: &[u8], secret: &Secret) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes).replace(secret.expose(), "****");
+    let text = secret.scrub(&String::from_utf8_lossy(bytes));
     let text: String = text.trim().chars().filter(|letter| *letter == '\n' || !letter.is_control()).collect();
     let text: String = text.chars().take(SHOWN).collect();
     Some(text).filter(|text| !text.is_empty())
@@ -389,8 +389,10 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Sink, "{script}");
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         }
-        let error = hand("echo no: $(cat) >&2; exit 3").await.expect_err("it fails");
-        assert!(format!("{error:?}").contains("no: ****"), "{error:?}");
+        for script in ["echo no: $(cat) >&2; exit 3", "echo no: $(tr a-z A-Z) >&2; exit 3"] {
+            let error = hand(script).await.expect_err("it fails");
+            assert!(format!("{error:?}").contains("no: ****"), "{error:?}");
+        }
         let absent = Place::Command { program: "/absent/program".to_owned(), arguments: Vec::new() };
         let error = absent.prepare(true).expect("nothing is started yet").finish(&secret()).await;
         assert!(error.is_err());

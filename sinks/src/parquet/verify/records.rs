@@ -7,7 +7,7 @@ use std::path::Path;
 use pipeline::dataset::REJECTS;
 use pipeline::{Checkpoint, DataFile, Result, TenantId};
 
-use super::super::layout::{Layout, parse_record_name, record_name, segment_name};
+use super::super::layout::{Layout, record_name, segment_name};
 use super::super::pulls::{Names, Span};
 use super::super::record::{Flaw, Record, Sealed};
 use super::super::segment;
@@ -275,16 +275,6 @@ pub(super) fn flawed(flaw: &Flaw, path: String, what: &str) -> Finding {
         ),
     };
     Finding::new(kind, path, sentence)
-}
-
-/// Returns where a commit record of its own would stand, below the root.
-pub(super) fn place(tenant: &TenantId, pull: &str, sequence: u64) -> String {
-    format!("_tenantry/commits/{tenant}/{pull}/{}", record_name(sequence))
-}
-
-/// Returns whether a name in the folder of run records is one of theirs.
-pub(super) fn is_numbered(name: &str) -> bool {
-    parse_record_name(name).is_some()
 }
 
 /// Compares what a record's receipts say was written with the footers of its files.

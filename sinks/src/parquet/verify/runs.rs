@@ -9,13 +9,13 @@ use pipeline::{Result, TenantId};
 use serde_json::value::RawValue;
 
 use super::super::chain::{Coverage, Covered, Head, Header, RunRecord, SealedRun};
-use super::super::layout::{Layout, record_name};
+use super::super::layout::{Layout, parse_record_name, record_path};
 use super::super::merkle::{self, Hash};
 use super::super::record::{Flaw, Record};
 use super::super::seal::seal_of;
 use super::super::signing::{PublicKey, Signature};
 use super::super::store::{failed, names_in};
-use super::records::{Committed, flawed, is_numbered, place};
+use super::records::{Committed, flawed};
 use super::{Finding, FindingKind, SealedRoot, VerifyOptions, VerifyReport};
 
 /// A run record without what may be large: its summary, and the commits it covers.
@@ -104,11 +104,10 @@ impl Reading<'_> {
         let mut next = 1;
         for name in names {
             let path = format!("{}/{name}", self.layout.below(&folder));
-            if !is_numbered(&name) {
+            let Some(sequence) = parse_record_name(&name) else {
                 self.find(FindingKind::UnreadableRecord, path, "the file is no run record");
                 continue;
-            }
-            let sequence = name.trim_end_matches(".json").parse().unwrap_or_default();
+            };
             self.gap(next, sequence, "a later run record is there and this one is not");
             let is_gap = next != sequence;
             next = sequence.saturating_add(1);
@@ -289,7 +288,7 @@ impl Runs {
                     let sentence = format!(
                         "run record {number} covers this commit, and its record cannot be read or is gone"
                     );
-                    let path = place(tenant, pull, *sequence);
+                    let path = record_path(tenant, pull, *sequence);
                     report.findings.push(Finding::new(FindingKind::MissingRecord, path, sentence));
                 }
             }
@@ -336,7 +335,7 @@ impl Runs {
         }
         let mut was_signed = false;
         for sealed in &self.sealed {
-            let path = layout.below(&layout.runs().join(record_name(sealed.number)));
+            let path = layout.below(&layout.run_record(sealed.number));
             let Some(signature) = &sealed.signature else {
                 if was_signed {
                     let sentence = "the run record is not signed, and one before it is";
