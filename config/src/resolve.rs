@@ -115,7 +115,7 @@ pub struct Pull {
 /// Where the run file is wrong, or a flag names what the run file doesn't have.
 pub fn resolve(flags: &Flags, environment: &Environment, now: Timestamp) -> Result<Settings> {
     let path = run_file_path(flags.config.as_deref(), environment)?;
-    let file = RunFile::read(&path)?;
+    let file = RunFile::read(&path, now)?;
     settings(file, path, flags, now)
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use connectors::ConnectorConfig;
 use connectors::rapid7::KeyConfig;
-use pipeline::{Dataset, Error, ReadMode, Result, SystemClock};
+use pipeline::{Dataset, Error, ReadMode, Result, Timestamp};
 use sinks::SinkConfig;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -23,8 +23,8 @@ const REGION: &str = "{region}";
 const USER: &str = "{user_id}";
 
 /// Checks a parsed run file against the rules that no type can state.
-pub(crate) fn check(file: &RunFile, source: &Source) -> Result<()> {
-    let rules = Rules { file, spans: Spans::of(source.text()), source };
+pub(crate) fn check(file: &RunFile, source: &Source, now: Timestamp) -> Result<()> {
+    let rules = Rules { file, spans: Spans::of(source.text()), source, now };
     rules.connector()?;
     rules.sink()?;
     rules.datasets()?;
@@ -36,6 +36,7 @@ struct Rules<'a> {
     file: &'a RunFile,
     source: &'a Source,
     spans: Spans<'a>,
+    now: Timestamp,
 }
 
 impl Rules<'_> {
@@ -168,11 +169,10 @@ impl Rules<'_> {
 
     fn since(&self, since: Since, mode: ReadMode, place: &[&str]) -> Result<()> {
         if mode == ReadMode::Snapshot {
-            let message = "`since` has no effect here: this dataset is read as a whole every day";
+            let message = "`since` has no effect here: this dataset is read as a whole";
             return Err(self.at(place, message).with_hint("delete the line"));
         }
-        let now = pipeline::Clock::now(&SystemClock);
-        since.before(now).map(drop).map_err(|message| self.at(place, &message))
+        since.before(self.now).map(drop).map_err(|message| self.at(place, &message))
     }
 
     /// Datasets that one reading fills are read alike.

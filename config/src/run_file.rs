@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 use connectors::ConnectorConfig;
-use pipeline::{Error, ErrorKind, Result};
+use pipeline::{Error, ErrorKind, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sinks::SinkConfig;
@@ -84,23 +84,23 @@ fn concurrency() -> NonZeroU32 {
 }
 
 impl RunFile {
-    /// Reads a run file and checks everything that can be checked without asking anybody.
+    /// Reads a run file at `now` and checks everything that can be checked without asking anybody.
     ///
     /// # Errors
     /// Where the file cannot be read, does not parse, or contradicts itself; the error names the line.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path, now: Timestamp) -> Result<Self> {
         let text = fs_err::read_to_string(path).map_err(|error| unreadable(path, error))?;
-        Self::parse(&text, path)
+        Self::parse(&text, path, now)
     }
 
     /// Parses and checks the text of a run file that stands at `path`.
     ///
     /// # Errors
     /// Where it does not parse or contradicts itself; the error names the line.
-    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+    pub fn parse(text: &str, path: &Path, now: Timestamp) -> Result<Self> {
         let source = Source::new(path, text.to_owned());
         let file: Self = toml::from_str(text).map_err(|error| source.parse_error(&error))?;
-        rules::check(&file, &source)?;
+        rules::check(&file, &source, now)?;
         Ok(file)
     }
 

@@ -2,7 +2,14 @@
 
 use std::path::Path;
 
+use pipeline::Timestamp;
+
 use super::*;
+
+/// When all of these tests take place.
+pub(crate) fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().expect("a fixed instant")
+}
 
 fn examples() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -27,7 +34,7 @@ fn uncommented() -> String {
 }
 
 fn check(name: &str, text: &str) {
-    if let Err(error) = RunFile::parse(text, Path::new(name)) {
+    if let Err(error) = RunFile::parse(text, Path::new(name), now()) {
         panic!("{name}: {} {:?}", error.chain(), error.context());
     }
     let instance: serde_json::Value = toml::from_str(text).expect("TOML");
@@ -68,7 +75,7 @@ fn the_schema_refuses_what_the_program_refuses() {
         ("[[dataset]]", "[run]\nconcurrency = 0\n[[dataset]]"),
     ] {
         let text = minimal.replace(from, to);
-        assert!(RunFile::parse(&text, Path::new("t.toml")).is_err(), "{to}");
+        assert!(RunFile::parse(&text, Path::new("t.toml"), now()).is_err(), "{to}");
         assert!(!schema.is_valid(&toml::from_str(&text).expect("TOML")), "{to}");
     }
 }

@@ -120,6 +120,22 @@ fn completeness_pages_that_repeat_rows_or_turn_them_around() {
     check(vec![repeated, sometimes(Fault::ReorderRows)]);
 }
 
+/// A record that comes twice in a long listing makes the walks after the first show more than is known.
+#[test]
+fn completeness_rows_that_are_repeated_in_a_listing_of_many_pages() {
+    let mut config = small(2);
+    config.row_counts.extend([(Dataset::Alerts, 9000), (Dataset::VmScans, 9000)]);
+    let repeated = FaultRule { probability: 0.05, ..FaultRule::always(Fault::DuplicateRows { rows: 2 }) };
+    let context = start(SimulatorConfig { faults: vec![repeated], ..config });
+    let datasets = [Dataset::Alerts, Dataset::VmScans];
+    context.write(&context.run_file().of(&datasets));
+    let (output, summary) = context.pull(&[]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(summary.verdicts(), [("complete", 4)].into());
+    assert!(summary.receipts.iter().any(|receipt| receipt.passes > 1), "nothing was repeated");
+    context.check_whole(&datasets);
+}
+
 #[test]
 fn completeness_every_trouble_at_once() {
     let troubles = [

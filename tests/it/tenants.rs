@@ -49,6 +49,28 @@ fn a_customer_in_two_regions_and_an_entry_listed_twice_are_told_apart_by_their_i
     check(SimulatorConfig { quirks, ..many(9) });
 }
 
+/// Over many pages, one entry that stands twice leaves the list with fewer organizations than it claims.
+#[test]
+fn completeness_the_organizations_are_a_dataset_of_their_own() {
+    let quirks = Quirks { cross_region_customer: true, duplicate_entry: true, ..Quirks::none() };
+    let context = start(SimulatorConfig { quirks, ..many(700) });
+    let mut file = context.run_file();
+    file.datasets = vec![("organizations".to_owned(), String::new())];
+    context.write(&file);
+    let (output, summary) = context.pull(&[]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(summary.verdicts(), [("complete", 1)].into());
+    let mut listed = context.lake().rows_of("organizations", &["id", "name", "listed_region"]);
+    listed.sort();
+    let mut expected: Vec<Vec<String>> = context
+        .tenants()
+        .iter()
+        .map(|tenant| vec![tenant.id.clone(), tenant.name.clone(), tenant.region.clone()])
+        .collect();
+    expected.sort();
+    assert_eq!(listed, expected);
+}
+
 #[test]
 fn verdict_an_entry_that_is_no_tenant_is_named_and_the_others_are_whole() {
     let context = start(many(101));

@@ -25,7 +25,7 @@ pub(super) async fn demo(args: &Demo, context: &Context) -> Result<u8> {
     let tenants = several(platform.tenants().len() as u64, "tenant");
     console.say(&format!("a simulated platform with {tenants} answers at {}", platform.endpoint()));
     let text = run_file(&platform, place);
-    let file = RunFile::parse(&text, Path::new("the demo's run file"))?;
+    let file = RunFile::parse(&text, Path::new("the demo's run file"), context.clock.now())?;
     let settings =
         config::resolve::settings(file, PathBuf::from("demo"), &Flags::default(), context.clock.now())?;
     let connector = settings.connector.connect(Some(Secret::new(simulated::key(&platform)?))).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config::{Pull, Settings};
-use pipeline::{Clock, Error, ErrorKind, Result, SystemClock};
+use pipeline::{Error, ErrorKind, Result};
 
 use super::Context;
 use crate::args::{Narrow, ReportArgs};
@@ -14,7 +14,7 @@ use crate::table::{count, several};
 
 pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<u8> {
     let settings = context.settings(&Narrow::default())?;
-    let now = SystemClock.now();
+    let now = context.clock.now();
     let span = args.month.span();
     if span.since > now {
         return Err(Error::new(ErrorKind::Usage, format!("report on {}: it has not begun", args.month))

@@ -157,7 +157,7 @@ fn of_dataset(dataset: &DatasetReport) -> Markup {
 fn how(reading: Reading) -> &'static str {
     match reading {
         Reading::Windows => "by time",
-        Reading::Snapshots => "whole, daily",
+        Reading::Snapshots => "as a whole",
         Reading::Unknown => "not read",
     }
 }

@@ -3,12 +3,9 @@
 use std::path::Path;
 
 use super::*;
+use crate::tests::now;
 
 const MINIMAL: &str = include_str!("../../examples/minimal.toml");
-
-fn now() -> Timestamp {
-    "2026-11-24T12:00:00Z".parse().expect("a fixed instant")
-}
 
 fn check_path(flag: Option<&str>, variable: &'static str, expected: &str) {
     let environment = Environment::of([(env::CONFIG, variable)]);
@@ -24,7 +21,7 @@ fn the_flag_goes_before_the_environment_and_both_before_the_default() {
 }
 
 fn check_pulls(more: &str, chosen: &[&str], expected: Result<&[&[&str]], &str>) {
-    let file = RunFile::parse(&format!("{MINIMAL}{more}"), Path::new("t.toml")).expect("a run file");
+    let file = RunFile::parse(&format!("{MINIMAL}{more}"), Path::new("t.toml"), now()).expect("a run file");
     let flags =
         Flags { datasets: chosen.iter().map(|name| (*name).to_owned()).collect(), ..Flags::default() };
     match (settings(file, PathBuf::from("t.toml"), &flags, now()), expected) {
@@ -59,7 +56,7 @@ fn a_dataset_begins_where_the_file_says_or_ninety_days_ago() {
         [("", "2026-08-26T12:00:00Z"), ("since = \"2026-01-31\"", "2026-01-31T00:00:00Z")]
     {
         let text = MINIMAL.replace("\"investigations\"", &format!("\"investigations\"\n{since}"));
-        let file = RunFile::parse(&text, Path::new("t.toml")).expect("a run file");
+        let file = RunFile::parse(&text, Path::new("t.toml"), now()).expect("a run file");
         let settings = settings(file, PathBuf::from("t.toml"), &Flags::default(), now()).expect("settings");
         assert_eq!(settings.pulls[0].reading.since, expected.parse::<Timestamp>().expect("an instant"));
     }
@@ -67,7 +64,7 @@ fn a_dataset_begins_where_the_file_says_or_ninety_days_ago() {
 
 #[test]
 fn the_key_is_taken_from_the_variable_that_the_file_names() {
-    let file = RunFile::parse(MINIMAL, Path::new("t.toml")).expect("a run file");
+    let file = RunFile::parse(MINIMAL, Path::new("t.toml"), now()).expect("a run file");
     for (value, expected) in [("abc", Some("abc")), (" abc\n", Some("abc")), ("", None)] {
         let found = key(&file.connector, &Environment::of([(env::KEY, value)]));
         match expected {
@@ -76,6 +73,6 @@ fn the_key_is_taken_from_the_variable_that_the_file_names() {
         }
     }
     let elsewhere = MINIMAL.replace("{ env = \"TENANTRY_KEY\" }", "{ file = \"/run/key\" }");
-    let file = RunFile::parse(&elsewhere, Path::new("t.toml")).expect("a run file");
+    let file = RunFile::parse(&elsewhere, Path::new("t.toml"), now()).expect("a run file");
     assert!(key(&file.connector, &Environment::of([])).expect("no error").is_none());
 }

@@ -1,11 +1,12 @@
 //! Run files that are right, and one for each way of being wrong.
 
 use super::*;
+use crate::tests::now;
 
 const MINIMAL: &str = include_str!("../../examples/minimal.toml");
 
 fn told(text: &str) -> String {
-    match RunFile::parse(text, Path::new("t.toml")) {
+    match RunFile::parse(text, Path::new("t.toml"), now()) {
         Ok(_) => "nothing is wrong".to_owned(),
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Config);
@@ -196,7 +197,7 @@ fn datasets_are_known_once_and_begin_somewhere() {
     ] {
         check(name, &format!("{name}\nsince = {since}"), "line 8, column 9", reason, "");
     }
-    let reason = "`since` has no effect here: this dataset is read as a whole every day";
+    let reason = "`since` has no effect here: this dataset is read as a whole";
     check_more(
         "[[dataset]]\nname = \"vm_assets\"\nsince = \"90d\"",
         "line 13, column 9",
@@ -228,7 +229,7 @@ fn a_day_may_stand_without_quotes() {
 
 #[test]
 fn a_file_that_is_not_there_says_how_to_write_one() {
-    let error = RunFile::read(Path::new("no-such-file.toml")).expect_err("no such file");
+    let error = RunFile::read(Path::new("no-such-file.toml"), now()).expect_err("no such file");
     assert!(error.chain().contains("no-such-file.toml"), "{}", error.chain());
     assert!(error.hint().is_some_and(|hint| hint.contains("tenantry init")));
 }

@@ -66,7 +66,7 @@ impl FixedKey {
     /// # Errors
     /// [`ErrorKind::Auth`] where it cannot be a key.
     pub fn new(key: &Secret) -> Result<Self> {
-        Ok(Self(checked(key.expose(), "the run file or the environment")?))
+        Ok(Self(checked(key.expose(), "the one that was given")?))
     }
 }
 

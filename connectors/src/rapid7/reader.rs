@@ -22,7 +22,7 @@ use tracing::warn;
 
 use super::datasets::{Endpoint, Paging};
 use super::paging::{granted, is_last, next_cursor, size_of_walk};
-use super::walk::{Judgement, Walk, judge, known};
+use super::walk::{Judgement, Walk, judge};
 use crate::http::{Answer, BadBody, Call, PageSize, SendError, TenantClient};
 use crate::normalize::{Decoded, Decoder, PageError, PageFacts, Room, Seen};
 
@@ -122,7 +122,6 @@ impl Reader {
                 let mut walks: Vec<Walk> = Vec::new();
                 let mut most = u64::from(self.endpoint.datasets[0].page_size);
                 loop {
-                    let known = known(&walks);
                     let asked = size_of_walk(most.min(u64::from(self.size.current())), walks.len());
                     let mut walk: Option<Walk> = None;
                     let mut pages = self.clone().walk(window, walks.len(), most);
@@ -138,13 +137,13 @@ impl Reader {
                             if may_share { Walk::after_another(facts) } else { Walk::default() }
                         });
                         walk.page(facts);
-                        let ends = walk.goes_in_circles(known);
+                        let circles = !got.last && walk.goes_in_circles(&walks);
                         let has_no_pages = walk.has_no_pages(asked);
                         yield self.batch(got);
                         if has_no_pages {
                             break;
                         }
-                        if ends {
+                        if circles {
                             warn!(tenant = %self.client.tenant(), path = &*self.path, "page after page holds nothing new; going no further");
                             walk.break_off();
                             break;
@@ -313,8 +312,9 @@ impl Reader {
                         spent = Duration::ZERO;
                         self.fine(size, &answer);
                         let facts = answer.value.facts.clone();
-                        yield Some(got(answer, false));
-                        let Some(following) = facts.cursor.clone().filter(|_| facts.rows > 0) else {
+                        let following = facts.cursor.clone().filter(|_| facts.rows > 0);
+                        yield Some(got(answer, following.is_none()));
+                        let Some(following) = following else {
                             if cursor.is_none() && !is_last(&facts, 0, size) {
                                 let size = granted(&facts, size).unwrap_or(size);
                                 let mut pages = self.clone().by_index(window, PAGE, 1, size);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::paging::{granted, is_last, size_of_walk};
-use super::walk::{Judgement, Walk, judge, known};
+use super::walk::{Judgement, Walk, judge};
 use crate::http::{BadBody, Call, SendError, TenantClient};
 use crate::normalize::{Order, PageFacts};
 
@@ -45,7 +45,7 @@ pub(super) async fn list(client: &TenantClient, path: &str) -> Result<Listed> {
         Listing { client, path, size: PAGE_SIZE, known: HashMap::new(), listed: Listed::default() };
     let mut walks = Vec::new();
     loop {
-        walks.push(listing.walk(walks.len(), known(&walks)).await?);
+        walks.push(listing.walk(&walks).await?);
         match judge(&walks, true) {
             Judgement::Whole => return Ok(listing.listed),
             Judgement::Again => warn!(walks = walks.len(), "the list of tenants is not whole; reading again"),
@@ -66,8 +66,9 @@ struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    /// Walks the list once, for the nth time.
-    async fn walk(&mut self, nth: usize, known_before: u64) -> Result<Walk> {
+    /// Walks the list once more.
+    async fn walk(&mut self, earlier: &[Walk]) -> Result<Walk> {
+        let nth = earlier.len();
         let mut walk = Walk::default();
         let mut size = size_of_walk(self.size, nth);
         let (asked, mut index) = (size, 0);
@@ -89,7 +90,7 @@ impl Listing<'_> {
             if last || walk.has_no_pages(asked) {
                 return Ok(walk);
             }
-            if walk.goes_in_circles(known_before) {
+            if walk.goes_in_circles(earlier) {
                 walk.break_off();
                 return Ok(walk);
             }

@@ -87,9 +87,11 @@ impl Walk {
         self.same_again && self.first_page.is_some_and(|rows| rows < asked)
     }
 
-    /// Returns whether it shows nothing but what it showed before: more in a row than was known before it began.
-    pub(super) fn goes_in_circles(&self, known_before: u64) -> bool {
-        self.stale.0 >= STALE_PAGES && self.stale.1 > known_before
+    /// Returns whether it shows nothing but what was shown before, and more of that in a row than any earlier walk. A
+    /// list may repeat records by itself, so what counts is how many those walks showed, and not how many they knew.
+    pub(super) fn goes_in_circles(&self, earlier: &[Self]) -> bool {
+        let shown = earlier.iter().map(|walk| walk.rows).max().unwrap_or(0);
+        self.stale.0 >= STALE_PAGES && self.stale.1 > shown
     }
 
     /// Says that it ended before its last page.
@@ -149,7 +151,7 @@ pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
 }
 
 /// Returns how many different records of the listing are known.
-pub(super) fn known(walks: &[Walk]) -> u64 {
+fn known(walks: &[Walk]) -> u64 {
     walks.iter().map(|walk| walk.fresh + walk.shared).sum()
 }
 
@@ -243,12 +245,18 @@ mod tests {
         walk.count(None, 100, 100);
         let pages = (1..).find(|_| {
             walk.count(None, 100, 0);
-            walk.goes_in_circles(0)
+            walk.goes_in_circles(&[])
         });
         assert_eq!(pages, Some(STALE_PAGES));
-        assert!(!walk.goes_in_circles(800), "a second walk shows what the first one did");
+        // A second walk shows what the first one did, the records that the list repeats among it.
+        let mut first = Walk::default();
+        first.count(None, 800, 300);
+        assert!(!walk.goes_in_circles(&[first]));
+        first.count(None, 99, 0);
+        walk.count(None, 100, 0);
+        assert!(walk.goes_in_circles(&[first]));
         walk.count(None, 100, 1);
-        assert!(!walk.goes_in_circles(0));
+        assert!(!walk.goes_in_circles(&[]));
     }
 
     #[test]

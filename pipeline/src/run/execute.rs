@@ -14,7 +14,7 @@ use super::lanes::Lanes;
 use super::stopped::StoppedTenants;
 use super::work::{Worked, work};
 use super::{Events, Outcome, RunEvent, RunSummary, receipts};
-use crate::{Clock, Connector, Cores, Error, ErrorKind, Job, Receipt, Scope, Sink, Tally, Timestamp};
+use crate::{Clock, Connector, Cores, Error, ErrorKind, Job, Receipt, Scope, Sink, Timestamp};
 
 /// How often it is looked whether a core is free: soon enough that nothing waits for long, and too seldom to count
 /// beside what the cores say themselves while they have work.
@@ -62,7 +62,7 @@ pub async fn run(jobs: Vec<Job>, context: RunContext) -> RunSummary {
     run.work_off(&mut lanes).await;
     for job in lanes.rest() {
         let reason = run.reason_for_the_rest();
-        run.set_aside(&job, Vec::new(), &Tally::default(), &reason);
+        run.fail(&job, Worked::default(), &reason);
     }
     run.summary(started_at, tenants as u64)
 }
@@ -133,15 +133,15 @@ impl Running {
         });
     }
 
-    fn finish(&mut self, job: &Job, worked: Worked) {
-        match worked.error {
+    fn finish(&mut self, job: &Job, mut worked: Worked) {
+        match worked.error.take() {
             None => worked.receipts.into_iter().for_each(|receipt| self.keep(receipt)),
             Some(error) => {
                 let error = self.stopped.explain(&job.tenant.id, error);
                 if error.kind() == ErrorKind::Isolation {
                     self.stopped.stop(&job.tenant.id, &error.to_string());
                 }
-                self.set_aside(job, worked.receipts, &worked.lost, &error);
+                self.fail(job, worked, &error);
                 if error.kind().ends_run() {
                     self.end_run(error);
                 }
@@ -154,10 +154,10 @@ impl Running {
         });
     }
 
-    /// Sets a job aside; what it committed before stays and is told with it.
-    fn set_aside(&mut self, job: &Job, committed: Vec<Receipt>, lost: &Tally, error: &Error) {
-        warn!(tenant = %job.tenant.id, region = %job.region, pull = job.pull(), error = %error.chain(), "set aside");
-        for receipt in receipts::of_error(job, committed, lost, error, &self.context) {
+    /// Tells of a job that failed; what it committed before stays and is told with it.
+    fn fail(&mut self, job: &Job, worked: Worked, error: &Error) {
+        warn!(tenant = %job.tenant.id, region = %job.region, pull = job.pull(), error = %error.chain(), "failed");
+        for receipt in receipts::of_error(job, worked, error, &self.context) {
             self.keep(receipt);
         }
     }

@@ -1,6 +1,7 @@
 //! Writes the receipts: of a reading, of an error, of work that was not needed.
 
 use super::RunContext;
+use super::work::Worked;
 use crate::{
     DataFile, Dataset, Error, ErrorKind, Job, Partition, Receipt, Region, Result, Tally, Tenant, Timestamp,
     Verdict,
@@ -71,20 +72,17 @@ fn of_dataset(
 /// Returns the receipts of a job that failed or was never begun, over what it committed before.
 ///
 /// What was counted of the partition that is lost is told as well: it was asked for, and it cost something.
-pub(super) fn of_error(
-    job: &Job,
-    committed: Vec<Receipt>,
-    lost: &Tally,
-    error: &Error,
-    context: &RunContext,
-) -> Vec<Receipt> {
+pub(super) fn of_error(job: &Job, worked: Worked, error: &Error, context: &RunContext) -> Vec<Receipt> {
+    let Worked { began, receipts: committed, lost, .. } = worked;
     let nothing = committed.is_empty();
     let mut receipts = if nothing { of_job(job, context, |_| {}) } else { committed };
     for receipt in &mut receipts {
+        receipt.finished_at = context.clock.now();
         receipt.pages += lost.pages;
         receipt.bytes += lost.bytes;
         receipt.requests += lost.requests;
         if nothing {
+            receipt.started_at = began.unwrap_or(receipt.finished_at);
             let listed = receipt.dataset == job.pull();
             receipt.claimed_first = lost.claimed_first.or(lost.claimed_last).filter(|_| listed);
             receipt.claimed_last = lost.claimed_last.filter(|_| listed);

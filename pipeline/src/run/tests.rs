@@ -7,13 +7,15 @@ use arrow::array::{RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use chrono::DateTime;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, RunContext, RunEvent, RunSummary, run};
 use crate::batch::{Counts, Records};
-use crate::testing::{FakeClock, MemorySink, Step, VecConnector, batch, dataset, job, tenant};
+use crate::testing::{MemorySink, Step, VecConnector, batch, dataset, job, tenant};
 use crate::{
-    Batch, Checkpoint, Connector, Cores, Dataset, ErrorKind, FullSnapshot, Job, Reading, Tally, Verdict,
+    Batch, Checkpoint, Clock, Connector, Cores, Dataset, ErrorKind, FullSnapshot, Job, Reading, Tally,
+    Timestamp, Verdict,
 };
 
 struct Scene {
@@ -23,6 +25,15 @@ struct Scene {
     cores: Arc<Cores>,
     wind_down: CancellationToken,
     stop: CancellationToken,
+}
+
+/// Shows the time that a test with paused time has come to.
+struct PausedClock(Instant);
+
+impl Clock for PausedClock {
+    fn now(&self) -> Timestamp {
+        DateTime::from_timestamp(1_790_000_000, 0).expect("an instant") + self.0.elapsed()
+    }
 }
 
 impl Scene {
@@ -43,7 +54,7 @@ impl Scene {
         let context = RunContext {
             connector: self.connector.clone(),
             sink: Arc::new(self.sink.clone()),
-            clock: Arc::new(FakeClock::at(DateTime::from_timestamp(1_790_000_000, 0).expect("an instant"))),
+            clock: Arc::new(PausedClock(Instant::now())),
             events: Arc::new(move |event| told.lock().expect("no holder panics").push(event)),
             run_id: "run-1".to_owned(),
             version: "0.0.0".to_owned(),
@@ -113,6 +124,22 @@ async fn every_tenant_ends_with_its_own_verdict() {
     assert_eq!(commits, [("a".to_owned(), ids), ("b".to_owned(), Vec::new())], "what failed commits nothing");
     let ended = events.iter().filter(|event| matches!(event, RunEvent::JobEnded { .. })).count();
     assert_eq!(ended, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_says_how_long_the_reading_took_whether_it_failed_or_not() {
+    let users = dataset("users", "idr");
+    let wait = || Step::Wait(Duration::from_secs(5));
+    let connector = VecConnector::new(vec![users.clone()])
+        .with(&tenant("a"), "users", vec![wait()])
+        .with(&tenant("b"), "users", vec![wait(), Step::Fail(ErrorKind::Unavailable, "down")])
+        .with(&tenant("c"), "users", vec![wait(), Step::Fail(ErrorKind::Auth, "gone")]);
+    let mut scene = Scene::new(connector);
+    scene.open_partitions = 1;
+    let (summary, _) = scene.run(["a", "b", "c", "d"].map(|id| job(id, &users)).to_vec()).await;
+    let took: Vec<i64> =
+        summary.receipts.iter().map(|it| (it.finished_at - it.started_at).num_seconds()).collect();
+    assert_eq!(took, [5, 5, 5, 0], "the last one was never begun");
 }
 
 #[tokio::test(start_paused = true)]

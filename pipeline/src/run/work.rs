@@ -23,6 +23,8 @@ const TOO_FEW_TO_WONDER: u64 = 20;
 /// What came of a job.
 #[derive(Debug, Default)]
 pub(super) struct Worked {
+    /// When it was begun; never, where something kept it from that.
+    pub(super) began: Option<Timestamp>,
     /// One for each dataset, over all that was committed.
     pub(super) receipts: Vec<Receipt>,
     /// What was counted of the partition that is not committed.
@@ -39,7 +41,7 @@ impl From<Error> for Worked {
 
 /// Brings one job's partitions from the connector to their commits, the earliest first.
 pub(super) async fn work(job: &Job, context: &RunContext, stop: &CancellationToken) -> Worked {
-    let mut worked = Worked::default();
+    let mut worked = Worked { began: Some(context.clock.now()), ..Worked::default() };
     let worker = Worker { job, context, stop };
     worked.error = worker.work_off(&mut worked).await.err().map(|error| {
         worked.lost.requests += error.requests();
