@@ -327,7 +327,8 @@ impl Decoder {
             }
             (Err(Refusal::Misfit { column, reason }), _) => {
                 reader.json.go_back(start);
-                reader.check_owners(&self.table.shape.fields).map_err(|refusal| *refusal)?;
+                let inside = self.child.as_ref().map_or(&[][..], |child| &child.table.shape.fields);
+                reader.check_owners(&self.table.shape.fields, inside).map_err(|refusal| *refusal)?;
                 order.add(reader.json.since(start));
                 self.set_aside(seen, column, reason, reader.json.since(start))?
             }
@@ -577,7 +578,7 @@ impl ChildTable {
             }
             Err(Refusal::Misfit { column, reason }) => {
                 reader.json.go_back(start);
-                reader.check_owners(&self.table.shape.fields)?;
+                reader.check_owners(&self.table.shape.fields, &[])?;
                 let raw = reader.json.since(start);
                 self.table.truncate();
                 self.table.counts.rejects += 1;

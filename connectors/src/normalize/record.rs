@@ -49,6 +49,9 @@ type Taken = Result<(), Box<Refusal>>;
 /// Members that name the owner wherever they stand at the top of a record, known to its shape or not.
 const OWNERS: [&str; 2] = ["organization_id", "organizationId"];
 
+/// What describes the owner where it stands at the top of a record as a record of its own.
+static ORGANIZATION: [Field; 1] = [Field { name: "id", key: "id", kind: Kind::Utf8, owner: Owner::Id }];
+
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Member(&'static str),
@@ -326,7 +329,7 @@ impl<'a, 't> Reader<'a, 't> {
         let text = text.map_err(no_text)?;
         let named = match owner {
             Owner::Id | Owner::IdAlone => Some(text.as_ref()),
-            Owner::Rrn => text.split(|byte| *byte == b':').nth(3).filter(|_| text.starts_with(b"rrn:")),
+            Owner::Rrn => text.split(|byte| *byte == b':').nth(3).filter(|_| is_rrn(&text)),
             Owner::Prefix(mark) => memchr::memmem::find(&text, mark.as_bytes()).map(|at| &text[..at]),
             Owner::Unsaid => None,
         };
@@ -339,34 +342,80 @@ impl<'a, 't> Reader<'a, 't> {
     }
 
     /// Consumes a record whose values did not fit, and compares wherever it names its organization: the misfit may
-    /// stand before that.
-    pub(super) fn check_owners(&mut self, fields: &[Field]) -> Taken {
+    /// stand before that. `inside` are the fields of the records that it may hold.
+    pub(super) fn check_owners(&mut self, fields: &[Field], inside: &[Field]) -> Taken {
         self.path.clear();
-        self.check_owners_within(fields)
+        self.check_owners_within(fields, inside, 0)
     }
 
-    fn check_owners_within(&mut self, fields: &[Field]) -> Taken {
-        if self.json.begins()? != Begins::Object {
-            self.json.skip()?;
-            return Ok(());
+    fn check_owners_within(&mut self, fields: &[Field], inside: &[Field], depth: usize) -> Taken {
+        match self.json.begins()? {
+            Begins::Object => {}
+            // Several stand where one was expected, or in a list.
+            Begins::Array if depth < MOST_NESTED => {
+                self.json.expect(b'[')?;
+                let mut first = true;
+                while self.json.another(&mut first, b']')? {
+                    self.check_owners_within(fields, inside, depth + 1)?;
+                }
+                return Ok(());
+            }
+            begins => {
+                self.check_owner_alone(fields, begins)?;
+                self.json.skip()?;
+                return Ok(());
+            }
         }
         self.json.expect(b'{')?;
         let mut first = true;
         while self.json.another(&mut first, b'}')? {
             let name = self.json.name()?;
             let field = find(fields, name).map(|at| &fields[at]);
-            if let Some(Field { key, kind: Kind::Struct(inner), .. }) = field {
+            if let Some(Field { kind: Kind::Children(_), .. }) = field {
+                self.check_owners_within(inside, &[], depth)?;
+                continue;
+            }
+            if let Some((key, inner)) = field.and_then(|field| Some((field.key, record_in(&field.kind)?))) {
                 self.path.push(Step::Member(key));
-                let checked = self.check_owners_within(inner);
+                let checked = self.check_owners_within(inner, &[], depth);
                 self.path.pop();
                 checked?;
                 continue;
             }
+            self.check_organization(name)?;
             match self.check_owner(field.map_or_else(|| self.unknown_owner(name), |field| field.owner)) {
                 Err(refusal) if !matches!(*refusal, Refusal::Misfit { .. }) => return Err(refusal),
                 _ => _ = self.json.skip()?,
             }
         }
+        Ok(())
+    }
+
+    /// Compares a text that stands where a record was expected that names its organization, and consumes nothing.
+    fn check_owner_alone(&mut self, fields: &[Field], begins: Begins) -> Taken {
+        if begins != Begins::String || self.path.is_empty() {
+            return Ok(());
+        }
+        let start = self.json.offset();
+        let text = self.json.string()?;
+        self.json.go_back(start);
+        for owner in fields.iter().map(|field| field.owner) {
+            // Any other text may be a name.
+            if owner == Owner::Rrn || uuid::Uuid::try_parse_ascii(text.raw).is_ok() {
+                self.check_owner(owner)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the organization that a member unknown to the shape describes, and consumes nothing.
+    fn check_organization(&mut self, name: Text<'_>) -> Taken {
+        if !self.path.is_empty() || !name.is("organization") {
+            return Ok(());
+        }
+        let start = self.json.offset();
+        self.check_owners_within(&ORGANIZATION, &[], 0)?;
+        self.json.go_back(start);
         Ok(())
     }
 
@@ -386,6 +435,7 @@ impl<'a, 't> Reader<'a, 't> {
     #[cold]
     fn unknown(&mut self, name: Text<'a>) -> Taken {
         self.json.check_escapes(name)?;
+        self.check_organization(name)?;
         self.check_owner(self.unknown_owner(name))?;
         let value = self.raw().map_err(|refusal| refusal.within(&String::from_utf8_lossy(name.raw)))?;
         let spelled =
@@ -435,6 +485,19 @@ impl<'a, 't> Reader<'a, 't> {
         self.extra.push(b'}');
         Ok(Some(&self.extra))
     }
+}
+
+/// Returns the fields of the records that a column holds, one or a list of them.
+fn record_in(kind: &Kind) -> Option<&[Field]> {
+    match kind {
+        Kind::Struct(fields) => Some(fields),
+        Kind::List(item) => record_in(item),
+        _ => None,
+    }
+}
+
+fn is_rrn(text: &[u8]) -> bool {
+    text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"rrn:"))
 }
 
 /// Returns the place of a member's field.

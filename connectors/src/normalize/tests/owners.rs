@@ -23,6 +23,7 @@ fn isolation_every_way_to_name_the_owner_is_compared() {
     for member in [
         r#""rrn":"rrn:case:us:{}:case:1""#,
         r#""rrn":"\u0072rn:case:us:{}:case:1""#,
+        r#""rrn":"RRN:case:us:{}:case:1""#,
         r#""organization_id":"{}""#,
         r#""organization\u005fid":"{}""#,
         r#""asset":"{}-default-asset-7""#,
@@ -30,6 +31,8 @@ fn isolation_every_way_to_name_the_owner_is_compared() {
         // No column takes it, and it names the owner all the same.
         r#""organizationId":"{}""#,
         r#""organization\u0049d":"{}""#,
+        r#""organization":{"name":"Ann's","id":"{}"}"#,
+        r#""organization":{"organizationId":"{}"}"#,
     ] {
         check(member, TENANT, false);
         check(member, FOREIGN, true);
@@ -62,6 +65,9 @@ fn isolation_an_owner_that_is_not_named_is_nobody() {
         // Further down it names whatever it stands in.
         r#""who":{"organizationId":"someone's"}"#,
         r#""other":{"organization_id":"someone's"}"#,
+        r#""other":{"organization":{"id":"someone's"}}"#,
+        r#""organization":"Someone's""#,
+        r#""organization":{"id":null,"name":"Someone's"}"#,
     ] {
         check(member, "", false);
     }
@@ -87,6 +93,10 @@ fn isolation_a_foreign_record_is_not_set_aside_as_a_misfit() {
         r#""rrn":"\ud83d","organization\u005fid":"{}""#,
         r#""count":"?","organizationId":"{}""#,
         r#""organizationId":"{}","count":"?""#,
+        r#""organization":[{"id":"{}"}],"count":"?""#,
+        r#""count":"?","organization":{"id":"{}"}"#,
+        r#""who":[{"name":"Ann"},{"id":"{}"}]"#,
+        r#""who":"{}""#,
     ] {
         let page = |named: &str| format!(r#"{{"data":[{{"id":"a",{}}}]}}"#, member.replace("{}", named));
         let mut reading = Reading::of_records();
@@ -102,12 +112,35 @@ fn isolation_a_foreign_record_is_not_set_aside_as_a_misfit() {
 }
 
 #[test]
+fn isolation_what_is_no_record_is_looked_through_all_the_same() {
+    let page = |record: &str, named: &str| format!(r#"{{"data":[{}]}}"#, record.replace("{}", named));
+    for record in [r#"[{"id":"a","organization_id":"{}"}]"#, r#"["a",[{"who":{"id":"{}"}}]]"#] {
+        let mut reading = Reading::of_records();
+        assert_eq!(
+            reading.decode(page(record, FOREIGN).as_bytes()),
+            Err(PageError::Foreign(FOREIGN.to_owned())),
+            "{record}"
+        );
+        reading.decode(page(record, TENANT).as_bytes()).expect("a good page");
+        assert_eq!(reading.take().rejects.len(), 1, "{record}");
+    }
+    let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+    let mut reading = Reading::of_records();
+    reading.decode(page(&deep, "").as_bytes()).expect("it costs its record alone");
+    assert_eq!(reading.take().rejects.len(), 1);
+}
+
+#[test]
 fn isolation_a_part_that_names_another_owner_stops_the_page() {
     for finding in [r#""organization_id":"{}""#, r#""port":"?","organizationId":"{}""#] {
         let page = |named: &str| {
             format!(r#"{{"data":[{{"id":"a","new":[{{"check":"x",{}}}]}}]}}"#, finding.replace("{}", named))
         };
         let mut reading = Reading::of_assets();
+        assert_eq!(reading.decode(page(FOREIGN).as_bytes()), Err(PageError::Foreign(FOREIGN.to_owned())));
+        reading.decode(page(TENANT).as_bytes()).expect("a good page");
+        // What holds it does not fit either.
+        let page = |named: &str| page(named).replace(r#""id":"a""#, r#""id":{},"what":"?""#);
         assert_eq!(reading.decode(page(FOREIGN).as_bytes()), Err(PageError::Foreign(FOREIGN.to_owned())));
         reading.decode(page(TENANT).as_bytes()).expect("a good page");
     }
