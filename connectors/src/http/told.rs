@@ -29,7 +29,8 @@ impl Told {
             text.to_str().ok()?.trim().parse::<u64>().ok()
         };
         Self {
-            limit: number("x-ratelimit-limit", "ratelimit-limit"),
+            // An answered request shows that there is one.
+            limit: number("x-ratelimit-limit", "ratelimit-limit").filter(|limit| *limit > 0),
             remaining: number("x-ratelimit-remaining", "ratelimit-remaining"),
             reset: number("x-ratelimit-reset", "ratelimit-reset")
                 .map(Duration::from_secs)
@@ -110,6 +111,7 @@ mod tests {
         check(&[], Told::default());
         check(&[("ratelimit-limit", "many"), ("ratelimit-remaining", "-1")], Told::default());
         check(&[("x-ratelimit-reset", "1764000000")], Told::default());
+        check(&[("ratelimit-limit", "0")], Told::default());
         check(&[("retry-after", "soon")], Told::default());
         check(&[("retry-after", "-5")], Told::default());
     }

@@ -26,8 +26,13 @@ pub(super) fn is_last(page: &PageFacts, index: u64, size: u64) -> bool {
     if index == 0 && granted(page, size).is_some() {
         return false;
     }
+    let seen = index.saturating_mul(size).saturating_add(page.rows);
+    let is_more_than_claimed =
+        page.pages.is_some_and(|pages| pages <= index) || page.total.is_some_and(|total| total < seen);
     match (page.last, page.pages) {
         (Some(last), _) => last,
+        // A claim that the page itself disproves is none.
+        (None, _) if is_more_than_claimed => page.rows < size,
         (None, Some(pages)) => {
             let asked_for = (index + 1).saturating_mul(size);
             // Where the two claims disagree, the next page tells.
@@ -89,6 +94,10 @@ mod tests {
         check(&pages(100, 3, 250), 0, 100, None, false);
         assert!(is_last(&pages(50, 3, 250), 2, 100));
         check(&pages(100, 1, 250), 0, 100, None, false);
+        // A full page shows that there is more than was claimed.
+        check(&pages(100, 0, 0), 0, 100, None, false);
+        assert!(!is_last(&pages(100, 2, 250), 2, 100) && !is_last(&pages(100, 3, 250), 2, 100));
+        check(&pages(99, 0, 0), 0, 100, None, true);
     }
 
     #[test]

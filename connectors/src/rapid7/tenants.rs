@@ -60,7 +60,8 @@ struct Listing<'a> {
     path: &'a str,
     /// The largest page that is granted.
     size: u64,
-    /// The place of each tenant by its id; entries that were set aside have their text and no place.
+    /// The place of each tenant by its id; entries that were set aside have their text and no
+    /// place.
     known: HashMap<String, Option<usize>>,
     listed: Listed,
 }
@@ -116,18 +117,38 @@ impl Listing<'_> {
     }
 
     fn add(&mut self, tenant: Tenant) -> bool {
-        match self.known.get(tenant.id.as_str()) {
-            None => {
-                self.known.insert(tenant.id.to_string(), Some(self.listed.tenants.len()));
-                self.listed.tenants.push(tenant);
-                true
-            }
-            Some(place) => {
-                if place.is_some_and(|place| self.listed.tenants[place] != tenant) {
-                    warn!(tenant = %tenant.id, "listed twice, and differently; the first entry counts");
+        // Ids differ in more than the case of their letters.
+        let id = tenant.id.as_str().to_ascii_lowercase();
+        let Some(place) = self.known.get(&id) else {
+            self.known.insert(id, Some(self.listed.tenants.len()));
+            self.listed.tenants.push(tenant);
+            return true;
+        };
+        if let Some(place) = *place {
+            self.compare(place, tenant);
+        }
+        false
+    }
+
+    /// Takes what an entry says beyond the one that stands for its organization already.
+    fn compare(&mut self, place: usize, again: Tenant) {
+        let Listed { tenants, set_aside } = &mut self.listed;
+        let first = &mut tenants[place];
+        match (&first.region, again.region) {
+            (None, region) => first.region = region,
+            (Some(one), Some(other)) if *one != other => {
+                let found = self.client.scrub(&format!(
+                    "organization {} ({}) is listed in two regions: it is read in {one}, and not in {other}",
+                    first.name, first.id
+                ));
+                if !set_aside.contains(&found) {
+                    set_aside.push(found);
                 }
-                false
             }
+            _ => {}
+        }
+        if first.name != again.name || first.external_id != again.external_id {
+            warn!(tenant = %first.id, "listed twice, and differently; the first entry counts");
         }
     }
 
@@ -167,7 +188,7 @@ fn unlisted(what: &str) -> Error {
 fn with_advice(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Forbidden => error.with_hint(
-            "the key may not list all organizations: set `list_by_user` to the user it belongs to, or write the organizations down as [[tenant]] in the run file",
+            "the key may not list the organizations of this account: look at `parent_organization`, set `list_by_user` to the user the key belongs to, or write the organizations down as [[tenant]] in the run file",
         ),
         ErrorKind::Unauthorized => error.with_hint(
             "the key is good, but not for the primary account: look at `parent_organization` and `home_region` in the run file",

@@ -272,6 +272,23 @@ async fn completeness_a_list_of_tenants_in_small_pages_is_read_to_its_end() {
 }
 
 #[tokio::test]
+async fn verdict_an_organization_that_is_listed_twice_is_one_and_told_where_its_regions_differ() {
+    let lists = [
+        (r#"{"id":"a","name":"A","region":"us"},{"id":"A","name":"A - us","region":"US1"}"#, "us", 0),
+        (r#"{"id":"a","name":"A"},{"id":"a","name":"A","region":"eu"}"#, "eu", 0),
+        (r#"{"id":"a","name":"A","region":"us"},{"id":"a","name":"A - eu","region":"eu"}"#, "us", 1),
+    ];
+    for (entries, region, told) in lists {
+        let connector = connector(&serve(move |_| good(&format!("[{entries}]"))).await);
+        let tenants = connector.tenants().await.expect("a list");
+        assert_eq!(tenants.len(), 1, "{entries}");
+        assert_eq!(tenants[0].region.as_ref().map(pipeline::Region::as_str), Some(region), "{entries}");
+        assert_eq!(connector.set_aside().len(), told, "{entries}");
+        assert!(connector.set_aside().iter().all(|it| it.contains("(a)") && it.contains("not in eu")));
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_refuses_large_pages_is_read_in_the_usual_ones() {
     let all = organizations(60);
     let answer = move |asked: &Asked| match asked.number("size") {
