@@ -31,7 +31,7 @@ pub fn of_error(kind: ErrorKind) -> u8 {
         ErrorKind::Auth | ErrorKind::Unauthorized | ErrorKind::Forbidden => AUTH,
         ErrorKind::RateLimited | ErrorKind::Unavailable => UNAVAILABLE,
         ErrorKind::Contract | ErrorKind::Isolation => CONTRACT,
-        ErrorKind::Sink => SINK,
+        ErrorKind::Sink | ErrorKind::Damaged => SINK,
         ErrorKind::Drifted | ErrorKind::Shrunk => INCOMPLETE,
         ErrorKind::Cancelled => INTERRUPTED,
     }
@@ -103,6 +103,7 @@ mod tests {
             (ErrorKind::Contract, 5),
             (ErrorKind::Isolation, 5),
             (ErrorKind::Sink, 6),
+            (ErrorKind::Damaged, 6),
             (ErrorKind::Drifted, 7),
             (ErrorKind::Shrunk, 7),
             (ErrorKind::Cancelled, 130),

@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Shrunk,
     /// The place the data goes to refused: disk, bucket or permission.
     Sink,
+    /// What was committed of a tenant is gone or was changed since: somebody has to put it back.
+    Damaged,
     /// The operator interrupted the run.
     Cancelled,
     /// A defect of this program.

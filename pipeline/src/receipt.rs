@@ -55,6 +55,7 @@ impl Verdict {
             | ErrorKind::Contract
             | ErrorKind::Isolation
             | ErrorKind::Sink
+            | ErrorKind::Damaged
             | ErrorKind::Bug => Self::Failed,
         }
     }

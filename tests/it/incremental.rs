@@ -334,6 +334,42 @@ fn a_checkpoint_is_shown_set_and_reset() {
 }
 
 #[test]
+fn last_good_a_file_that_is_gone_or_damaged_stops_its_own_tenant_alone() {
+    let present = present();
+    let mut context = start(quiet(present, small(4)));
+    context.write(&context.run_file().of(&[Dataset::Investigations]));
+    night(&context, &[]);
+    let of = |context: &Context, nth: usize| {
+        let id = context.tenants()[nth].id.clone();
+        let name = format!("organization_id={id}");
+        let files = context.lake().data_files();
+        files.into_iter().find(|path| path.display().to_string().contains(&name)).expect("a file")
+    };
+    let (gone, cut) = (of(&context, 0), of(&context, 1));
+    let record = context.lake().root().join(format!("_tenantry/commits/{}", context.tenants()[2].id));
+    let record = record.join("investigations/0000000001.json");
+    let kept = [&gone, &cut, &record].map(|path| fs_err::read(path).expect("a file"));
+    fs_err::remove_file(&gone).expect("it is there");
+    fs_err::write(&cut, &kept[1][..100]).expect("writable");
+    fs_err::write(&record, "{}").expect("writable");
+    at(&mut context, present + days(1));
+    let (output, summary) = context.pull(&[]);
+    assert_eq!(output.code, Some(7), "{}", output.stderr);
+    assert_eq!(summary.verdicts(), [("complete", 1), ("failed", 3)].into());
+    for failed in summary.receipts.iter().filter(|receipt| !receipt.is_good()) {
+        assert!(failed.hint.as_deref().is_some_and(|hint| hint.contains("put the file back")), "{failed:?}");
+    }
+
+    for (path, text) in [&gone, &cut, &record].into_iter().zip(kept) {
+        fs_err::write(path, text).expect("writable");
+    }
+    context.set_clock(present + days(1) + TimeDelta::hours(1));
+    night(&context, &[]);
+    context.check_whole(&[Dataset::Investigations]);
+    context.check_verified();
+}
+
+#[test]
 fn a_checkpoint_reset_by_a_clock_that_is_behind_hides_no_snapshot() {
     let present = present();
     let mut context = start(SimulatorConfig { now: Some(present), ..small(1) });

@@ -10,14 +10,14 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use pipeline::batch::Records;
 use pipeline::dataset::REJECTS;
 use pipeline::rejects::Waiting;
-use pipeline::{DataFile, Dataset, Error, ErrorKind, Partition, Result, rejects};
+use pipeline::{DataFile, Dataset, Error, Partition, Result, rejects};
 use sha2::{Digest, Sha256};
 
 use super::history;
 use super::layout::Layout;
 use super::record::Record;
 use super::rolling::hex;
-use super::store::{DAMAGED, failed};
+use super::store::{damaged, failed};
 
 /// Rejects that are read at once: an asset's text holds all its findings and may be large.
 const AT_ONCE: usize = 64;
@@ -108,8 +108,10 @@ fn is_compared(dataset: &Dataset, record: &Record, partition: &Partition) -> boo
 
 fn open(layout: &Layout, file: &DataFile, dataset: &Dataset) -> Result<ParquetRecordBatchReader> {
     let path = layout.file(&file.path);
-    let opened =
-        fs_err::File::open(&path).map_err(|error| failed("read a committed file back", &path, error))?;
+    let opened = fs_err::File::open(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => unreadable(layout, file, error),
+        _ => failed("read a committed file back", &path, error),
+    })?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(opened.into_file())
         .map_err(|error| unreadable(layout, file, error))?;
     let names = dataset.schema.fields().iter().map(|field| field.name().as_str());
@@ -133,8 +135,5 @@ fn unreadable(
     file: &DataFile,
     cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Error {
-    Error::new(ErrorKind::Sink, "read a committed file back")
-        .with_source(cause)
-        .with_context("path", layout.file(&file.path).display().to_string())
-        .with_hint(DAMAGED)
+    damaged("read a committed file back", layout.file(&file.path), cause)
 }

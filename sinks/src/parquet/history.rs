@@ -9,11 +9,11 @@ use pipeline::rejects::{Backlog, Unreadable, Waiting};
 use pipeline::run::RunSummary;
 use pipeline::{Checkpoint, Error, ErrorKind, Partition, Receipt, Result, Standing, Standings, TenantId};
 
-use super::layout::Layout;
+use super::layout::{Layout, record_path};
 use super::pulls::{self, Names, Pull};
 use super::record::{Record, Sealed};
 use super::segment::Segment;
-use super::store::{DAMAGED, failed, names_in, no_lake};
+use super::store::{damaged, failed, names_in, no_lake};
 
 /// Returns a commit record, if there is one.
 pub(super) fn read(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Result<Option<Sealed>> {
@@ -158,11 +158,8 @@ fn waiting_in(record: Record, from: Checkpoint) -> Option<Waiting> {
 }
 
 fn gap(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Error {
-    let path =
-        layout.record(tenant, pull, sequence).map(|path| path.display().to_string()).unwrap_or_default();
-    Error::new(ErrorKind::Sink, "look for rejects: a commit record is missing")
-        .with_context("path", path)
-        .with_hint(DAMAGED)
+    let path = layout.file(&record_path(tenant, pull, sequence));
+    damaged("look for rejects", path, "a commit record is missing")
 }
 
 /// Returns the records of the commit whose reading set records aside, and of the replays of it; the oldest first.
@@ -240,9 +237,5 @@ fn read_file(path: &Path) -> Result<Option<Sealed>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text.map_err(|error| failed("read a commit record", path, error))?,
     };
-    Sealed::parse(&text).map(Some).map_err(|flaw| {
-        Error::new(ErrorKind::Sink, format!("read a commit record: {flaw}"))
-            .with_context("path", path.display().to_string())
-            .with_hint(DAMAGED)
-    })
+    Sealed::parse(&text).map(Some).map_err(|flaw| damaged("read a commit record", path, flaw.to_string()))
 }

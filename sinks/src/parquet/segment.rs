@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pipeline::{Error, ErrorKind, Result, TenantId};
+use pipeline::{Error, Result, TenantId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -14,7 +14,7 @@ use super::pulls::{Names, Span};
 use super::record::{Flaw, Sealed, check_sealed};
 use super::rolling::hex;
 use super::seal::seal;
-use super::store::{DAMAGED, failed};
+use super::store::{damaged, failed};
 
 /// The version written into new segments.
 const SCHEMA_VERSION: u32 = 1;
@@ -95,7 +95,5 @@ fn unread(path: &Path, error: io::Error) -> Error {
 }
 
 fn flawed(path: &Path, flaw: &Flaw) -> Error {
-    Error::new(ErrorKind::Sink, format!("read a segment of commit records: {flaw}"))
-        .with_context("path", path.display().to_string())
-        .with_hint(DAMAGED)
+    damaged("read a segment of commit records", path, flaw.to_string())
 }

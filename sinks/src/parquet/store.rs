@@ -159,9 +159,17 @@ fn gone(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// What helps where a file of the lake is not what was committed.
-pub(super) const DAMAGED: &str =
-    "`tenantry verify` lists everything that is wrong; put the file back from a copy";
+/// Returns the error for a file of the lake that is not what was committed.
+pub(super) fn damaged(
+    action: impl Into<String>,
+    path: impl AsRef<Path>,
+    cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
+    Error::new(ErrorKind::Damaged, action)
+        .with_source(cause)
+        .with_context("path", path.as_ref().display().to_string())
+        .with_hint("`tenantry verify` lists everything that is wrong; put the file back from a copy")
+}
 
 /// Returns the error for a lake that is to be read and is not there.
 pub(super) fn no_lake(action: &str, root: &Path) -> Error {
