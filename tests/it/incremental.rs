@@ -334,6 +334,44 @@ fn a_checkpoint_is_shown_set_and_reset() {
 }
 
 #[test]
+fn completeness_what_was_remediated_in_a_night_without_a_run_is_told_by_the_next() {
+    let present = present();
+    let evolution = Evolution { churn: 0.0, scan_days: 1, finding_days: 2, ..Evolution::default() };
+    let config = SimulatorConfig { now: Some(present), evolution, findings_per_asset: 20, ..small(2) };
+    let mut context = start(config);
+    let by_change = "full_every = \"60d\"\noverlap = \"1d\"";
+    let file = context.run_file().of(&[]);
+    context.write(&file.and(Dataset::VmAssets, by_change).and(Dataset::VmFindings, by_change));
+    let mut stand: BTreeMap<Vec<String>, String> = BTreeMap::new();
+    for day in [0, 1, 3, 4, 6, 9, 10] {
+        at(&mut context, present + days(day));
+        night(&context, &[]);
+    }
+    let key = ["asset_id", "vulnerability_id", "check_id", "key", "port", "protocol"];
+    let columns = [&["pulled_at", "change"][..], &key[..]].concat();
+    let mut rows = context.lake().rows_of("vm_findings", &columns);
+    rows.sort();
+    let mut changes: BTreeMap<String, usize> = BTreeMap::new();
+    for mut row in rows {
+        let key = row.split_off(2);
+        *changes.entry(row[1].clone()).or_default() += 1;
+        stand.insert(key, row.swap_remove(1));
+    }
+    assert!(changes["new"] > 0 && changes["remediated"] > 0, "{changes:?}");
+    let mut found: Vec<String> = stand
+        .into_iter()
+        .filter(|(_, change)| change != "remediated")
+        .map(|(key, _)| key.join("|"))
+        .collect();
+    found.sort();
+    let truth = context.tenants().iter().flat_map(|tenant| context.truth(Dataset::VmFindings, &tenant.id));
+    let mut truth: Vec<String> = truth.collect();
+    truth.sort();
+    assert_eq!(found.len(), truth.len());
+    assert_eq!(found, truth);
+}
+
+#[test]
 fn last_good_a_file_that_is_gone_or_damaged_stops_its_own_tenant_alone() {
     let present = present();
     let mut context = start(quiet(present, small(4)));

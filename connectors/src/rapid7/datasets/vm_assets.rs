@@ -36,12 +36,19 @@ pub(super) fn endpoint() -> Endpoint {
 
 /// Without a time to compare with, a finding is neither new nor remediated: only `same` holds it. With one, the
 /// lists `new` and `remediated` hold what changed since, and `same` is left out.
+///
+/// What came and went between the two times is asked for as well: an earlier reading, whose window overlaps this one's,
+/// may have brought it as new.
 fn query(window: Option<Window>) -> Vec<(&'static str, String)> {
-    let compared = match window {
-        None => ("includeSame", "true".to_owned()),
-        Some(window) => ("comparisonTime", instant(window.since)),
-    };
-    vec![("sort", "id,asc".to_owned()), compared]
+    let mut query = vec![("sort", "id,asc".to_owned())];
+    match window {
+        None => query.push(("includeSame", "true".to_owned())),
+        Some(window) => query.extend([
+            ("comparisonTime", instant(window.since)),
+            ("includeInterSnapshotRemediations", "true".to_owned()),
+        ]),
+    }
+    query
 }
 
 /// What changes an asset's findings is a scan, so that only assets scanned since have to be listed.
