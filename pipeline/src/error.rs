@@ -33,7 +33,7 @@ pub enum ErrorKind {
     Shrunk,
     /// The place the data goes to refused: disk, bucket or permission.
     Sink,
-    /// What was committed of a tenant is gone or was changed since: somebody has to put it back.
+    /// What was committed of a tenant is gone, was changed since or cannot be true: somebody has to put it right.
     Damaged,
     /// The operator interrupted the run.
     Cancelled,

@@ -392,6 +392,20 @@ async fn a_snapshot_of_today_is_not_taken_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn verdict_what_waits_for_a_time_far_ahead_is_not_up_to_date() {
+    let users = dataset("users", "idr");
+    let scene = Scene::new(VecConnector::new(vec![users.clone()]));
+    for (id, ahead) in [("a", 86_400), ("b", 400 * 86_400)] {
+        let through = DateTime::from_timestamp(1_790_000_000 + ahead, 0);
+        scene.sink.set_checkpoint(&tenant(id).id, "users", Checkpoint { through, ..Checkpoint::default() });
+    }
+    let (summary, _) = scene.run(["a", "b"].map(|id| job(id, &users)).to_vec()).await;
+    assert_eq!(verdicts(&summary), expect(&[("a", Verdict::UpToDate), ("b", Verdict::Failed)]));
+    let failed = summary.receipts.iter().find(|it| it.verdict == Verdict::Failed).expect("one failed");
+    assert!(failed.hint.as_deref().is_some_and(|hint| hint.contains("tenantry checkpoint")), "{failed:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_changes_after_the_end_of_a_window_is_left_for_the_next_one() {
     // The run's clock stands at 1790000000.
     let read = |changed_at: &[Option<i64>]| {

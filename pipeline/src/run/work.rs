@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::{AsArray, BooleanArray, TimestampMicrosecondArray};
 use arrow::compute::filter_record_batch;
+use chrono::TimeDelta;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -19,6 +20,9 @@ use crate::{
 
 /// A listing that kept fewer records than this may lose most of them in a day without anybody wondering.
 const TOO_FEW_TO_WONDER: u64 = 20;
+
+/// A clock that was put right may be behind the last reading for so long, and nothing is wrong.
+const FAR_AHEAD: TimeDelta = TimeDelta::days(2);
 
 /// What came of a job.
 #[derive(Debug, Default)]
@@ -63,7 +67,9 @@ impl Worker<'_> {
         let Worked { receipts: kept, lost: tally, .. } = worked;
         let Standing { mut checkpoint, receipts: last } =
             self.context.sink.standing(&self.job.tenant.id, self.job.pull()).await?;
-        let Some(whole) = due(self.job, &checkpoint, self.context.clock.now()) else {
+        let now = self.context.clock.now();
+        let Some(whole) = due(self.job, &checkpoint, now) else {
+            is_of_this_time(&checkpoint, now)?;
             *kept = receipts::up_to_date(self.job, self.context);
             return Ok(());
         };
@@ -105,6 +111,18 @@ impl Worker<'_> {
     async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let stopped = || Err(Error::new(ErrorKind::Cancelled, "the reading was stopped"));
         self.stop.run_until_cancelled(work).await.unwrap_or_else(stopped)
+    }
+}
+
+/// Refuses to call up to date what waits for a time that is far ahead: a clock that was wrong once set it there.
+fn is_of_this_time(checkpoint: &Checkpoint, now: Timestamp) -> Result<()> {
+    match checkpoint.through {
+        Some(through) if through - now > FAR_AHEAD => Err(Error::new(
+            ErrorKind::Damaged,
+            format!("go on where the last reading ended: that is in the future, at {}", through.to_rfc3339()),
+        )
+        .with_hint("look at this machine's clock; where it is right, `tenantry checkpoint set` or `reset` puts the checkpoint back")),
+        _ => Ok(()),
     }
 }
 
