@@ -1,5 +1,6 @@
 //! From settings and the tenant list to jobs: who is asked for what.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use config::{Pull, Settings};
@@ -41,6 +42,15 @@ impl Work {
             work.add(&Arc::new(tenant), &pulls);
         }
         Ok(work)
+    }
+
+    /// Returns the tenants that are asked for something, by region; the account itself is none of them.
+    pub(crate) fn tenants(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+        let mut regions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for job in self.jobs.iter().filter(|job| job.datasets[0].scope == Scope::Tenant) {
+            regions.entry(job.region.as_str()).or_default().insert(job.tenant.id.as_str());
+        }
+        regions
     }
 
     fn add(&mut self, tenant: &Arc<Tenant>, pulls: &[Pull]) {

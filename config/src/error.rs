@@ -152,7 +152,11 @@ impl Wording {
 
 /// Returns the parser's message without the words of the language it is written in.
 fn in_plain_words(message: &str) -> String {
-    const WORDS: [(&str, &str); 7] = [
+    const WORDS: [(&str, &str); 8] = [
+        (
+            "wanted exactly 1 element, more than 1 element",
+            "exactly one table is expected here, and there are more",
+        ),
         ("invalid type", "wrong type"),
         ("invalid value", "wrong value"),
         ("a nonzero u32", "a whole number above zero"),

@@ -158,7 +158,7 @@ pub fn key(connector: &ConnectorConfig, environment: &Environment) -> Result<Opt
         Some(text) => Ok(Some(Secret::new(text.trim()))),
         None => Err(Error::new(
             ErrorKind::Config,
-            format!("find the key: the environment variable {name} is not set"),
+            format!("find the key: the environment variable {name} is not set, or is empty"),
         )
         .with_hint(format!(
             "put the key into {name}, or let the run file name a `file` or a `command` for it"

@@ -1,6 +1,6 @@
 //! `tenantry check`: everything that a run needs, tried one by one, a line for each.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use config::Settings;
@@ -53,9 +53,9 @@ impl Lines<'_> {
     async fn online(&mut self, settings: &Settings, context: &Context) -> Result<()> {
         self.sink(settings).await?;
         let Some((connector, work)) = self.platform(settings, context).await? else { return Ok(()) };
-        let mut tried: BTreeMap<&str, ()> = BTreeMap::new();
+        let mut tried: BTreeSet<&str> = BTreeSet::new();
         for job in &work.jobs {
-            if tried.insert(job.pull(), ()).is_none() {
+            if tried.insert(job.pull()) {
                 self.dataset(job, connector.as_ref(), context.clock.now()).await?;
             }
         }
@@ -161,11 +161,9 @@ impl Lines<'_> {
 }
 
 fn by_region(work: &Work) -> String {
-    let mut regions: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
-    for job in &work.jobs {
-        regions.entry(job.region.as_str()).or_default().insert(job.tenant.id.as_str());
-    }
-    let all: usize = regions.values().map(std::collections::BTreeSet::len).sum();
+    let regions = work.tenants();
+    let all: usize = regions.values().map(BTreeSet::len).sum();
     let each: Vec<String> = regions.iter().map(|(region, ids)| format!("{region} {}", ids.len())).collect();
-    format!("{} ({})", several(all as u64, "tenant"), each.join(", "))
+    let each = if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) };
+    format!("{}{each}", several(all as u64, "tenant"))
 }

@@ -1,11 +1,12 @@
 //! `tenantry run`: the work.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
 use config::{Again, Settings};
 use pipeline::run::{Outcome, RunContext, RunSummary};
-use pipeline::{Clock, Connector, Cores, Region, Result, Scope, Sink};
+use pipeline::{Clock, Connector, Cores, Region, Result, Sink};
 use sinks::{Changes, Moved};
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
@@ -94,16 +95,17 @@ fn interrupted() -> pipeline::Error {
 }
 
 fn announce(work: &Work, console: &Console) {
-    let of_tenants = work.jobs.iter().filter(|job| job.datasets[0].scope == Scope::Tenant);
-    let tenants: std::collections::BTreeSet<_> = of_tenants.map(|job| &job.tenant.id).collect();
-    let regions: std::collections::BTreeSet<_> = work.jobs.iter().map(|job| job.region.as_str()).collect();
-    let datasets: u64 = work.jobs.iter().map(|job| job.datasets.len() as u64).sum();
-    console.say(&format!(
-        "{} in {}, {} to pull",
-        several(tenants.len() as u64, "tenant"),
-        several(regions.len() as u64, "region"),
-        several(datasets, "dataset")
-    ));
+    let regions = work.tenants();
+    let tenants: usize = regions.values().map(BTreeSet::len).sum();
+    let datasets = several(work.jobs.iter().map(|job| job.datasets.len() as u64).sum(), "dataset");
+    console.say(&match tenants {
+        0 if !work.jobs.is_empty() => format!("{datasets} of the account itself to pull"),
+        _ => format!(
+            "{} in {}, {datasets} to pull",
+            several(tenants as u64, "tenant"),
+            several(regions.len() as u64, "region")
+        ),
+    });
 }
 
 /// Tells who left and who moved; who joined or has another name needs nobody's attention.

@@ -130,10 +130,12 @@ impl Failure {
             Self::TooLarge { limit } => Error::new(
                 ErrorKind::Contract,
                 format!("{what}: the answer is larger than {} MiB", limit >> 20),
-            ),
+            )
+            .with_hint(NEWER),
             Self::Malformed(cause) => {
                 Error::new(ErrorKind::Contract, format!("{what}: the platform's answer cannot be read"))
                     .with_source(cause)
+                    .with_hint(NEWER)
             }
             Self::Refused(error) => error,
         }
@@ -156,6 +158,10 @@ fn is_untrusted(error: &reqwest::Error) -> bool {
     false
 }
 
+/// What helps where the platform does something that this version of the program does not know.
+const NEWER: &str =
+    "run again later; where it stays so, the platform changed: look for a newer version of tenantry";
+
 fn remedy_of(status: StatusCode, wait: Option<Duration>) -> Remedy {
     match status.as_u16() {
         429 => Remedy::WhenGranted(wait),
@@ -169,32 +175,30 @@ fn remedy_of(status: StatusCode, wait: Option<Duration>) -> Remedy {
 
 fn answered(what: &str, status: StatusCode, message: Option<String>) -> Error {
     let (kind, hint) = match status.as_u16() {
-        429 => (ErrorKind::RateLimited, Some("run again later, or leave the key to one program at a time")),
+        429 => (ErrorKind::RateLimited, "run again later, or leave the key to one program at a time"),
         402 | 403 => (
             ErrorKind::Forbidden,
-            Some("the key lacks a right or the tenant a licence: grant it, or leave the dataset out"),
+            "the key lacks a right or the tenant a licence: grant it, or leave the dataset out",
         ),
         401 => (
             ErrorKind::Unauthorized,
-            Some(
-                "the key is good, but not for this tenant: its region may be wrong, or it lacks the product's licence",
-            ),
+            "the key is good, but not for this tenant: its region may be wrong, or it lacks the product's licence",
         ),
         202 | 203 | 206 | 207 => (
             ErrorKind::Unavailable,
-            Some("that is no whole answer: it is late, in parts or changed on its way; run again later"),
+            "that is no whole answer: it is late, in parts or changed on its way; run again later",
         ),
         408 | 425 | 500.. => {
-            (ErrorKind::Unavailable, Some("look at the platform's status page, and run again later"))
+            (ErrorKind::Unavailable, "look at the platform's status page, and run again later")
         }
-        _ => (ErrorKind::Contract, None),
+        404 | 410 => (
+            ErrorKind::Contract,
+            "nothing is there: look at the tenant's region and at `endpoint`; else the platform moved it",
+        ),
+        _ => (ErrorKind::Contract, NEWER),
     };
     let message = message.map_or_else(String::new, |message| format!(" ({message})"));
-    let error = Error::new(kind, format!("{what}: the platform answered {}{message}", status.as_u16()));
-    match hint {
-        Some(hint) => error.with_hint(hint),
-        None => error,
-    }
+    Error::new(kind, format!("{what}: the platform answered {}{message}", status.as_u16())).with_hint(hint)
 }
 
 #[cfg(test)]

@@ -94,7 +94,10 @@ impl FileKey {
     async fn read(&self) -> Result<Secret> {
         let shown = self.0.display().to_string();
         let text = tokio::fs::read_to_string(&self.0).await.map_err(|error| {
-            Error::new(ErrorKind::Auth, "read the key's file").with_context("file", &shown).with_source(error)
+            Error::new(ErrorKind::Auth, "read the key's file")
+                .with_context("file", &shown)
+                .with_source(error)
+                .with_hint("let this user read the file, or let `key` in the run file name another place")
         })?;
         checked(&text, &shown)
     }

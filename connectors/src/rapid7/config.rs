@@ -68,7 +68,7 @@ pub enum KeyConfig {
 
 /// A number of requests in a span of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as `{ requests = 100, per = \"60s\" }`")]
 pub struct Limit {
     /// How many requests.
     pub requests: NonZeroU32,

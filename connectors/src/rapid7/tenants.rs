@@ -80,7 +80,7 @@ impl Listing<'_> {
                     size = size_of_walk(self.size, nth);
                     continue;
                 }
-                answered => answered.map_err(|error| with_advice(error.into()))?,
+                answered => answered.map_err(with_advice)?,
             };
             let last = page.bare || is_last(&page.facts, index, size);
             if let (0, Some(cut_to)) = (index, granted(&page.facts, size)) {
@@ -185,8 +185,13 @@ fn unlisted(what: &str) -> Error {
 }
 
 /// Adds what helps where the list itself is refused.
-fn with_advice(error: Error) -> Error {
+fn with_advice(error: SendError) -> Error {
+    let is_nowhere = matches!(error, SendError::Answered(StatusCode::NOT_FOUND, _));
+    let error = Error::from(error);
     match error.kind() {
+        _ if is_nowhere => error.of_kind(ErrorKind::Config).with_hint(
+            "there is no such list: look at `home_region`, `endpoint` and, where it is set, `user_list_path` in the run file",
+        ),
         ErrorKind::Forbidden => error.with_hint(
             "the key may not list the organizations of this account: look at `parent_organization`, set `list_by_user` to the user the key belongs to, or write the organizations down as [[tenant]] in the run file",
         ),
