@@ -104,7 +104,7 @@ pub(crate) enum ColorChoice {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Pull a simulated platform into ./lake: no key, no network, half a minute
+    /// Pull a simulated platform into ./lake: no key, no network, a few seconds
     Demo(Demo),
     /// Write a commented run file to start from
     Init(Init),

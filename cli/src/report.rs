@@ -90,10 +90,7 @@ struct Reason<'a> {
 
 impl<'a> Reason<'a> {
     fn of(receipt: &'a Receipt) -> Self {
-        let error = receipt.error.as_deref().unwrap_or(match receipt.verdict {
-            Verdict::Drifted => "the listing shifted while it was read; what was read is committed",
-            _ => "no reason was given",
-        });
+        let error = receipt.error.as_deref().unwrap_or("no reason was given");
         Self { verdict: receipt.verdict, error, hint: receipt.hint.as_deref() }
     }
 
@@ -117,6 +114,14 @@ impl<'a> Reason<'a> {
         }
         text
     }
+}
+
+/// Returns where to look for the records that fit no column; nothing where there are none.
+pub(crate) fn set_aside(summary: &RunSummary) -> Option<String> {
+    let committed = summary.receipts.iter().filter(|receipt| receipt.committed);
+    let rejects: u64 = committed.map(|receipt| receipt.counts.rejects).sum();
+    (rejects > 0)
+        .then(|| format!("{} set aside: `tenantry rejects list` says why", several(rejects, "record")))
 }
 
 /// Returns the sentence that a run ends with.

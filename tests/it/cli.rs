@@ -191,12 +191,19 @@ fn the_demo_fills_a_lake_and_knows_what_it_has() {
     assert!(output.stdout.contains("vm_findings"), "{}", output.stdout);
     assert!(context.lake().rows("investigations") > 1000);
     let snapshots = context.lake().rows("vm_assets");
+    for command in [&["status"][..], &["verify"], &["rejects", "list"]] {
+        let config = ["--config", "lake.toml"];
+        assert!(output.stderr.contains(&[command, &config].concat().join(" ")), "{}", output.stderr);
+        check_flags(&context, &[command, &config].concat(), 0, &[]);
+    }
     check_flags(&context, &["demo"], 0, &["complete: 0 rows committed"]);
     assert_eq!(context.lake().rows("vm_assets"), snapshots, "what is up to date is not read again");
     context.check_verified();
     fs_err::create_dir(context.folder().join("mine")).expect("a folder of this test");
     context.put("mine/thesis.txt", "three years of work");
     check_flags(&context, &["demo", "--into", "mine"], 2, &["holds something else", "--into"]);
+    context.put("other.toml", "mine = true");
+    check_flags(&context, &["demo", "--into", "other/"], 2, &["other.toml is there", "--into"]);
 }
 
 #[test]

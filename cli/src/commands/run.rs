@@ -166,6 +166,9 @@ pub(super) fn tell(summary: &RunSummary, console: &Console) -> Result<()> {
     {
         console.words(&format!("\n{problems}\n"));
     }
+    if let Some(set_aside) = report::set_aside(summary) {
+        console.say(&set_aside);
+    }
     console.say(&report::verdict(summary));
     Ok(())
 }

@@ -50,6 +50,18 @@ fn of_dataset(
     // What the platform claims is the size of the listing that is read; a dataset that is filled from inside
     // another's records has no claim of its own.
     let listed = dataset.name == dataset.pull;
+    let wrong = match verdict {
+        Verdict::Failed => Some((
+            format!("none of the {} records fits the dataset's columns", counts.rejects),
+            "the platform answers otherwise than this version knows; the records are kept in `_rejects`, with the reason",
+        )),
+        Verdict::Drifted => Some((
+            "the listing shifted while it was read, again and again".to_owned(),
+            "what was read is committed and true; the next run adds what is missing",
+        )),
+        _ => None,
+    };
+    let (error, hint) = wrong.map(|(error, hint)| (error, hint.to_owned())).unzip();
     Ok(Receipt {
         verdict,
         committed: true,
@@ -63,8 +75,8 @@ fn of_dataset(
         counts,
         rows_written,
         started_at,
-        error: fits_nothing.then(|| format!("none of the {} records fits the dataset's columns", counts.rejects)),
-        hint: fits_nothing.then(|| "the platform answers otherwise than this version knows; the records are kept in `_rejects`, with the reason".to_owned()),
+        error,
+        hint,
         ..blank(dataset, &partition.tenant, &partition.region, context)
     })
 }
