@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayData, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -158,6 +158,24 @@ fn read(path: &Path) -> Vec<RecordBatch> {
         .unwrap_or_else(|error| panic!("{} is not whole: {error}", path.display()));
     let reader = reader.build().expect("a reader");
     reader.map(|batch| batch.unwrap_or_else(|error| panic!("{}: {error}", path.display()))).collect()
+}
+
+/// Returns whether a text stands in any value of a Parquet file, packed or not, or in the file's own words.
+#[must_use]
+pub fn holds(path: &Path, text: &str) -> bool {
+    fn in_values(values: &ArrayData, text: &str) -> bool {
+        values.buffers().iter().any(|bytes| contains(bytes, text))
+            || values.child_data().iter().any(|child| in_values(child, text))
+    }
+    let mut columns = read(path).into_iter().flat_map(|batch| batch.columns().to_vec());
+    contains(&fs_err::read(path).expect("a file"), text)
+        || columns.any(|column| in_values(&column.to_data(), text))
+}
+
+/// Returns whether a text stands in bytes.
+#[must_use]
+pub fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
 fn text(batch: &RecordBatch, column: &str) -> StringArray {

@@ -5,7 +5,7 @@
 //! [`Context::differences`] compares it with what the platform holds.
 
 mod context;
-mod lake;
+pub mod lake;
 mod run_file;
 mod summary;
 
