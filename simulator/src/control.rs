@@ -20,6 +20,22 @@ use crate::query::{Query, decode};
 use crate::route::Manners;
 use crate::truth;
 
+/// What can be asked, for people who open the place that `tenantry simulate` prints.
+const PATHS: [&str; 12] = [
+    "GET, POST /_sim/clock",
+    "GET /_sim/config",
+    "GET /_sim/tenants",
+    "GET, DELETE /_sim/journal",
+    "GET /_sim/truth",
+    "GET /_sim/truth/{dataset}/{tenant}",
+    "GET /_sim/truth/{dataset}/{tenant}/rows",
+    "GET, POST, DELETE /_sim/faults",
+    "GET, POST, DELETE /_sim/limits",
+    "GET, POST /_sim/keys",
+    "POST, DELETE /_sim/keys/{name}, POST /_sim/keys/{name}/reach",
+    "POST /_sim/rows",
+];
+
 /// Rows to add to a tenant's dataset or to take from it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +71,7 @@ pub(crate) async fn answer(platform: &Arc<Platform>, parts: &Parts, body: Bytes)
 
 fn control(platform: &Platform, method: &Method, path: &[&str], body: &Bytes) -> Result<Answer, Refusal> {
     match (method.as_str(), path) {
+        ("GET", [] | [""]) => show(&json!({ "paths": PATHS })),
         ("GET", ["clock"]) => show_clock(platform),
         ("POST", ["clock"]) => {
             set_clock(platform, given(body)?)?;

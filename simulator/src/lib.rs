@@ -35,6 +35,7 @@
 //!
 //! | call | does |
 //! |---|---|
+//! | `GET /_sim` | these paths |
 //! | `GET`, `POST /_sim/clock` | the platform's time; `{"now"}` or `{"advance_ms"}` sets it, and there it stands still |
 //! | `GET /_sim/config` | the configuration it was started with |
 //! | `GET /_sim/tenants` | the organizations managed at present, each once, with their true regions |

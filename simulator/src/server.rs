@@ -204,7 +204,7 @@ async fn answer(
     request: http::Request<Incoming>,
 ) -> io::Result<Reply> {
     let (parts, incoming) = request.into_parts();
-    if parts.uri.path().starts_with("/_sim/") {
+    if parts.uri.path() == "/_sim" || parts.uri.path().starts_with("/_sim/") {
         let body = read(incoming).await?;
         let answer = control::answer(&platform, &parts, body).await;
         let reply = reply(answer.status, answer.content_type, Outgoing::whole(answer.body, None));

@@ -1,8 +1,10 @@
 //! The command line: what it refuses and how it says so, and the way from nothing to a lake.
 
-use std::io::Read;
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
 
+use serde_json::Value;
 use simulator::{Dataset, SimulatorConfig};
 use tests::{Context, Output};
 
@@ -231,4 +233,51 @@ fn a_lake_that_is_not_there_cannot_be_verified() {
     let output = context.run(&["verify"]);
     assert_eq!(output.code, Some(2), "{}", output.stderr);
     assert!(output.stderr.contains("it is not there"), "{}", output.stderr);
+}
+
+/// Asks a server on loopback for a path, and returns the status and what follows the headers.
+fn get(authority: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(authority).expect("a server");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it listens");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, answer.split_once("\r\n\r\n").expect("a body").1.to_owned())
+}
+
+#[test]
+fn a_simulated_platform_is_served_to_others() {
+    let mut context = start(small(1));
+    let mut command = context.command(&["simulate", "--json", "--tenants", "2", "--rows", "0.1"]);
+    let mut served = command.stdout(Stdio::piped()).spawn().expect("the program under test");
+    let mut said = String::new();
+    let mut lines = BufReader::new(served.stdout.take().expect("it was asked for"));
+    let place: Value = loop {
+        assert_ne!(lines.read_line(&mut said).expect("text"), 0, "it ended: {said}");
+        if let Ok(place) = serde_json::from_str(&said) {
+            break place;
+        }
+    };
+    let text = |name: &str| place[name].as_str().unwrap_or_else(|| panic!("no {name} in {said}")).to_owned();
+    let control = text("control");
+    let (authority, path) = control.trim_start_matches("http://").split_once('/').expect("a path");
+    let (status, paths) = get(authority, &format!("/{path}"));
+    assert_eq!(status, 200, "{paths}");
+    let paths: Value = serde_json::from_str(&paths).expect("JSON");
+    let paths = paths["paths"].as_array().expect("a list").iter().filter_map(Value::as_str);
+    for path in paths.filter(|path| path.starts_with("GET") && !path.contains('{')) {
+        let (_, path) = path.rsplit_once(' ').expect("methods and a path");
+        assert_eq!(get(authority, path).0, 200, "{path}");
+    }
+    context.use_key(text("key"));
+    let mut file = context.run_file().of(&[Dataset::Users]);
+    (file.endpoint, file.parent) = (text("endpoint"), text("parent_organization"));
+    context.write(&file);
+    // By default it has its quirks: one of the two tenants is listed without a region.
+    check_flags(&context, &["run"], 7, &["the platform lists no region"]);
+    assert!(context.lake().rows("users") > 0);
+    let sent = Command::new("kill").args(["-INT", &served.id().to_string()]).status();
+    assert!(sent.expect("`kill` is there").success());
+    assert!(served.wait().expect("a child of this process").success(), "it ends when it is told to");
 }
