@@ -5,11 +5,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::console::Console;
 
-/// Listens to Ctrl-C and, where there is one, the signal to terminate.
+/// Listens to Ctrl-C and the signal to terminate.
 pub(crate) struct Interrupts {
-    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
 }
 
@@ -18,7 +16,6 @@ impl Interrupts {
     ///
     /// # Errors
     /// Where the system refuses.
-    #[cfg(unix)]
     pub(crate) fn listen() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let failed = |error| Error::new(ErrorKind::Bug, "listen to signals").with_source(error);
@@ -28,25 +25,11 @@ impl Interrupts {
         })
     }
 
-    /// Begins to listen.
-    ///
-    /// # Errors
-    /// Never.
-    #[cfg(not(unix))]
-    pub(crate) fn listen() -> Result<Self> {
-        Ok(Self {})
-    }
-
     /// Waits for the next signal.
     pub(crate) async fn next(&mut self) {
-        #[cfg(unix)]
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-        }
-        #[cfg(not(unix))]
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
         }
     }
 }

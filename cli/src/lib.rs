@@ -35,7 +35,6 @@ use crate::console::Console;
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Gives memory back that many threads took and gave, which the system's own keeps for each of them.
-#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

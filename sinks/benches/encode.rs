@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, NaiveDate};
-use pipeline::batch::{Counts, Provenance};
-use pipeline::{Checkpoint, Commit, Partition, Receipt, Sink, Timestamp, Verdict, testing};
+use pipeline::batch::Provenance;
+use pipeline::{Checkpoint, Commit, Partition, Sink, Timestamp, testing};
 use sinks::parquet::{Config, ParquetSink, VerifyOptions, verify};
 
 #[path = "encode/shapes.rs"]
@@ -135,7 +135,7 @@ async fn commit(
     files: Vec<pipeline::DataFile>,
 ) -> pipeline::Result<()> {
     let rows = files.iter().map(|file| file.rows).sum();
-    let receipts = vec![receipt(partition, rows)];
+    let receipts = vec![testing::receipt(partition, partition.pull(), rows, now())];
     let commit = Commit {
         run_id: "bench".to_owned(),
         partition: partition.clone(),
@@ -175,33 +175,5 @@ fn partition(tenant: &str, shape: &shapes::Shape) -> Partition {
         datasets: vec![shape.dataset.clone()],
         window: None,
         date: NaiveDate::from_ymd_opt(2026, 11, 23).expect("a day"),
-    }
-}
-
-fn receipt(partition: &Partition, rows: u64) -> Receipt {
-    Receipt {
-        organization_id: partition.tenant.id.clone(),
-        organization_name: partition.tenant.name.clone(),
-        region: partition.region.clone(),
-        dataset: partition.datasets[0].name.to_owned(),
-        verdict: Verdict::Complete,
-        committed: true,
-        window: None,
-        claimed_first: Some(rows),
-        claimed_last: Some(rows),
-        pages: 1,
-        bytes: 1000,
-        requests: 1,
-        passes: 1,
-        counts: Counts { read: rows, ..Counts::default() },
-        rows_written: rows,
-        content: None,
-        drift: pipeline::Drift::default(),
-        started_at: now(),
-        finished_at: now(),
-        key_fingerprint: "f52fbd32b2b3".to_owned(),
-        version: "0.1.0".to_owned(),
-        error: None,
-        hint: None,
     }
 }

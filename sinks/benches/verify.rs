@@ -10,9 +10,9 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use chrono::{DateTime, NaiveDate, TimeDelta};
-use pipeline::batch::{Counts, Provenance};
+use pipeline::batch::Provenance;
 use pipeline::run::RunSummary;
-use pipeline::{Commit, DataFile, Dataset, Partition, Receipt, Sink, Timestamp, Verdict, Window, testing};
+use pipeline::{Commit, DataFile, Dataset, Partition, Sink, Timestamp, Window, testing};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sinks::parquet::{Config, ParquetSink, VerifyOptions, verify};
@@ -120,31 +120,7 @@ fn records(partition: &Partition, seed: u64) -> Outcome<RecordBatch> {
 async fn commit(sink: &ParquetSink, partition: &Partition, files: Vec<DataFile>) -> Outcome<()> {
     let from = sink.standing(&partition.tenant.id, partition.pull()).await?.checkpoint;
     let rows = files.iter().map(|file| file.rows).sum();
-    let receipt = Receipt {
-        organization_id: partition.tenant.id.clone(),
-        organization_name: partition.tenant.name.clone(),
-        region: partition.region.clone(),
-        dataset: partition.datasets[0].name.to_owned(),
-        verdict: Verdict::Complete,
-        committed: true,
-        window: partition.window,
-        claimed_first: None,
-        claimed_last: None,
-        pages: 1,
-        bytes: 1,
-        requests: 1,
-        passes: 1,
-        counts: Counts { read: rows, ..Counts::default() },
-        rows_written: rows,
-        content: None,
-        drift: pipeline::Drift::default(),
-        started_at: at(0),
-        finished_at: at(1),
-        key_fingerprint: String::new(),
-        version: String::new(),
-        error: None,
-        hint: None,
-    };
+    let receipt = testing::receipt(partition, partition.pull(), rows, at(0));
     let (run_id, partition, receipts) = ("bench".to_owned(), partition.clone(), vec![receipt]);
     Ok(sink
         .commit(Commit {

@@ -329,15 +329,11 @@ fn held(context: &Context) -> String {
     fs_err::read_to_string(context.folder().join("key")).expect("the key's file")
 }
 
-#[cfg(unix)]
 fn check_mode(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs_err::metadata(path).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "{}", path.display());
 }
-
-#[cfg(not(unix))]
-fn check_mode(_: &Path) {}
 
 /// Runs `keys` with a code that is expected, and checks that no key is shown.
 fn keys(context: &Context, args: &[&str], code: i32) -> Output {

@@ -2,7 +2,7 @@
 
 use pipeline::batch::Counts;
 use pipeline::run::{Outcome, RunSummary};
-use pipeline::{Receipt, Timestamp, Verdict};
+use pipeline::{Receipt, Tenant, Timestamp, Verdict};
 
 fn at(second: u32) -> Timestamp {
     format!("2026-11-24T03:00:{second:02}Z").parse().expect("an instant")
@@ -12,14 +12,15 @@ fn at(second: u32) -> Timestamp {
 pub(crate) fn receipt(tenant: &str, region: &str, dataset: &str, verdict: Verdict) -> Receipt {
     let rows = if verdict == Verdict::Complete { 10 } else { 0 };
     let asked = !matches!(verdict, Verdict::UpToDate);
+    let whose = Tenant {
+        id: tenant.parse().expect("an id"),
+        name: tenant.to_uppercase(),
+        region: None,
+        external_id: None,
+    };
     Receipt {
-        organization_id: tenant.parse().expect("an id"),
-        organization_name: tenant.to_uppercase(),
-        region: region.parse().expect("a region"),
-        dataset: dataset.to_owned(),
         verdict,
         committed: matches!(verdict, Verdict::Complete | Verdict::Empty | Verdict::Drifted),
-        window: None,
         claimed_first: asked.then_some(rows),
         claimed_last: asked.then_some(rows),
         pages: u64::from(asked),
@@ -28,14 +29,12 @@ pub(crate) fn receipt(tenant: &str, region: &str, dataset: &str, verdict: Verdic
         passes: u64::from(asked),
         counts: Counts { read: rows, ..Counts::default() },
         rows_written: rows,
-        content: None,
-        drift: pipeline::Drift::default(),
-        started_at: at(0),
         finished_at: at(2),
         key_fingerprint: "f52fbd32b2b3".to_owned(),
         version: "0.1.0".to_owned(),
         error: (!verdict.is_good()).then(|| format!("read {dataset}: the platform refused")),
         hint: (!verdict.is_good()).then(|| "ask for the right".to_owned()),
+        ..Receipt::of_nothing(&whose, region.parse().expect("a region"), dataset, at(0))
     }
 }
 

@@ -8,7 +8,7 @@ use chrono::DateTime;
 
 use crate::batch::{Counts, Records};
 use crate::dataset::Scope;
-use crate::{Batch, Dataset, Job, ReadMode, Reading, Tally, Tenant};
+use crate::{Batch, Dataset, Job, Partition, ReadMode, Reading, Receipt, Tally, Tenant, Timestamp, Verdict};
 
 /// Returns a tenant in `eu`.
 ///
@@ -76,4 +76,25 @@ pub fn batch(dataset: &Arc<Dataset>, ids: &[&str]) -> Batch {
         ..Tally::default()
     };
     Batch { records: vec![Records { dataset: dataset.clone(), columns }], rejects: Vec::new(), tally }
+}
+
+/// Returns the receipt of a reading that brought so many records, all of them new, and was committed.
+#[must_use]
+pub fn receipt(partition: &Partition, dataset: &str, rows: u64, at: Timestamp) -> Receipt {
+    Receipt {
+        verdict: Verdict::Complete,
+        committed: true,
+        window: partition.window,
+        claimed_first: Some(rows),
+        claimed_last: Some(rows),
+        pages: 1,
+        bytes: 1000,
+        requests: 1,
+        passes: 1,
+        counts: Counts { read: rows, ..Counts::default() },
+        rows_written: rows,
+        key_fingerprint: "f52fbd32b2b3".to_owned(),
+        version: "0.1.0".to_owned(),
+        ..Receipt::of_nothing(&partition.tenant, partition.region.clone(), dataset, at)
+    }
 }

@@ -7,5 +7,5 @@ mod sink;
 
 pub use clock::FakeClock;
 pub use connector::{Step, VecConnector};
-pub use fixtures::{batch, dataset, job, tenant};
+pub use fixtures::{batch, dataset, job, receipt, tenant};
 pub use sink::{Committed, MemorySink};

@@ -216,7 +216,6 @@ fn shown(path: &Path) -> String {
 }
 
 /// Gives the new file to the owner of the old one: whoever reads the key has to find it readable.
-#[cfg(unix)]
 fn keep_owner(old: &Path, new: &NamedTempFile) -> std::io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
     let (old, own) = (fs_err::metadata(old)?, new.as_file().metadata()?);
@@ -227,32 +226,15 @@ fn keep_owner(old: &Path, new: &NamedTempFile) -> std::io::Result<()> {
 }
 
 /// Returns whether others than its owner may read a file.
-#[cfg(unix)]
 fn is_open(file: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     fs_err::metadata(file).is_ok_and(|file| file.mode() & 0o044 != 0)
 }
 
-#[cfg(not(unix))]
-fn is_open(_: &Path) -> bool {
-    false
-}
-
-#[cfg(not(unix))]
-fn keep_owner(_: &Path, _: &NamedTempFile) -> std::io::Result<()> {
-    Ok(())
-}
-
 /// Makes the name of a file durable.
-#[cfg(unix)]
 fn sync_folder(file: &Path) -> std::io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     fs_err::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> std::io::Result<()> {
-    Ok(())
 }
 
 /// Gives a key to a command on its standard input, without a line break.
@@ -316,13 +298,11 @@ mod tests {
         names.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect()
     }
 
-    #[cfg(unix)]
     fn mode(path: &Path) -> u32 {
         use std::os::unix::fs::PermissionsExt;
         fs_err::metadata(path).expect("a file").permissions().mode() & 0o777
     }
 
-    #[cfg(unix)]
     #[tokio::test]
     async fn secrecy_a_file_is_its_owner_s_from_its_first_moment_and_replaced_as_a_whole() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -344,7 +324,6 @@ mod tests {
         assert_eq!(entries(folder.path()), ["key"]);
     }
 
-    #[cfg(unix)]
     #[tokio::test]
     async fn a_link_stays_a_link() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -379,7 +358,6 @@ mod tests {
         Place::Command { program: "sh".to_owned(), arguments }.prepare(true)?.finish(&secret()).await
     }
 
-    #[cfg(unix)]
     #[tokio::test]
     async fn secrecy_a_command_reads_the_key_and_what_it_says_of_it_is_masked() {
         hand("test \"$(cat)\" = hunter2").await.expect("it reads the key");

@@ -190,31 +190,7 @@ async fn written(
 
 fn receipt(partition: &Partition, dataset: &str, rows: u64) -> Receipt {
     assert_ne!(dataset, REJECTS);
-    Receipt {
-        organization_id: partition.tenant.id.clone(),
-        organization_name: partition.tenant.name.clone(),
-        region: partition.region.clone(),
-        dataset: dataset.to_owned(),
-        verdict: Verdict::Complete,
-        committed: true,
-        window: partition.window,
-        claimed_first: Some(rows),
-        claimed_last: Some(rows),
-        pages: 2,
-        bytes: 1000,
-        requests: 2,
-        passes: 1,
-        counts: Counts { read: rows, ..Counts::default() },
-        rows_written: rows,
-        content: None,
-        drift: pipeline::Drift::default(),
-        started_at: at(0),
-        finished_at: at(2),
-        key_fingerprint: "f52fbd32b2b3".to_owned(),
-        version: "0.1.0".to_owned(),
-        error: None,
-        hint: None,
-    }
+    testing::receipt(partition, dataset, rows, at(0))
 }
 
 /// What a run came to, of whose receipts nothing is asked.
