@@ -29,7 +29,7 @@ pub fn of_error(kind: ErrorKind) -> u8 {
         ErrorKind::Bug => BUG,
         ErrorKind::Usage | ErrorKind::Config => USAGE,
         ErrorKind::Auth | ErrorKind::Unauthorized | ErrorKind::Forbidden => AUTH,
-        ErrorKind::RateLimited | ErrorKind::Unavailable => UNAVAILABLE,
+        ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Overtaken => UNAVAILABLE,
         ErrorKind::Contract | ErrorKind::Isolation => CONTRACT,
         ErrorKind::Sink | ErrorKind::Damaged => SINK,
         ErrorKind::Drifted | ErrorKind::Shrunk => INCOMPLETE,
@@ -58,7 +58,7 @@ pub fn of_run(summary: &RunSummary) -> u8 {
 /// the reason. A record that came again changed is nobody's concern.
 #[must_use]
 pub fn of_replay(replay: &Replay) -> u8 {
-    if let Some(error) = &replay.ended_by {
+    if let Some(error) = &replay.summary.ended_by {
         return of_error(error.kind());
     }
     let failed = replay.replayed.iter().find_map(|it| it.error.as_ref());
@@ -100,6 +100,7 @@ mod tests {
             (ErrorKind::Forbidden, 3),
             (ErrorKind::RateLimited, 4),
             (ErrorKind::Unavailable, 4),
+            (ErrorKind::Overtaken, 4),
             (ErrorKind::Contract, 5),
             (ErrorKind::Isolation, 5),
             (ErrorKind::Sink, 6),
@@ -142,8 +143,9 @@ mod tests {
             let became = Became { written: 1, unfit, ..Became::default() };
             let datasets = [("users".to_owned(), became)].into();
             let replayed = Replayed { datasets, committed, error: failed.map(error), ..Replayed::default() };
-            let (ended_by, summary) = (ended_by.map(error), samples::summary(&[]));
-            assert_eq!(of_replay(&Replay { replayed: vec![replayed], ended_by, summary }), code);
+            let mut summary = samples::summary(&[]);
+            summary.ended_by = ended_by.map(error);
+            assert_eq!(of_replay(&Replay { replayed: vec![replayed], summary }), code);
         };
         check(0, true, None, None, 0);
         check(0, false, None, None, 0);

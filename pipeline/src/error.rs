@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Shrunk,
     /// The place the data goes to refused: disk, bucket or permission.
     Sink,
+    /// Another run committed to a tenant's pull first; running again goes on from there.
+    Overtaken,
     /// What was committed of a tenant is gone, was changed since or cannot be true: somebody has to put it right.
     Damaged,
     /// The operator interrupted the run.

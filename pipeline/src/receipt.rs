@@ -46,7 +46,7 @@ impl Verdict {
         match error.kind() {
             ErrorKind::Unauthorized => Self::Unauthorized,
             ErrorKind::Forbidden => Self::Forbidden,
-            ErrorKind::RateLimited | ErrorKind::Unavailable => Self::Unavailable,
+            ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Overtaken => Self::Unavailable,
             ErrorKind::Cancelled | ErrorKind::Auth => Self::Partial,
             ErrorKind::Drifted => Self::Drifted,
             ErrorKind::Shrunk => Self::Shrunk,

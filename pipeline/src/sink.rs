@@ -55,7 +55,8 @@ pub trait Sink: Send + Sync {
 
     /// Makes a partition's files and its checkpoint visible: both or neither.
     ///
-    /// Refuses a commit whose `from` is no longer the checkpoint.
+    /// Refuses a commit whose `from` is no longer the checkpoint, with [`ErrorKind::Overtaken`](crate::ErrorKind): it
+    /// concerns this pull alone, and all others go on.
     async fn commit(&self, commit: Commit) -> Result<()>;
 
     /// Keeps the list of tenants, so that the next run can tell what changed.

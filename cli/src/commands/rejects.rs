@@ -290,7 +290,8 @@ fn tell(replay: &Replay, context: &Context) -> Result<()> {
         let columns = ["tenant", "id", "dataset", "#written", "#held already", "#waiting", "why"];
         console.data(&table(&columns, told.iter().map(Told::row).collect()))?;
     }
-    for error in replay.replayed.iter().filter_map(|replayed| replayed.error.as_ref()).chain(&replay.ended_by)
+    for error in
+        replay.replayed.iter().filter_map(|replayed| replayed.error.as_ref()).chain(&replay.summary.ended_by)
     {
         failure::tell(error, console);
     }

@@ -35,9 +35,7 @@ const STANDS: &str = "a record with its key and other content was read with it, 
 pub struct Replay {
     /// What became of the set-aside records of each commit.
     pub replayed: Vec<Replayed>,
-    /// What ended it early.
-    pub ended_by: Option<Error>,
-    /// What is kept of it.
+    /// What is kept of it, and what ended it early.
     pub summary: RunSummary,
 }
 
@@ -88,10 +86,10 @@ pub async fn replay(choice: &Choice, context: &RunContext) -> Replay {
         replay: true,
         tenants: committed().map(|it| &it.organization_id).collect::<BTreeSet<_>>().len() as u64,
         error: ended_by.as_ref().map(Error::chain),
-        ended_by: None,
+        ended_by,
         receipts: Vec::new(),
     };
-    Replay { replayed: work.replayed, ended_by, summary }
+    Replay { replayed: work.replayed, summary }
 }
 
 /// A tenant's pull.
@@ -113,7 +111,7 @@ impl Work<'_> {
             }
         }
         Err(Error::new(
-            ErrorKind::Unavailable,
+            ErrorKind::Overtaken,
             "replay the rejects: other runs committed first, again and again",
         )
         .with_hint("nothing is lost: run it again when less is written"))
@@ -156,7 +154,7 @@ impl Work<'_> {
                     self.replayed.push(replayed);
                 }
                 // Another one committed to the pull since it was looked at, and may have taken up the same.
-                Err(error) if error.kind() == ErrorKind::Unavailable => _ = overtaken.insert(pull),
+                Err(error) if error.kind() == ErrorKind::Overtaken => _ = overtaken.insert(pull),
                 Err(error) if error.kind().ends_run() => return Err(error),
                 Err(error) => {
                     self.done.insert((pull, waiting.sequence));

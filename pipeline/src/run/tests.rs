@@ -460,15 +460,21 @@ fn changed(dataset: &Arc<Dataset>, seconds: &[Option<i64>]) -> Batch {
 async fn commit_a_stale_checkpoint_is_refused() {
     let users = dataset("users", "idr");
     let steps = vec![Step::Wait(Duration::from_secs(5)), Step::Page(batch(&users, &["1"]))];
-    let scene = Scene::new(VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", steps));
+    let connector = VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", steps).with(
+        &tenant("b"),
+        "users",
+        vec![Step::Wait(Duration::from_secs(9)), Step::Page(batch(&users, &["2"]))],
+    );
+    let scene = Scene::new(connector);
     let sink = scene.sink.clone();
     let other_run = async move {
         tokio::time::sleep(Duration::from_secs(1)).await;
         sink.set_checkpoint(&tenant("a").id, "users", Checkpoint { sequence: 1, ..Checkpoint::default() });
     };
-    let ((summary, _), ()) = tokio::join!(scene.run(vec![job("a", &users)]), other_run);
-    assert!(!summary.committed_anything());
-    assert!(scene.sink.commits().is_empty());
+    let ((summary, _), ()) = tokio::join!(scene.run(vec![job("a", &users), job("b", &users)]), other_run);
+    assert_eq!(verdicts(&summary), expect(&[("a", Verdict::Unavailable), ("b", Verdict::Complete)]));
+    let commits: Vec<String> = scene.sink.commits().into_iter().map(|commit| commit.tenant).collect();
+    assert_eq!(commits, ["b"], "the others go on");
 }
 
 #[tokio::test(start_paused = true)]

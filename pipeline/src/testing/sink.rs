@@ -88,7 +88,7 @@ impl MemorySink {
         let key = (commit.partition.tenant.id.clone(), commit.partition.pull());
         let present = state.checkpoints.get(&key).copied().unwrap_or_default();
         if present != commit.from {
-            return Err(Error::new(ErrorKind::Sink, "commit: another run committed first"));
+            return Err(Error::new(ErrorKind::Overtaken, "commit: another run committed first"));
         }
         state.checkpoints.insert(key, commit.to);
         let name = format!("{}/{}", commit.partition.tenant.id, commit.partition.pull());

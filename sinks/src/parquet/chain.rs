@@ -5,8 +5,6 @@
 //! cover and takes the number after it. So each commit is covered once, by the first record put after it, and the
 //! commits of a run that was killed are adopted by the next one that ends.
 
-use std::io;
-
 use pipeline::run::{Outcome, RunSummary};
 use pipeline::{Error, ErrorKind, Receipt, Result, Timestamp};
 use serde_json::value::RawValue;
@@ -25,7 +23,7 @@ use super::layout::{self, Layout, parse_record_name};
 use super::registry::Registry;
 use super::rolling::hex;
 use super::run::OpenRun;
-use super::store::{Store, failed, names_in};
+use super::store::{Store, failed, names_in, read_if_there};
 use super::{compact, history, pulls, run};
 
 /// Other runs that may take a number in between: more than ever end in the same moment.
@@ -188,11 +186,7 @@ pub(super) fn numbers(layout: &Layout) -> Result<Vec<u64>> {
 /// Returns a run record, if it is there and whole.
 pub(super) fn read(layout: &Layout, sequence: u64) -> Result<Option<SealedRun>> {
     let path = layout.run_record(sequence);
-    match fs_err::read(&path) {
-        Ok(text) => Ok(SealedRun::parse(&text).ok()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read a run record", path, error)),
-    }
+    Ok(read_if_there("read a run record", &path)?.and_then(|text| SealedRun::parse(&text).ok()))
 }
 
 /// Returns every commit that no run record covers, in the order of tenant, pull and sequence.
@@ -216,11 +210,7 @@ fn uncovered(layout: &Layout, covered: &Coverage, run_id: &str) -> Result<Vec<Co
 
 fn registry(layout: &Layout) -> Result<Option<String>> {
     let path = layout.registry();
-    match fs_err::read(&path) {
-        Ok(text) => Ok(Some(hex(&Sha256::digest(text)))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read the registry of tenants", path, error)),
-    }
+    Ok(read_if_there("read the registry of tenants", &path)?.map(|text| hex(&Sha256::digest(text))))
 }
 
 /// Returns the last receipt of everything that did not end well when it was last asked for.

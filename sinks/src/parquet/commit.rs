@@ -81,9 +81,8 @@ fn previous(layout: &Layout, commit: &Commit) -> Result<Previous> {
 
 fn stale(commit: &Commit) -> Error {
     let pull = commit.partition.pull();
-    // Only this tenant's pull is concerned, so the kind is one that lets the others go on.
     Error::new(
-        ErrorKind::Unavailable,
+        ErrorKind::Overtaken,
         format!("commit {pull}: another run committed it first, so nothing of this one was kept"),
     )
     .with_context("tenant", commit.partition.tenant.id.as_str())

@@ -5,8 +5,6 @@
 //! covers: no commit is under way that could find the place of a removed record free. A segment is durable
 //! before the records that it holds are removed; where both are there, both say the same.
 
-use std::io;
-
 use pipeline::Result;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -15,7 +13,7 @@ use super::chain::Coverage;
 use super::layout::Layout;
 use super::pulls::{self, Names, Pull, Span};
 use super::record::Sealed;
-use super::store::{Store, failed};
+use super::store::{Store, failed, read_if_there};
 use super::{recover, segment};
 
 /// How much is rolled up, and when.
@@ -146,12 +144,8 @@ impl Rolling<'_> {
         for sequence in sequences {
             let path = self.layout.record(&self.pull.tenant, &self.pull.pull, *sequence)?;
             let line = usize::try_from(sequence - span.first).ok().and_then(|at| lines.get(at));
-            let same = match fs_err::read(&path) {
-                Ok(text) => line.is_some_and(|line| *line == text),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(failed("read a commit record", path, error)),
-            };
-            if same {
+            let Some(text) = read_if_there("read a commit record", &path)? else { continue };
+            if line.is_some_and(|line| *line == text) {
                 let removed = self.store.remove_file(&path);
                 removed.map_err(|error| failed("remove a record that a segment holds", &path, error))?;
             }

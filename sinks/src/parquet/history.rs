@@ -1,7 +1,6 @@
 //! Reads what was committed: the newest record of a pull is its checkpoint.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io;
 use std::path::Path;
 
 use pipeline::dataset::REJECTS;
@@ -13,7 +12,7 @@ use super::layout::{Layout, record_path};
 use super::pulls::{self, Names, Pull};
 use super::record::{Record, Sealed};
 use super::segment::Segment;
-use super::store::{damaged, failed, names_in, no_lake};
+use super::store::{damaged, failed, names_in, no_lake, read_if_there};
 
 /// Returns a commit record, if there is one.
 pub(super) fn read(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Result<Option<Sealed>> {
@@ -209,10 +208,7 @@ pub fn each_receipt(root: &Path, mut take: impl FnMut(Receipt)) -> Result<()> {
 /// Returns what the run that was recorded last came to.
 pub(super) fn last_run(layout: &Layout) -> Result<Option<RunSummary>> {
     let path = layout.last_run();
-    let text = match fs_err::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(|error| failed("read what the last run came to", &path, error))?,
-    };
+    let Some(text) = read_if_there("read what the last run came to", &path)? else { return Ok(None) };
     serde_json::from_slice(&text).map(Some).map_err(|error| {
         Error::new(ErrorKind::Sink, "read what the last run came to")
             .with_source(error)
@@ -233,9 +229,6 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 }
 
 fn read_file(path: &Path) -> Result<Option<Sealed>> {
-    let text = match fs_err::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(|error| failed("read a commit record", path, error))?,
-    };
+    let Some(text) = read_if_there("read a commit record", path)? else { return Ok(None) };
     Sealed::parse(&text).map(Some).map_err(|flaw| damaged("read a commit record", path, flaw.to_string()))
 }

@@ -1,6 +1,5 @@
 //! The registry of tenants: who was there, since when, and what changed from one run to the next.
 
-use std::io;
 use std::path::Path;
 
 use pipeline::{Error, ErrorKind, Region, Result, Tenant, TenantId, Timestamp};
@@ -9,7 +8,7 @@ use uuid::Uuid;
 
 use super::layout::Layout;
 use super::seal::seal;
-use super::store::failed;
+use super::store::read_if_there;
 
 /// The version written into new registries.
 const SCHEMA_VERSION: u32 = 1;
@@ -104,9 +103,8 @@ impl Registry {
     /// Where it is there and cannot be read.
     pub fn read(root: &Path) -> Result<Self> {
         let path = Layout::new(root.to_owned()).registry();
-        let text = match fs_err::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            text => text.map_err(|error| failed("read the registry of tenants", &path, error))?,
+        let Some(text) = read_if_there("read the registry of tenants", &path)? else {
+            return Ok(Self::default());
         };
         let unreadable = |why: String| {
             Error::new(ErrorKind::Sink, format!("read the registry of tenants: {why}"))

@@ -159,6 +159,15 @@ fn gone(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// Returns what a file holds, and nothing where there is none.
+pub(super) fn read_if_there(action: &str, path: &Path) -> pipeline::Result<Option<Vec<u8>>> {
+    match fs_err::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(action, path, error)),
+    }
+}
+
 /// Returns the error for a file of the lake that is not what was committed.
 pub(super) fn damaged(
     action: impl Into<String>,

@@ -4,7 +4,6 @@
 //! record that was removed is missed, and what was refused weeks ago is still known.
 
 use std::collections::BTreeMap;
-use std::io;
 
 use pipeline::{Receipt, Result, TenantId};
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::super::layout::Layout;
 use super::super::record::{Flaw, check_sealed};
 use super::super::seal::seal;
-use super::super::store::failed;
+use super::super::store::read_if_there;
 use super::Covered;
 
 /// The version written into new heads.
@@ -53,13 +52,9 @@ impl Head {
     }
 
     /// Reads the head, if there is one.
-    pub(super) fn read(layout: &Layout) -> Result<Option<Result<Self, Flaw>>> {
-        let path = layout.head();
-        match fs_err::read(&path) {
-            Ok(text) => Ok(Some(Self::parse(&text))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("read the head of the run records", path, error)),
-        }
+    pub(in super::super) fn read(layout: &Layout) -> Result<Option<Result<Self, Flaw>>> {
+        let text = read_if_there("read the head of the run records", &layout.head())?;
+        Ok(text.map(|text| Self::parse(&text)))
     }
 
     pub(in super::super) fn parse(text: &[u8]) -> Result<Self, Flaw> {

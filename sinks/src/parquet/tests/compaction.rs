@@ -87,7 +87,7 @@ async fn a_number_in_a_segment_stays_taken() {
         let from = Checkpoint { sequence, through: (sequence > 0).then(|| at(sequence as i64)), full: None };
         let commit = written(&sink, "late", &partition, from, 5).await.expect("closes");
         let error = sink.commit(commit).await.expect_err("it was committed long ago");
-        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Overtaken, "{error:?}");
     }
     drop(sink);
     assert!(lake.visible().is_empty() && lake.verify().is_good());

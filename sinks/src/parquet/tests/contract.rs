@@ -126,7 +126,7 @@ async fn a_stale_commit_is_refused_and_leaves_nothing() {
     }
     for commit in stale {
         let error = second.commit(commit).await.expect_err("is stale");
-        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Overtaken, "{error}");
         assert!(error.to_string().contains("another run committed it first"), "{error}");
         assert!(error.hint().is_some());
     }

@@ -165,7 +165,7 @@ async fn commit_of_two_replays_one_is_refused() {
     one.commit(first.clone()).await.expect("commits");
     one.commit(first).await.expect("is there already");
     let error = two.commit(second).await.expect_err("the other one was first");
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Overtaken, "{error:?}");
     assert!(waiting(&two).await.is_empty());
     let report = lake.verify();
     assert!(report.is_good() && report.rows == 5 + 3 + 3, "{report:?}");

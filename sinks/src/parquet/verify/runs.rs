@@ -2,8 +2,6 @@
 //! commit is there as it was covered, and that signatures are the auditor's key's.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::PathBuf;
 
 use pipeline::{Result, TenantId};
 use serde_json::value::RawValue;
@@ -14,7 +12,7 @@ use super::super::merkle::{self, Hash};
 use super::super::record::{Flaw, Record};
 use super::super::seal::seal_of;
 use super::super::signing::{PublicKey, Signature};
-use super::super::store::{failed, names_in};
+use super::super::store::{failed, names_in, read_if_there};
 use super::records::{Committed, flawed};
 use super::{Finding, FindingKind, SealedRoot, VerifyOptions, VerifyReport};
 
@@ -62,13 +60,8 @@ struct Due {
 ///
 /// In the opposite order to that in which a run writes them, so that a run that ends meanwhile is no finding.
 pub(super) fn read(layout: &Layout, findings: &mut Vec<Finding>) -> Result<Runs> {
-    let read = |path: PathBuf| match fs_err::read(&path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read the run records", path, error)),
-    };
-    let head = read(layout.head())?.map(|text| Head::parse(&text));
-    let last_run = read(layout.last_run())?;
+    let head = Head::read(layout)?;
+    let last_run = read_if_there("read what the last run came to", &layout.last_run())?;
     let head_sequence = head.as_ref().and_then(|head| head.as_ref().ok()).map_or(0, |head| head.sequence);
     let covered_at_head = (head_sequence == 0).then(Coverage::default);
     let mut reading = Reading { layout, runs: Runs::default(), findings, head_sequence, covered_at_head };
@@ -300,16 +293,12 @@ impl Runs {
     /// Checks the registry of tenants: its own hash, and that it is there.
     pub(super) fn check_registry(&self, layout: &Layout, findings: &mut Vec<Finding>) -> Result<()> {
         let path = &layout.registry();
-        let text = match fs_err::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if self.sealed.iter().any(|sealed| sealed.header.registry.is_some()) {
-                    let sentence = "the registry of tenants was there when the last run ended, and is gone";
-                    findings.push(Finding::new(FindingKind::MissingFile, layout.below(path), sentence));
-                }
-                return Ok(());
+        let Some(text) = read_if_there("read the registry of tenants", path)? else {
+            if self.sealed.iter().any(|sealed| sealed.header.registry.is_some()) {
+                let sentence = "the registry of tenants was there when the last run ended, and is gone";
+                findings.push(Finding::new(FindingKind::MissingFile, layout.below(path), sentence));
             }
-            Err(error) => return Err(failed("read the registry of tenants", path, error)),
+            return Ok(());
         };
         let is_json = serde_json::from_slice::<&RawValue>(&text).is_ok();
         if !is_json || seal_of(&text).is_none() {
