@@ -99,4 +99,10 @@ impl Partition {
     pub fn pull(&self) -> &'static str {
         self.datasets[0].pull
     }
+
+    /// Returns whether a dataset is among those that are wanted of the pull.
+    #[must_use]
+    pub fn has(&self, dataset: &str) -> bool {
+        self.datasets.iter().any(|it| it.name == dataset)
+    }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesOrdered};
 use futures::{FutureExt, StreamExt};
-use pipeline::batch::{Batch, Records};
+use pipeline::batch::Batch;
 use pipeline::digests::no_room;
 use pipeline::{Error, ErrorKind, Partition, Result, Tally, Window};
 use reqwest::StatusCode;
@@ -82,8 +82,7 @@ impl Reader {
     ) -> Self {
         let listing = &endpoint.datasets[0];
         let size = client.page_size(listing.pull, listing.page_size);
-        let decoder = Decoder::new(endpoint.page, &endpoint.shape, endpoint.child.as_ref(), client.tenant())
-            .with_room(room);
+        let decoder = endpoint.decoder(client.tenant()).with_room(room);
         let state = Mutex::new((decoder, Seen::default()));
         let by_cursor = endpoint.request.paging == Paging::Cursor;
         let decode = Arc::new(move |body: Bytes| {
@@ -384,20 +383,9 @@ impl Reader {
     /// Makes a batch of a page, of the datasets that were chosen.
     fn batch(&self, got: Got) -> Batch {
         let Got { page: Page { facts, decoded }, requests, bytes, last: _ } = got;
-        let mut tally = Tally { pages: 1, bytes, requests, claimed_last: facts.total, ..Tally::default() };
-        let chosen = |name: &str| self.partition.datasets.iter().any(|dataset| dataset.name == name);
-        tally.datasets = decoded
-            .counts
-            .iter()
-            .filter(|(name, _)| chosen(name))
-            .map(|(name, counts)| ((*name).to_owned(), *counts))
-            .collect();
-        let records = self.endpoint.datasets.iter().zip(decoded.records);
-        let records = records.filter(|(dataset, _)| chosen(dataset.name));
-        let records =
-            records.map(|(dataset, columns)| Records { dataset: dataset.clone(), columns }).collect();
-        let rejects = decoded.rejects.into_iter().filter(|reject| chosen(reject.dataset)).collect();
-        Batch { records, rejects, tally }
+        let batch = self.endpoint.batch(decoded, |name| self.partition.has(name));
+        let tally = Tally { pages: 1, bytes, requests, claimed_last: facts.total, ..batch.tally };
+        Batch { tally, ..batch }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Decodes records that were set aside: each as the only one of a page, by the decoder that reads pages.
 
-use pipeline::batch::{Counts, Records, Reject, Within};
+use pipeline::batch::{Counts, Reject, Within};
 use pipeline::{Batch, Error, ErrorKind, Partition, Result, Tally};
 
 use super::datasets::Endpoint;
@@ -8,13 +8,10 @@ use crate::normalize::{Child, Decoded, Decoder, Kind, PageError, Seen};
 
 /// Decodes set-aside records of a partition, in their order.
 pub(super) fn decode(endpoint: &Endpoint, partition: &Partition, rejects: &[Reject]) -> Result<Vec<Batch>> {
-    let (shape, child) = (&endpoint.shape, endpoint.child.as_ref());
-    let mut decoder = Decoder::new(endpoint.page, shape, child, &partition.tenant.id);
-    let mut one = |reject: &Reject| match child.filter(|child| child.shape.dataset == reject.dataset) {
-        None => {
-            let decoded = page(&mut decoder, endpoint, &reject.raw)?;
-            Ok(batch(decoded, endpoint, |name| partition.datasets.iter().any(|dataset| dataset.name == name)))
-        }
+    let mut decoder = endpoint.decoder(&partition.tenant.id);
+    let child = |reject: &Reject| endpoint.child.as_ref().filter(|it| it.shape.dataset == reject.dataset);
+    let mut one = |reject: &Reject| match child(reject) {
+        None => Ok(endpoint.batch(page(&mut decoder, endpoint, &reject.raw)?, |name| partition.has(name))),
         Some(child) => inner(&mut decoder, endpoint, child, reject),
     };
     rejects.iter().map(&mut one).collect()
@@ -37,7 +34,7 @@ fn inner(decoder: &mut Decoder, endpoint: &Endpoint, child: &Child, reject: &Rej
         let Reject { reason, .. } = decoded.rejects.swap_remove(at);
         return Ok(stays(child.parent_key.to_owned(), reason));
     }
-    let batch = batch(decoded, endpoint, |name| name == child.shape.dataset);
+    let batch = endpoint.batch(decoded, |name| name == child.shape.dataset);
     if batch.tally.datasets.values().all(|counts| counts.read == 1) {
         Ok(batch)
     } else {
@@ -84,18 +81,6 @@ fn no_record(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Erro
     Error::new(ErrorKind::Sink, "decode a record that was set aside")
         .with_source(cause)
         .with_hint("its raw text is not what a page held: `tenantry verify` tells more")
-}
-
-/// Returns what was decoded, of the datasets that were read.
-fn batch(decoded: Decoded, endpoint: &Endpoint, read: impl Fn(&str) -> bool) -> Batch {
-    let datasets = decoded.counts.iter().filter(|(name, _)| read(name));
-    let datasets = datasets.map(|(name, counts)| ((*name).to_owned(), *counts)).collect();
-    let records = endpoint.datasets.iter().zip(decoded.records).filter(|(dataset, _)| read(dataset.name));
-    Batch {
-        records: records.map(|(dataset, columns)| Records { dataset: dataset.clone(), columns }).collect(),
-        rejects: decoded.rejects.into_iter().filter(|reject| read(reject.dataset)).collect(),
-        tally: Tally { datasets, ..Tally::default() },
-    }
 }
 
 #[cfg(test)]

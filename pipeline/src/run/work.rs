@@ -239,8 +239,7 @@ impl PartitionReading<'_> {
     /// Returns how many records of the listing were kept, where its own dataset was chosen.
     fn kept(&self, tally: &Tally) -> Option<u64> {
         let pull = self.partition.pull();
-        let is_chosen = self.partition.datasets.iter().any(|dataset| dataset.name == pull);
-        is_chosen.then(|| tally.datasets.get(pull).map_or(0, crate::batch::Counts::kept))
+        self.partition.has(pull).then(|| tally.datasets.get(pull).map_or(0, crate::batch::Counts::kept))
     }
 
     fn equals_the_last(&self, content: Option<&BTreeMap<String, String>>) -> bool {

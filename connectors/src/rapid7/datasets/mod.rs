@@ -17,9 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
-use pipeline::{Dataset, ReadMode, Scope, Timestamp, Window};
+use pipeline::batch::Records;
+use pipeline::{Batch, Dataset, ReadMode, Scope, Tally, TenantId, Timestamp, Window};
 
-use crate::normalize::{Child, Fact, Field, Kind, PageShape, RecordShape};
+use crate::normalize::{Child, Decoded, Decoder, Fact, Field, Kind, PageShape, RecordShape};
 
 /// One endpoint: the datasets it fills, how it is asked and how it answers.
 #[derive(Debug, Clone)]
@@ -34,6 +35,30 @@ pub struct Endpoint {
     pub page: PageShape,
     /// How it is asked.
     pub request: Request,
+}
+
+impl Endpoint {
+    /// Returns what decodes a tenant's pages of it.
+    #[must_use]
+    pub fn decoder(&self, tenant: &TenantId) -> Decoder {
+        Decoder::new(self.page, &self.shape, self.child.as_ref(), tenant)
+    }
+
+    /// Makes a batch of what was decoded, of the datasets that are wanted.
+    pub(super) fn batch(&self, decoded: Decoded, wanted: impl Fn(&str) -> bool) -> Batch {
+        let counts = decoded.counts.into_iter().filter(|(name, _)| wanted(name));
+        let records = self.datasets.iter().zip(decoded.records).filter(|(dataset, _)| wanted(dataset.name));
+        Batch {
+            records: records
+                .map(|(dataset, columns)| Records { dataset: dataset.clone(), columns })
+                .collect(),
+            rejects: decoded.rejects.into_iter().filter(|reject| wanted(reject.dataset)).collect(),
+            tally: Tally {
+                datasets: counts.map(|(name, counts)| (name.to_owned(), counts)).collect(),
+                ..Tally::default()
+            },
+        }
+    }
 }
 
 /// How an endpoint is asked.
@@ -214,7 +239,7 @@ mod tests {
     use pipeline::TenantId;
 
     use super::*;
-    use crate::normalize::{Decoder, PageError, Seen};
+    use crate::normalize::{PageError, Seen};
 
     const OWN: &str = "0a1b2c3d-0000-4000-8000-00000000000a";
     const FOREIGN: &str = "0a1b2c3d-0000-4000-8000-00000000000b";
@@ -224,7 +249,7 @@ mod tests {
         let endpoint = endpoints().into_iter().find(|endpoint| endpoint.shape.dataset == dataset);
         let endpoint = endpoint.expect("a dataset");
         let tenant: TenantId = OWN.parse().expect("an id");
-        let mut decoder = Decoder::new(endpoint.page, &endpoint.shape, endpoint.child.as_ref(), &tenant);
+        let mut decoder = endpoint.decoder(&tenant);
         let page = format!(r#"{{"{}":[{}]}}"#, endpoint.page.rows, record.replace('@', organization));
         let facts = decoder.decode(page.as_bytes(), &mut Seen::default())?;
         let decoded = decoder.take().expect("columns");
