@@ -96,9 +96,14 @@ impl Console {
         }
     }
 
+    /// Returns whether a person can be asked.
+    pub(crate) fn can_ask(&self) -> bool {
+        !self.json && io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
     /// Asks a person whether something is meant; where nobody can answer, a flag has to say so.
     pub(crate) fn confirm(&self, what: &str) -> Result<bool> {
-        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        if !self.can_ask() {
             return Err(Error::new(ErrorKind::Usage, format!("{what}: nobody is there to confirm it"))
                 .with_hint("say `--yes` if it is meant"));
         }

@@ -7,7 +7,6 @@ mod rotate;
 mod successor;
 
 use std::future::Future;
-use std::io::{self, IsTerminal};
 use std::pin::pin;
 
 use connectors::rapid7::{ApiKey, ApiKeys, KeyId, KeyType, MadeKey, NotMade};
@@ -177,7 +176,8 @@ async fn delete(args: &DeleteKey, context: &Context) -> Result<u8> {
         return Err(Error::new(ErrorKind::Usage, format!("delete key {}: it is the key in use", told(&key)))
             .with_hint("`tenantry keys rotate` puts another in its place first"));
     }
-    if !args.yes && !confirmed(&key, &context.console)? {
+    let what = format!("delete key {} for good: whoever uses it is refused from then on", told(&key));
+    if !args.yes && !context.console.confirm(&what)? {
         return Err(Error::new(ErrorKind::Cancelled, format!("delete key {}: not confirmed", told(&key))));
     }
     api.delete(&key.id).await?;
@@ -205,21 +205,4 @@ fn find(keys: &[ApiKey], id: &KeyId) -> Result<ApiKey> {
         Error::new(ErrorKind::Usage, "find the key: none has that id")
             .with_hint("`tenantry keys list` shows the ids")
     })
-}
-
-/// Asks the person at the terminal.
-fn confirmed(key: &ApiKey, console: &Console) -> Result<bool> {
-    if !io::stdin().is_terminal() {
-        return Err(Error::new(ErrorKind::Usage, format!("delete key {}: nobody can be asked", told(key)))
-            .with_hint("add --yes to delete it without a question"));
-    }
-    console.words(&format!(
-        "delete key {}? Whoever uses it is refused from then on, and it cannot be undone. Type yes:",
-        told(key)
-    ));
-    let mut answer = String::new();
-    io::stdin()
-        .read_line(&mut answer)
-        .map_err(|error| Error::new(ErrorKind::Usage, "read the answer").with_source(error))?;
-    Ok(answer.trim().eq_ignore_ascii_case("yes"))
 }

@@ -1,9 +1,8 @@
 //! `tenantry verify`: the lake against its receipts, offline.
 
-use std::io::{self, IsTerminal};
 use std::num::NonZeroU16;
 
-use pipeline::{Error, ErrorKind, Result};
+use pipeline::Result;
 use sinks::{Finding, Garbage, PublicKey, SinkConfig, VerifyOptions, VerifyProgress, VerifyReport};
 
 use super::Context;
@@ -113,18 +112,13 @@ fn gc(args: &Verify, sink: &SinkConfig, console: &Console) -> Result<u8> {
     Ok(exit_code::OK)
 }
 
-/// Asks a person at the terminal; nobody else is asked, and nobody else agrees.
+/// Shows a person at the terminal what would be removed, and asks; nobody else is asked, and nobody else agrees.
 fn asked(garbage: &Garbage, console: &Console) -> Result<bool> {
-    if console.json || !console.interactive || !io::stdin().is_terminal() {
+    if !console.can_ask() {
         return Ok(false);
     }
     console.data(&told_garbage(garbage, false))?;
-    console.words("remove it? [y/N]");
-    let mut answer = String::new();
-    io::stdin()
-        .read_line(&mut answer)
-        .map_err(|error| Error::new(ErrorKind::Usage, "read the answer").with_source(error))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    console.confirm("remove it")
 }
 
 fn told_garbage(garbage: &Garbage, removed: bool) -> String {
