@@ -397,11 +397,12 @@ impl<'a, 't> Reader<'a, 't> {
             return Ok(());
         }
         let start = self.json.offset();
-        let text = self.json.string()?;
+        let text = self.json.string()?.decoded();
         self.json.go_back(start);
+        // Any other text may be a name.
+        let is_id = text.is_ok_and(|text| uuid::Uuid::try_parse_ascii(&text).is_ok());
         for owner in fields.iter().map(|field| field.owner) {
-            // Any other text may be a name.
-            if owner == Owner::Rrn || uuid::Uuid::try_parse_ascii(text.raw).is_ok() {
+            if owner == Owner::Rrn || is_id {
                 self.check_owner(owner)?;
             }
         }

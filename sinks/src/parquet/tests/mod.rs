@@ -7,12 +7,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use chrono::{DateTime, NaiveDate};
-use pipeline::batch::{Counts, Provenance};
+use pipeline::batch::Provenance;
 use pipeline::dataset::REJECTS;
 use pipeline::run::RunSummary;
-use pipeline::{
-    Checkpoint, Commit, Dataset, Partition, Receipt, Result, Sink, Timestamp, Verdict, Window, testing,
-};
+use pipeline::{Checkpoint, Commit, Dataset, Partition, Receipt, Result, Sink, Timestamp, Window, testing};
 use tempfile::TempDir;
 
 use super::compact::Sizes;
