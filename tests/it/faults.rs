@@ -97,9 +97,12 @@ fn completeness_pages_that_take_longer_the_larger_they_are() {
     let slow = Fault::Latency { ms: 1, jitter_ms: 5, per_row_us: 6000 };
     let config = FaultRule { dataset: Some(Dataset::VmAssets), ..FaultRule::always(slow) };
     let context = troubled(vec![config]);
-    let (output, _) = context.pull(&["-d", "vm_assets"]);
+    let (output, summary) = context.pull(&["-d", "vm_assets"]);
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     context.check_whole(&[Dataset::VmAssets]);
+    // What was asked for in vain was asked for all the same.
+    let told: u64 = summary.receipts.iter().map(|receipt| receipt.requests).sum();
+    assert_eq!(told, context.platform().journal().by_family["vm"].requests);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub struct Call {
     pub(super) body: Option<Bytes>,
     pub(super) safe: bool,
     pub(super) can_shrink: bool,
-    pub(super) spent: Duration,
+    pub(super) spent: Spent,
     pub(super) turn: Arc<Mutex<()>>,
 }
 
@@ -46,7 +46,7 @@ impl Call {
             body: None,
             safe: true,
             can_shrink: false,
-            spent: Duration::ZERO,
+            spent: Spent::default(),
             turn: Arc::default(),
         }
     }
@@ -93,9 +93,9 @@ impl Call {
         self
     }
 
-    /// Says how long larger pages of the same records were tried in vain: all of them share one bound.
+    /// Says what larger pages of the same records cost in vain: all of them share one bound, and are counted together.
     #[must_use]
-    pub fn spent(mut self, spent: Duration) -> Self {
+    pub fn spent(mut self, spent: Spent) -> Self {
         self.spent = spent;
         self
     }
@@ -169,12 +169,21 @@ impl From<Error> for BadBody {
     }
 }
 
+/// What was spent on records that did not come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// The time that attempts and pauses took.
+    pub time: Duration,
+    /// Requests sent.
+    pub requests: u64,
+}
+
 /// Why a call brought no answer.
 #[derive(Debug)]
 pub enum SendError {
     /// The page took too long or is too large, more than once: a smaller one may pass.
-    /// Only for calls that [can shrink](Call::can_shrink); with how long it was tried.
-    TooSlow(Error, Duration),
+    /// Only for calls that [can shrink](Call::can_shrink); with what was spent on it.
+    TooSlow(Error, Spent),
     /// The platform answered with a status that no retry mends.
     Answered(StatusCode, Error),
     /// Anything else.

@@ -21,7 +21,7 @@ use super::retry::{Jitter, Next, Tries};
 use super::send::Sending;
 use super::told::server_time;
 use super::turns::{InFlight, Turns};
-use super::{Answer, BadBody, Call, HttpConfig, KeySource, PageSize, SendError};
+use super::{Answer, BadBody, Call, HttpConfig, KeySource, PageSize, SendError, Spent};
 
 /// Idle connections are closed before the servers' usual minute ends, so that none is found dead.
 const POOL_IDLE: Duration = Duration::from_secs(50);
@@ -199,7 +199,7 @@ impl Validator for Host<'_> {
         let what = "try the key";
         let config = &self.http.config;
         let url = Call::get("", what, config.validate_path.clone()).url(self.base)?;
-        let mut tries = Tries::new(config, Duration::ZERO);
+        let mut tries = Tries::new(config, Spent::default());
         loop {
             let mut request = Request::new(Method::GET, url.clone());
             request.headers_mut().insert(config.key_header.clone(), key.header.clone());

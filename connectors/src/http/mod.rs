@@ -27,7 +27,7 @@ mod turns;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use call::{Answer, BadBody, Call, SendError};
+pub use call::{Answer, BadBody, Call, SendError, Spent};
 pub use client::{Http, TenantClient};
 pub use config::{HttpConfig, Limit};
 pub use key::{CommandKey, FileKey, FixedKey, KeySource, NoKey};

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::HttpConfig;
 use super::failure::{Failure, Remedy};
+use super::{HttpConfig, Spent};
 
 /// The longest first pause; each further one may be twice as long.
 const FIRST: Duration = Duration::from_millis(250);
@@ -50,7 +50,7 @@ pub(super) enum Next {
 pub(super) struct Tries {
     max_attempts: u32,
     retry_time: Duration,
-    /// Requests sent.
+    /// Requests sent, those for larger pages of the same records among them.
     pub(super) requests: u64,
     /// The time that attempts and pauses took; waiting for a turn is not the call's.
     pub(super) spent: Duration,
@@ -65,15 +65,15 @@ pub(super) struct Tries {
 
 impl Tries {
     /// Begins; `spent` is what larger pages of the same records took in vain.
-    pub(super) fn new(config: &HttpConfig, spent: Duration) -> Self {
+    pub(super) fn new(config: &HttpConfig, spent: Spent) -> Self {
         Self {
             max_attempts: config.max_attempts.get(),
             retry_time: config.retry_time,
-            requests: 0,
-            spent,
+            requests: spent.requests,
+            spent: spent.time,
             failed: 0,
             // Who failed at a larger size needs no second proof that this one is too much as well.
-            slow: u32::from(!spent.is_zero()),
+            slow: u32::from(spent.requests > 0),
             refused: 0,
             waited: Duration::ZERO,
             told_to_wait: Duration::ZERO,
@@ -162,7 +162,7 @@ mod tests {
         let mut config = HttpConfig::new("https://x.example", [name("k"), name("o"), name("i")], "/validate");
         config.max_attempts = NonZeroU32::new(max_attempts).expect("not zero");
         config.retry_time = Duration::from_secs(retry_time);
-        Tries::new(&config, Duration::ZERO)
+        Tries::new(&config, Spent::default())
     }
 
     fn status(status: u16, wait: Option<u64>) -> Failure {

@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::key_ring::{Held, Refusal};
 use super::retry::{Next, Tries};
 use super::turns::{ComeLater, Permit};
-use super::{Answer, BadBody, Call, SendError, TenantClient, attempt};
+use super::{Answer, BadBody, Call, SendError, Spent, TenantClient, attempt};
 
 /// How many exchanges of the key one call lives through: more only where the platform contradicts itself.
 const MOST_RENEWALS: u32 = 20;
@@ -157,7 +157,8 @@ impl<'a> Sending<'a> {
             Next::AskOfKey => return self.ask_of_key(failure, key).await,
             Next::Shrink => {
                 let error = self.place(failure.into_error(&self.call.what));
-                return Err(SendError::TooSlow(error, self.tries.spent));
+                let spent = Spent { time: self.tries.spent, requests: self.tries.requests };
+                return Err(SendError::TooSlow(error, spent));
             }
             Next::GiveUp => return Err(self.give_up(failure)),
         }

@@ -6,7 +6,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_stream::try_stream;
 use bytes::Bytes;
@@ -23,7 +22,7 @@ use tracing::warn;
 use super::datasets::{Endpoint, Paging};
 use super::paging::{granted, is_last, next_cursor, size_of_walk};
 use super::walk::{Judgement, Walk, judge};
-use crate::http::{Answer, BadBody, Call, PageSize, SendError, TenantClient};
+use crate::http::{Answer, BadBody, Call, PageSize, SendError, Spent, TenantClient};
 use crate::normalize::{Decoded, Decoder, PageError, PageFacts, Room, Seen};
 
 /// The parameter that numbers the pages of a listing by cursor, where it gives none.
@@ -223,7 +222,7 @@ impl Reader {
                         break;
                     }
                     let place = Place { parameter, index: next, size };
-                    let row = self.clone().row(window, place, Duration::ZERO);
+                    let row = self.clone().row(window, place, Spent::default());
                     open.push_back(async move { (row.await, leave) });
                     next += 1;
                 }
@@ -250,7 +249,7 @@ impl Reader {
     }
 
     /// Asks for the records of one full page, in smaller parts where full pages are too slow.
-    fn row(self, window: Option<Window>, place: Place, spent: Duration) -> BoxFuture<'static, Result<Row>> {
+    fn row(self, window: Option<Window>, place: Place, spent: Spent) -> BoxFuture<'static, Result<Row>> {
         async move {
             let Place { parameter, index, size } = place;
             let wanted = u64::from(self.size.current());
@@ -276,18 +275,12 @@ impl Reader {
         .boxed()
     }
 
-    async fn parts(
-        self,
-        window: Option<Window>,
-        place: Place,
-        part: u64,
-        mut spent: Duration,
-    ) -> Result<Row> {
+    async fn parts(self, window: Option<Window>, place: Place, part: u64, mut spent: Spent) -> Result<Row> {
         let mut row = Row::new();
         let parts = place.size / part;
         for index in (0..parts).map(|at| place.index * parts + at) {
             row.extend(self.clone().row(window, Place { index, size: part, ..place }, spent).await?);
-            spent = Duration::ZERO;
+            spent = Spent::default();
             let is_cut = |got: &Got| index == 0 && granted(&got.page.facts, part).is_some();
             if row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.last || is_cut(got))) {
                 break;
@@ -300,7 +293,7 @@ impl Reader {
         try_stream! {
             let mut cursor: Option<String> = None;
             let mut given = HashSet::new();
-            let mut spent = Duration::ZERO;
+            let mut spent = Spent::default();
             loop {
                 let mut call = self.call(window, size).spent(spent);
                 if let Some(cursor) = &cursor {
@@ -308,7 +301,7 @@ impl Reader {
                 }
                 match self.client.send(&call, &self.decode).await {
                     Ok(answer) => {
-                        spent = Duration::ZERO;
+                        spent = Spent::default();
                         self.fine(size, &answer);
                         let facts = answer.value.facts.clone();
                         let following = facts.cursor.clone().filter(|_| facts.rows > 0);
