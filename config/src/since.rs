@@ -42,7 +42,7 @@ impl Since {
         match instant {
             Some(instant) if instant < now => Ok(instant),
             Some(_) => Err(format!("`{self}` lies in the future")),
-            None => Err(format!("`{self}` ago is before any time that can be told")),
+            None => Err("so long ago is before any time that can be told".to_owned()),
         }
     }
 }
