@@ -50,7 +50,11 @@ type Taken = Result<(), Box<Refusal>>;
 const OWNERS: [&str; 2] = ["organization_id", "organizationId"];
 
 /// What describes the owner where it stands at the top of a record as a record of its own.
-static ORGANIZATION: [Field; 1] = [Field { name: "id", key: "id", kind: Kind::Utf8, owner: Owner::Id }];
+static ORGANIZATION: [Field; 3] = [owner("id"), owner(OWNERS[0]), owner(OWNERS[1])];
+
+const fn owner(name: &'static str) -> Field {
+    Field { name, key: name, kind: Kind::Utf8, owner: Owner::Id }
+}
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -350,7 +354,7 @@ impl<'a, 't> Reader<'a, 't> {
 
     fn check_owners_within(&mut self, fields: &[Field], inside: &[Field], depth: usize) -> Taken {
         match self.json.begins()? {
-            Begins::Object => {}
+            Begins::Object if depth < MOST_NESTED => {}
             // Several stand where one was expected, or in a list.
             Begins::Array if depth < MOST_NESTED => {
                 self.json.expect(b'[')?;
@@ -372,12 +376,12 @@ impl<'a, 't> Reader<'a, 't> {
             let name = self.json.name()?;
             let field = find(fields, name).map(|at| &fields[at]);
             if let Some(Field { kind: Kind::Children(_), .. }) = field {
-                self.check_owners_within(inside, &[], depth)?;
+                self.check_owners_within(inside, &[], depth + 1)?;
                 continue;
             }
             if let Some((key, inner)) = field.and_then(|field| Some((field.key, record_in(&field.kind)?))) {
                 self.path.push(Step::Member(key));
-                let checked = self.check_owners_within(inner, &[], depth);
+                let checked = self.check_owners_within(inner, &[], depth + 1);
                 self.path.pop();
                 checked?;
                 continue;
@@ -415,7 +419,10 @@ impl<'a, 't> Reader<'a, 't> {
             return Ok(());
         }
         let start = self.json.offset();
-        self.check_owners_within(&ORGANIZATION, &[], 0)?;
+        self.path.push(Step::Member("organization"));
+        let checked = self.check_owners_within(&ORGANIZATION, &[], 0);
+        self.path.pop();
+        checked?;
         self.json.go_back(start);
         Ok(())
     }

@@ -33,6 +33,8 @@ fn isolation_every_way_to_name_the_owner_is_compared() {
         r#""organization\u0049d":"{}""#,
         r#""organization":{"name":"Ann's","id":"{}"}"#,
         r#""organization":{"organizationId":"{}"}"#,
+        r#""organization":"{}""#,
+        r#""organization":["{}"]"#,
     ] {
         check(member, TENANT, false);
         check(member, FOREIGN, true);
@@ -124,10 +126,13 @@ fn isolation_what_is_no_record_is_looked_through_all_the_same() {
         reading.decode(page(record, TENANT).as_bytes()).expect("a good page");
         assert_eq!(reading.take().rejects.len(), 1, "{record}");
     }
-    let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
-    let mut reading = Reading::of_records();
-    reading.decode(page(&deep, "").as_bytes()).expect("it costs its record alone");
-    assert_eq!(reading.take().rejects.len(), 1);
+    let deep = |open: &str, close: &str| format!("{}7{}", open.repeat(200_000), close.repeat(200_000));
+    let organizations = deep(r#"{"organization":"#, "}");
+    for record in [deep("[", "]"), organizations.clone(), format!(r#"{{"count":"?","who":{organizations}}}"#)] {
+        let mut reading = Reading::of_records();
+        reading.decode(page(&record, "").as_bytes()).expect("it costs its record alone");
+        assert_eq!(reading.take().rejects.len(), 1);
+    }
 }
 
 #[test]
