@@ -8,35 +8,37 @@ use crate::normalize::PageFacts;
 /// Returns the page size in which the platform counts, where its first page shows that it is less than asked for.
 ///
 /// A first page that is short without a word of how many records there are may be cut or may be all: who goes on
-/// in its own size finds out, for one request more.
+/// in its own size finds out, for one request more. One that says there are more is cut, whatever size it names.
 pub(super) fn granted(first: &PageFacts, asked: u64) -> Option<u64> {
-    let is_cut = (1..asked).contains(&first.rows)
-        && first.last != Some(true)
-        && first.size.is_none_or(|size| size == first.rows)
-        && first.pages.is_none_or(|pages| pages > 1)
-        && first.total.is_none_or(|total| total > first.rows);
-    is_cut.then_some(first.rows)
+    let is_short = (1..asked).contains(&first.rows) && first.last != Some(true);
+    let says_more =
+        first.pages.is_some_and(|pages| pages > 1) || first.total.is_some_and(|total| total > first.rows);
+    let says_nothing =
+        first.pages.is_none() && first.total.is_none() && first.size.is_none_or(|size| size == first.rows);
+    (is_short && (says_more || says_nothing)).then_some(first.rows)
 }
 
 /// Returns whether a listing ends with this page.
 pub(super) fn is_last(page: &PageFacts, index: u64, size: u64) -> bool {
+    let before = index.saturating_mul(size);
+    let has_more_pages = page.pages.is_some_and(|pages| pages > index + 1);
     if page.rows == 0 {
-        return true;
+        // A page may be empty because nothing of it may be shown, while others follow.
+        let says_more = page.last == Some(false) || (page.last.is_none() && has_more_pages);
+        return !says_more || page.total.is_some_and(|total| total <= before);
     }
     if index == 0 && granted(page, size).is_some() {
         return false;
     }
-    let seen = index.saturating_mul(size).saturating_add(page.rows);
-    let is_more_than_claimed =
-        page.pages.is_some_and(|pages| pages <= index) || page.total.is_some_and(|total| total < seen);
+    let is_more_than_claimed = page.pages.is_some_and(|pages| pages <= index)
+        || page.total.is_some_and(|total| total < before.saturating_add(page.rows));
     match (page.last, page.pages) {
         (Some(last), _) => last,
         // A claim that the page itself disproves is none.
-        (None, _) if is_more_than_claimed => page.rows < size,
-        (None, Some(pages)) => {
-            let asked_for = (index + 1).saturating_mul(size);
-            // Where the two claims disagree, the next page tells.
-            index + 1 >= pages && page.total.is_none_or(|total| total <= asked_for)
+        (None, _) if is_more_than_claimed && !has_more_pages => page.rows < size,
+        // Where the two claims disagree, the next page tells.
+        (None, Some(_)) => {
+            !has_more_pages && page.total.is_none_or(|total| total <= before.saturating_add(size))
         }
         (None, None) => page.rows < size,
     }
@@ -98,6 +100,25 @@ mod tests {
         check(&pages(100, 0, 0), 0, 100, None, false);
         assert!(!is_last(&pages(100, 2, 250), 2, 100) && !is_last(&pages(100, 3, 250), 2, 100));
         check(&pages(99, 0, 0), 0, 100, None, true);
+        // A page that is cut, and more of them to come.
+        assert!(!is_last(&pages(50, 3, 120), 1, 100));
+    }
+
+    #[test]
+    fn completeness_an_empty_page_is_the_last_only_where_it_says_nothing_of_more() {
+        let empty = |last, pages, total| PageFacts { last, pages, total, ..page(0) };
+        for (page, last) in [
+            (empty(Some(false), None, None), false),
+            (empty(Some(false), None, Some(250)), false),
+            (empty(Some(false), None, Some(100)), true),
+            (empty(Some(true), Some(3), Some(250)), true),
+            (empty(None, Some(3), None), false),
+            (empty(None, Some(2), None), true),
+            (empty(None, Some(3), Some(100)), true),
+            (empty(None, None, Some(250)), true),
+        ] {
+            assert_eq!(is_last(&page, 1, 100), last, "{page:?}");
+        }
     }
 
     #[test]
@@ -107,6 +128,7 @@ mod tests {
         let cut = PageFacts { size: Some(20), ..page(20) };
         check(&cut, 0, 100, Some(20), false);
         check(&PageFacts { total: Some(60), ..cut.clone() }, 0, 100, Some(20), false);
+        check(&PageFacts { total: Some(60), size: Some(100), ..cut.clone() }, 0, 100, Some(20), false);
         check(&PageFacts { total: Some(20), ..cut.clone() }, 0, 100, None, true);
         check(&PageFacts { pages: Some(3), ..cut.clone() }, 0, 100, Some(20), false);
         check(&PageFacts { pages: Some(1), ..cut.clone() }, 0, 100, None, true);

@@ -160,6 +160,50 @@ async fn pages_smaller_than_asked_for_are_read_to_the_end_without_any_total() {
 }
 
 #[tokio::test]
+async fn completeness_pages_that_are_cut_are_read_to_the_end_whatever_size_they_name() {
+    let all = users(250);
+    let server = serve(move |asked| claimed(&asked.page(&all, "index", 100), all.len(), asked)).await;
+    check(&server, "users", 250, false, 1).await;
+    let all = users(250);
+    let server = serve(move |asked| {
+        let page = asked.page(&all, "index", 100).join(",");
+        good(&format!(
+            r#"{{"data":[{page}],"metadata":{{"size":{},"total_pages":3}}}}"#,
+            asked.number("size")
+        ))
+    })
+    .await;
+    check(&server, "users", 250, false, 1).await;
+    let all = organizations(120);
+    check_list(move |asked| claimed(&asked.page(&all, "index", 20), all.len(), asked), 120, 0).await;
+}
+
+#[tokio::test]
+async fn completeness_an_empty_page_that_says_there_are_more_is_not_the_end() {
+    let alert = |number| format!(r#"{{"rrn":"rrn:alerts:us1:tenant-1:alert:1:{number}","version":1}}"#);
+    let answer = |full: &'static [usize]| {
+        move |asked: &Asked| {
+            let index = asked.number("index");
+            let rows: Vec<_> =
+                (0..100).filter(|_| full.contains(&index)).map(|n| alert(index * 100 + n)).collect();
+            let is_last = Some(&index) == full.last();
+            good(&format!(
+                r#"{{"alerts":[{}],"metadata":{{"is_last_index":{is_last}}},"region_failures":[]}}"#,
+                rows.join(",")
+            ))
+        }
+    };
+    check(&serve(answer(&[0, 2])).await, "alerts", 200, false, 1).await;
+    // It never comes to an end.
+    let server = serve(move |asked| {
+        let rows = if asked.number("index") == 0 { alert(0) } else { String::new() };
+        good(&format!(r#"{{"alerts":[{rows}],"metadata":{{"is_last_index":false}},"region_failures":[]}}"#))
+    })
+    .await;
+    check(&server, "alerts", 1, true, 4).await;
+}
+
+#[tokio::test]
 async fn a_platform_without_pages_gives_the_whole_list_each_time() {
     let all = users(3).join(",");
     let server = serve(move |_| good(&format!(r#"{{"data":[{all}]}}"#))).await;

@@ -32,6 +32,8 @@ pub(super) struct Walk {
     shared: u64,
     /// Pages and records in a row, up to the last one, that no record was new in.
     stale: (u64, u64),
+    /// Pages in a row, up to the last one, that no record was in.
+    empty: u64,
     /// Records of its first page, which tell where its pages had their borders.
     first_page: Option<u64>,
     /// The order of its records.
@@ -79,6 +81,7 @@ impl Walk {
         self.rows += rows;
         self.fresh += fresh;
         self.stale = if fresh > 0 { (0, 0) } else { (self.stale.0 + 1, self.stale.1 + rows) };
+        self.empty = if rows > 0 { 0 } else { self.empty + 1 };
     }
 
     /// Returns whether its first page held less than was asked for and its second one the same once more, without a
@@ -87,11 +90,13 @@ impl Walk {
         self.same_again && self.first_page.is_some_and(|rows| rows < asked)
     }
 
-    /// Returns whether it shows nothing but what was shown before, and more of that in a row than any earlier walk. A
-    /// list may repeat records by itself, so what counts is how many those walks showed, and not how many they knew.
+    /// Returns whether it shows nothing at all, or nothing but what was shown before and more of that in a row than any
+    /// earlier walk. A list may repeat records by itself, so what counts is how many those walks showed, and not how
+    /// many they knew.
     pub(super) fn goes_in_circles(&self, earlier: &[Self]) -> bool {
         let shown = earlier.iter().map(|walk| walk.rows).max().unwrap_or(0);
-        self.stale.0 >= STALE_PAGES && self.stale.1 > shown
+        let (pages, rows) = self.stale;
+        self.empty >= STALE_PAGES || (pages >= STALE_PAGES && rows > shown)
     }
 
     /// Says that it ended before its last page.
@@ -257,6 +262,10 @@ mod tests {
         assert!(walk.goes_in_circles(&[first]));
         walk.count(None, 100, 1);
         assert!(!walk.goes_in_circles(&[]));
+        (1..STALE_PAGES).for_each(|_| walk.count(None, 0, 0));
+        assert!(!walk.goes_in_circles(&[first]));
+        walk.count(None, 0, 0);
+        assert!(walk.goes_in_circles(&[first]), "empty pages lead nowhere");
     }
 
     #[test]

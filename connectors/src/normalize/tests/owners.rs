@@ -128,7 +128,8 @@ fn isolation_what_is_no_record_is_looked_through_all_the_same() {
     }
     let deep = |open: &str, close: &str| format!("{}7{}", open.repeat(200_000), close.repeat(200_000));
     let organizations = deep(r#"{"organization":"#, "}");
-    for record in [deep("[", "]"), organizations.clone(), format!(r#"{{"count":"?","who":{organizations}}}"#)] {
+    for record in [deep("[", "]"), organizations.clone(), format!(r#"{{"count":"?","who":{organizations}}}"#)]
+    {
         let mut reading = Reading::of_records();
         reading.decode(page(&record, "").as_bytes()).expect("it costs its record alone");
         assert_eq!(reading.take().rejects.len(), 1);
