@@ -80,6 +80,7 @@ fn of_receipt(receipt: &Receipt) -> u8 {
         Verdict::Unauthorized | Verdict::Forbidden => AUTH,
         Verdict::Unavailable => UNAVAILABLE,
         Verdict::Failed => CONTRACT,
+        Verdict::Damaged => SINK,
         Verdict::Partial | Verdict::Drifted | Verdict::Shrunk => INCOMPLETE,
     }
 }
@@ -122,12 +123,20 @@ mod tests {
 
     #[test]
     fn a_run_says_who_acts() {
-        use Verdict::{Complete, Drifted, Failed, Forbidden, Partial, Unauthorized, Unavailable, UpToDate};
+        use Verdict::{
+            Complete, Damaged, Drifted, Failed, Forbidden, Partial, Unauthorized, Unavailable, UpToDate,
+        };
         check(Outcome::Complete, None, &[Complete, UpToDate], 0);
         check(Outcome::Incomplete, None, &[Complete, Forbidden], 7);
-        for (verdict, code) in
-            [(Unauthorized, 3), (Forbidden, 3), (Unavailable, 4), (Failed, 5), (Drifted, 7), (Partial, 7)]
-        {
+        for (verdict, code) in [
+            (Unauthorized, 3),
+            (Forbidden, 3),
+            (Unavailable, 4),
+            (Failed, 5),
+            (Damaged, 6),
+            (Drifted, 7),
+            (Partial, 7),
+        ] {
             check(Outcome::Incomplete, None, &[UpToDate, verdict], code);
         }
         check(Outcome::Cancelled, None, &[Complete, Partial], 130);

@@ -78,8 +78,8 @@ pub(crate) async fn tenants(
     console: &Console,
 ) -> Result<Vec<Tenant>> {
     let listed = listed(settings, connector).await?;
-    for what in connector.set_aside() {
-        console.warn(&what);
+    for remark in connector.remarks() {
+        console.warn(&remark.text);
     }
     Ok(listed)
 }

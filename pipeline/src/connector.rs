@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::batch::Reject;
 use crate::{Batch, Dataset, Partition, Region, Result, Tally, Tenant, Timestamp};
 
+/// What has to be said of a list of tenants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// In words.
+    pub text: String,
+    /// Whether a tenant may be missing for it: a run that goes on is not complete.
+    pub is_missing: bool,
+}
+
 /// Speaks one vendor's API with one key for many tenants.
 ///
 /// The budget, the turns of the tenants and every retry are the connector's: whoever reads from it only
@@ -24,10 +33,8 @@ pub trait Connector: Send + Sync {
     /// Lists the tenants afresh, each once.
     async fn tenants(&self) -> Result<Vec<Tenant>>;
 
-    /// Returns what the last list of tenants held that could not be made a tenant, or may have left out, in words.
-    ///
-    /// A run that goes on without it is not complete.
-    fn set_aside(&self) -> Vec<String> {
+    /// Returns what has to be said of the last list of tenants.
+    fn remarks(&self) -> Vec<Remark> {
         Vec::new()
     }
 

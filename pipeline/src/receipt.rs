@@ -29,6 +29,8 @@ pub enum Verdict {
     Drifted,
     /// The listing holds far less than the last one; the last one stays until somebody confirms the new.
     Shrunk,
+    /// What the lake holds of it is gone or changed; it is not read before somebody puts that right.
+    Damaged,
     /// Anything else went wrong.
     Failed,
 }
@@ -50,12 +52,12 @@ impl Verdict {
             ErrorKind::Cancelled | ErrorKind::Auth => Self::Partial,
             ErrorKind::Drifted => Self::Drifted,
             ErrorKind::Shrunk => Self::Shrunk,
+            ErrorKind::Damaged => Self::Damaged,
             ErrorKind::Usage
             | ErrorKind::Config
             | ErrorKind::Contract
             | ErrorKind::Isolation
             | ErrorKind::Sink
-            | ErrorKind::Damaged
             | ErrorKind::Bug => Self::Failed,
         }
     }
@@ -73,6 +75,7 @@ impl Verdict {
             Self::Unavailable => "unavailable",
             Self::Drifted => "drifted",
             Self::Shrunk => "shrunk",
+            Self::Damaged => "damaged",
             Self::Failed => "failed",
         }
     }

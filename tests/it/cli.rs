@@ -198,7 +198,15 @@ fn the_demo_fills_a_lake_and_knows_what_it_has() {
         assert!(output.stderr.contains(&[command, &config].concat().join(" ")), "{}", output.stderr);
         check_flags(&context, &[command, &config].concat(), 0, &[]);
     }
+    let kept = fs_err::read_to_string(context.folder().join("lake.toml")).expect("it is kept");
+    assert!(
+        kept.contains("http://127.0.0.1:0/{region}"),
+        "no key is sent to who takes the demo's port: {kept}"
+    );
+    let edited = format!("{kept}# mine\n");
+    context.put("lake.toml", &edited);
     check_flags(&context, &["demo"], 0, &["complete: 0 rows committed"]);
+    assert_eq!(fs_err::read_to_string(context.folder().join("lake.toml")).ok(), Some(edited));
     assert_eq!(context.lake().rows("vm_assets"), snapshots, "what is up to date is not read again");
     context.check_verified();
     fs_err::create_dir(context.folder().join("mine")).expect("a folder of this test");
@@ -206,6 +214,12 @@ fn the_demo_fills_a_lake_and_knows_what_it_has() {
     check_flags(&context, &["demo", "--into", "mine"], 2, &["holds something else", "--into"]);
     context.put("other.toml", "mine = true");
     check_flags(&context, &["demo", "--into", "other/"], 2, &["other.toml is there", "--into"]);
+    check_flags(&context, &["demo", "--into", "/"], 2, &["--into"]);
+    fs_err::create_dir(context.folder().join("a b")).expect("a folder of this test");
+    let said =
+        ["tenantry verify --config 'a b/my lake.toml' ", "FROM 'a b/my lake/investigations/**/*.parquet'"];
+    check_flags(&context, &["demo", "--into", "a b/my lake"], 0, &said);
+    check_flags(&context, &["verify", "--config", "a b/my lake.toml"], 0, &[]);
 }
 
 #[test]

@@ -393,7 +393,7 @@ fn last_good_a_file_that_is_gone_or_damaged_stops_its_own_tenant_alone() {
     at(&mut context, present + days(1));
     let (output, summary) = context.pull(&[]);
     assert_eq!(output.code, Some(7), "{}", output.stderr);
-    assert_eq!(summary.verdicts(), [("complete", 1), ("failed", 3)].into());
+    assert_eq!(summary.verdicts(), [("complete", 1), ("damaged", 3)].into());
     for failed in summary.receipts.iter().filter(|receipt| !receipt.is_good()) {
         assert!(failed.hint.as_deref().is_some_and(|hint| hint.contains("put the file back")), "{failed:?}");
     }

@@ -1,5 +1,7 @@
 //! `tenantry demo`: the simulated platform pulled into a lake, without a key or a network.
 
+use std::borrow::Cow;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use config::{Flags, RunFile};
@@ -12,14 +14,17 @@ use crate::table::several;
 use crate::{exit_code, simulated};
 
 /// How the run file begins that the demo leaves beside its lake, for the commands that look at one.
-const OURS: &str = "# The simulated platform that this file leads to ended with the demo.\n";
+const OURS: &str = "# The simulated platform that this file would lead to ended with the demo.\n";
+
+/// Where nobody can wait for a key: no server listens at port 0.
+const NOWHERE: &str = "http://127.0.0.1:0/{region}";
 
 pub(super) async fn demo(args: &Demo, context: &Context) -> Result<u8> {
     let console = &context.console;
     let place = &args.into;
-    let kept = PathBuf::from(format!("{}.toml", place.components().as_path().display()));
-    let is_anothers =
-        kept.exists() && !fs_err::read_to_string(&kept).is_ok_and(|text| text.starts_with(OURS));
+    let kept = beside(place)?;
+    let is_kept = fs_err::symlink_metadata(&kept).is_ok();
+    let is_anothers = is_kept && !fs_err::read_to_string(&kept).is_ok_and(|text| text.starts_with(OURS));
     let taken = if sinks::is_foreign(place) { Some(place) } else { Some(&kept).filter(|_| is_anothers) };
     if let Some(taken) = taken {
         return Err(Error::new(
@@ -38,12 +43,30 @@ pub(super) async fn demo(args: &Demo, context: &Context) -> Result<u8> {
         config::resolve::settings(file, PathBuf::from("demo"), &Flags::default(), context.clock.now())?;
     let connector = settings.connector.connect(Some(Secret::new(simulated::key(&platform)?))).await?;
     let summary = run::work_off(&settings, connector, context).await?;
+    if !is_kept {
+        let text = format!("{OURS}{}", text.replace(&platform.endpoint(), NOWHERE));
+        fs_err::File::create_new(&kept)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| Error::new(ErrorKind::Sink, "keep the demo's run file").with_source(error))?;
+    }
     platform.stop().await;
-    fs_err::write(&kept, format!("{OURS}{text}"))
-        .map_err(|error| Error::new(ErrorKind::Sink, "keep the demo's run file").with_source(error))?;
     run::tell(&summary, console)?;
     console.say(&next(place, &kept));
     Ok(exit_code::of_run(&summary))
+}
+
+/// Returns where the run file stands that leads to a lake: beside it.
+fn beside(lake: &Path) -> Result<PathBuf> {
+    let named = match lake.file_name() {
+        Some(_) => lake.components().collect(),
+        // `.` and `..` have names too.
+        None => fs_err::canonicalize(lake).unwrap_or_default(),
+    };
+    if named.file_name().is_none() {
+        return Err(Error::new(ErrorKind::Usage, format!("write the demo's lake into {}", lake.display()))
+            .with_hint("choose another folder with `--into DIR`"));
+    }
+    Ok(PathBuf::from(format!("{}.toml", named.display())))
 }
 
 /// Returns a run file for every dataset, into the place.
@@ -66,12 +89,16 @@ fn toml_text(text: &str) -> String {
 }
 
 /// Returns what to do next.
-fn next(place: &Path, run_file: &Path) -> String {
-    let (lake, run_file) = (place.display(), run_file.display());
+fn next(lake: &Path, run_file: &Path) -> String {
+    let files = lake.join("investigations/**/*.parquet").display().to_string().replace('\'', "''");
+    let query = for_a_shell(&format!(
+        "SELECT region, organization_name, count(*) AS investigations\n             \
+         FROM '{files}' GROUP BY ALL ORDER BY ALL"
+    ));
+    let (lake, run_file) = (lake.display(), for_a_shell(&run_file.display().to_string()));
     format!(
         "\nthe lake is {lake}; look at it with any reader of Parquet, such as\n\n  \
-         duckdb -c \"SELECT region, organization_name, count(*) AS investigations\n             \
-         FROM '{lake}/investigations/**/*.parquet' GROUP BY ALL ORDER BY ALL\"\n\n\
+         duckdb -c {query}\n\n\
          what was committed:\n  \
          tenantry status --config {run_file}          how far each tenant is\n  \
          tenantry verify --config {run_file}          every file is what its receipt says\n  \
@@ -82,4 +109,10 @@ fn next(place: &Path, run_file: &Path) -> String {
          tenantry simulate    the simulated platform with limits and faults, to rehearse against\n  \
          tenantry init        a run file for your own tenants"
     )
+}
+
+/// Returns a text as one word of a shell's command.
+fn for_a_shell(text: &str) -> String {
+    // No path and no query has the one character that cannot be quoted, a zero.
+    shlex::try_quote(text).map_or_else(|_| text.to_owned(), Cow::into_owned)
 }

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use pipeline::batch::Reject;
 use pipeline::{
-    Batch, BudgetUse, Connector, Dataset, Error, ErrorKind, Partition, Region, Result, Tally, Tenant,
+    Batch, BudgetUse, Connector, Dataset, Error, ErrorKind, Partition, Region, Remark, Result, Tally, Tenant,
     TenantId, Timestamp,
 };
 use reqwest::header::HeaderName;
@@ -35,8 +35,8 @@ pub struct Rapid7 {
     endpoints: HashMap<&'static str, Arc<Endpoint>>,
     /// What their pages bring.
     rooms: HashMap<&'static str, Arc<Room>>,
-    /// What the last list of tenants held that is no tenant.
-    set_aside: Mutex<Vec<String>>,
+    /// What has to be said of the last list of tenants.
+    remarks: Mutex<Vec<Remark>>,
 }
 
 impl Rapid7 {
@@ -64,7 +64,7 @@ impl Rapid7 {
                 .map(|endpoint| (endpoint.datasets[0].pull, Arc::new(endpoint)))
                 .collect(),
             config,
-            set_aside: Mutex::default(),
+            remarks: Mutex::default(),
         })
     }
 
@@ -144,12 +144,12 @@ impl Connector for Rapid7 {
         let account = self.config.parent_organization.clone();
         let client = self.http.tenant(account, self.config.home_region.clone())?;
         let listed = tenants::list(&client, &self.list_path()).await?;
-        *self.set_aside.lock().expect("no holder panics") = listed.set_aside;
+        *self.remarks.lock().expect("no holder panics") = listed.remarks;
         Ok(listed.tenants)
     }
 
-    fn set_aside(&self) -> Vec<String> {
-        self.set_aside.lock().expect("no holder panics").clone()
+    fn remarks(&self) -> Vec<Remark> {
+        self.remarks.lock().expect("no holder panics").clone()
     }
 
     fn read(&self, partition: &Partition) -> BoxStream<'static, Result<Batch>> {

@@ -1,10 +1,10 @@
 //! The managed organizations: listed afresh in every run, each once, and none left out in silence.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pipeline::{Error, ErrorKind, Region, Result, Tenant, TenantId};
+use pipeline::{Error, ErrorKind, Region, Remark, Result, Tenant, TenantId};
 use reqwest::StatusCode;
 use serde_json::Value;
 use tracing::warn;
@@ -31,8 +31,8 @@ const SHOWN: usize = 120;
 pub(super) struct Listed {
     /// The tenants, each once.
     pub(super) tenants: Vec<Tenant>,
-    /// What no tenant could be made of, and what may be missing, in words.
-    pub(super) set_aside: Vec<String>,
+    /// What no tenant could be made of, what may be missing, and what is doubtful.
+    pub(super) remarks: Vec<Remark>,
 }
 
 /// Lists the tenants below a path.
@@ -41,8 +41,14 @@ pub(super) struct Listed {
 /// Where the platform refuses, or shows fewer organizations than it says there are: a tenant that is not listed
 /// would not be read, and nobody would hear of it.
 pub(super) async fn list(client: &TenantClient, path: &str) -> Result<Listed> {
-    let mut listing =
-        Listing { client, path, size: PAGE_SIZE, known: HashMap::new(), listed: Listed::default() };
+    let mut listing = Listing {
+        client,
+        path,
+        size: PAGE_SIZE,
+        known: HashMap::new(),
+        strange: HashSet::new(),
+        listed: Listed::default(),
+    };
     let mut walks = Vec::new();
     loop {
         walks.push(listing.walk(&walks).await?);
@@ -60,9 +66,10 @@ struct Listing<'a> {
     path: &'a str,
     /// The largest page that is granted.
     size: u64,
-    /// The place of each tenant by its id; entries that were set aside have their text and no
-    /// place.
-    known: HashMap<String, Option<usize>>,
+    /// The place of each tenant by its id.
+    known: HashMap<String, usize>,
+    /// The entries that no tenant could be made of.
+    strange: HashSet<String>,
     listed: Listed,
 }
 
@@ -109,40 +116,51 @@ impl Listing<'_> {
 
     /// Takes a page's entries and returns how many of them are new.
     fn take(&mut self, entries: Vec<Value>) -> u64 {
-        let is_new = |entry| match tenant_of(&entry) {
-            Ok(tenant) => self.add(tenant),
-            Err(why) => self.set_aside(&entry, &why),
+        let is_new = |entry| {
+            let entry = self.without_the_key(entry);
+            match tenant_of(&entry) {
+                Ok(tenant) => self.add(tenant),
+                Err(why) => self.set_aside(&entry, &why),
+            }
         };
         entries.into_iter().map(is_new).filter(|is_new| *is_new).count() as u64
+    }
+
+    /// Names are shown and kept wherever their tenant is: an entry that tells the key is told without it.
+    fn without_the_key(&self, entry: Value) -> Value {
+        let text = entry.to_string();
+        let clean = self.client.scrub(&text);
+        if clean == text { entry } else { serde_json::from_str(&clean).unwrap_or(Value::String(clean)) }
     }
 
     fn add(&mut self, tenant: Tenant) -> bool {
         // Ids differ in more than the case of their letters.
         let id = tenant.id.as_str().to_ascii_lowercase();
         let Some(place) = self.known.get(&id) else {
-            self.known.insert(id, Some(self.listed.tenants.len()));
+            self.known.insert(id, self.listed.tenants.len());
             self.listed.tenants.push(tenant);
             return true;
         };
-        if let Some(place) = *place {
-            self.compare(place, tenant);
-        }
+        self.compare(*place, tenant);
         false
     }
 
     /// Takes what an entry says beyond the one that stands for its organization already.
     fn compare(&mut self, place: usize, again: Tenant) {
-        let Listed { tenants, set_aside } = &mut self.listed;
+        let Listed { tenants, remarks } = &mut self.listed;
         let first = &mut tenants[place];
         match (&first.region, again.region) {
             (None, region) => first.region = region,
             (Some(one), Some(other)) if *one != other => {
-                let found = self.client.scrub(&format!(
+                // Its data lives in one of them, and the other refuses to answer for it: nothing is missing that
+                // nobody hears of.
+                let text = format!(
                     "organization {} ({}) is listed in two regions: it is read in {one}, and not in {other}",
                     first.name, first.id
-                ));
-                if !set_aside.contains(&found) {
-                    set_aside.push(found);
+                );
+                let remark = Remark { text, is_missing: false };
+                if !remarks.contains(&remark) {
+                    remarks.push(remark);
                 }
             }
             _ => {}
@@ -154,24 +172,27 @@ impl Listing<'_> {
 
     fn set_aside(&mut self, entry: &Value, why: &str) -> bool {
         let text = entry.to_string();
-        if self.known.contains_key(&text) {
-            return false;
+        let shown: String = text.chars().take(SHOWN).collect();
+        let is_new = self.strange.insert(text);
+        if is_new {
+            self.say_missing(format!("an entry of the tenant list was set aside: {why}: {shown}"));
         }
-        let shown: String = self.client.scrub(&text).chars().take(SHOWN).collect();
-        self.known.insert(text, None);
-        self.listed.set_aside.push(format!("an entry of the tenant list was set aside: {why}: {shown}"));
-        true
+        is_new
+    }
+
+    fn say_missing(&mut self, text: String) {
+        self.listed.remarks.push(Remark { text, is_missing: true });
     }
 
     /// Returns what is listed although some entries came twice, or why that would hide a tenant.
     fn unsettled(mut self, walks: &[Walk]) -> Result<Listed> {
-        let known = self.known.len();
+        let known = self.known.len() + self.strange.len();
         let claimed = walks.last().and_then(|walk| walk.last);
         let claim = claimed.map_or_else(String::new, |claimed| format!(" of {claimed}"));
         if !walks.iter().all(Walk::shows_its_claim) {
             return Err(unlisted(&format!("the platform shows {known}{claim} organizations")));
         }
-        self.listed.set_aside.push(format!(
+        self.say_missing(format!(
             "the tenant list shows some organizations twice and {known}{claim} different ones: one may be missing"
         ));
         Ok(self.listed)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use pipeline::{Batch, Connector, Partition, Secret, Tally, Window};
+use pipeline::{Batch, Connector, Partition, Remark, Secret, Tally, Window};
 use serde_json::json;
 use url::Url;
 
@@ -274,11 +274,11 @@ fn organizations(count: usize) -> Vec<String> {
     (0..count).map(|number| format!(r#"{{"id":"t{number}","name":"T{number}","region":"us"}}"#)).collect()
 }
 
-/// Lists the tenants and returns how many there are and how many things were set aside, or what helps.
-async fn list(server: &Server) -> Result<(usize, Vec<String>), String> {
+/// Lists the tenants and returns how many there are and what has to be said of them, or what helps.
+async fn list(server: &Server) -> Result<(usize, Vec<Remark>), String> {
     let connector = connector(server);
     match connector.tenants().await {
-        Ok(tenants) => Ok((tenants.len(), connector.set_aside())),
+        Ok(tenants) => Ok((tenants.len(), connector.remarks())),
         Err(error) => Err(format!("{} {}", error.chain(), error.hint().unwrap_or_default())),
     }
 }
@@ -286,10 +286,10 @@ async fn list(server: &Server) -> Result<(usize, Vec<String>), String> {
 async fn check_list(
     answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
     tenants: usize,
-    set_aside: usize,
+    remarks: usize,
 ) {
     let listed = list(&serve(answer).await).await.expect("it is a list");
-    assert_eq!((listed.0, listed.1.len()), (tenants, set_aside), "{listed:?}");
+    assert_eq!((listed.0, listed.1.len()), (tenants, remarks), "{listed:?}");
 }
 
 async fn check_refused(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static, said: &[&str]) {
@@ -327,8 +327,11 @@ async fn verdict_an_organization_that_is_listed_twice_is_one_and_told_where_its_
         let tenants = connector.tenants().await.expect("a list");
         assert_eq!(tenants.len(), 1, "{entries}");
         assert_eq!(tenants[0].region.as_ref().map(pipeline::Region::as_str), Some(region), "{entries}");
-        assert_eq!(connector.set_aside().len(), told, "{entries}");
-        assert!(connector.set_aside().iter().all(|it| it.contains("(a)") && it.contains("not in eu")));
+        assert_eq!(connector.remarks().len(), told, "{entries}");
+        let is_so = |it: &Remark| {
+            !it.is_missing && it.text.contains("A (a) is listed in two regions: it is read in us,")
+        };
+        assert!(connector.remarks().iter().all(is_so), "{entries}");
     }
 }
 
@@ -395,20 +398,26 @@ async fn completeness_a_list_that_shifts_is_read_again_and_one_that_repeats_itse
 
 #[tokio::test]
 async fn an_entry_that_is_no_tenant_is_set_aside_and_the_others_go_on() {
-    for (entry, tenants, set_aside) in [
+    for (entry, tenants, remarks) in [
         (r#"{"id":12345,"name":"num","region":"us"}"#, 3, 0),
         (r#"{"id":"x","name":7,"region":5,"external_id":9}"#, 3, 0),
         (r#"{"id":"a b","name":"bad","region":"us"}"#, 2, 1),
         (r#"{"name":"no id"}"#, 2, 1),
         ("null", 2, 1),
+        (r#"12345,{"id":12345,"name":"num","region":"us"}"#, 3, 1),
     ] {
         let (body, pages) = (organizations(2).join(","), r#"{"total_pages":"1"}"#);
         let answer = move |_: &Asked| good(&format!(r#"{{"data":[{body},{entry}],"metadata":{pages}}}"#));
-        check_list(answer, tenants, set_aside).await;
+        check_list(answer, tenants, remarks).await;
     }
-    let secret = || good(r#"[{"id":"hunter2-secret-key !"}]"#);
-    let listed = list(&serve(move |_| secret()).await).await.expect("it is a list");
-    assert!(listed.1[0].contains("****") && !listed.1[0].contains("hunter2"), "{listed:?}");
+    let secret = || {
+        good(
+            r#"[{"id":"hunter2-secret-key !"},{"id":"hunter2-secret-key"},{"id":"a","name":"hunter2\u002dsecret-key"}]"#,
+        )
+    };
+    let connector = connector(&serve(move |_| secret()).await);
+    let told = format!("{:?} {:?}", connector.tenants().await.expect("it is a list"), connector.remarks());
+    assert!(told.matches("****").count() == 3 && !told.contains("hunter2"), "{told}");
 }
 
 #[tokio::test]

@@ -52,7 +52,9 @@ fn due_of_snapshot(job: &Job, checkpoint: &Checkpoint, now: Timestamp) -> Option
     }
     let full = checkpoint.full.filter(|full| {
         let by_change = job.datasets[0].by_change;
-        by_change && job.reading.full_every.is_some_and(|every| days_since(full.at) < i64::from(every))
+        // One of a future day was dated by a clock that was wrong, and would be the last.
+        let is_recent = |every| (0..i64::from(every)).contains(&days_since(full.at));
+        by_change && job.reading.full_every.is_some_and(is_recent)
     });
     Some(full.map(|_| Window { since: again_from(job, through), until: now }))
 }
@@ -179,6 +181,7 @@ mod tests {
         check(Some(first), first, "01-03T00:30:00", Some(Some(first)));
         check(Some(first), "01-06T00:00:00", "01-08T00:00:00", Some(None));
         check(None, first, "01-03T00:30:00", Some(None));
+        check(Some("02-01T00:00:00"), first, "01-03T00:30:00", Some(None));
     }
 
     #[test]

@@ -400,8 +400,8 @@ async fn verdict_what_waits_for_a_time_far_ahead_is_not_up_to_date() {
         scene.sink.set_checkpoint(&tenant(id).id, "users", Checkpoint { through, ..Checkpoint::default() });
     }
     let (summary, _) = scene.run(["a", "b"].map(|id| job(id, &users)).to_vec()).await;
-    assert_eq!(verdicts(&summary), expect(&[("a", Verdict::UpToDate), ("b", Verdict::Failed)]));
-    let failed = summary.receipts.iter().find(|it| it.verdict == Verdict::Failed).expect("one failed");
+    assert_eq!(verdicts(&summary), expect(&[("a", Verdict::UpToDate), ("b", Verdict::Damaged)]));
+    let failed = summary.receipts.iter().find(|it| it.verdict == Verdict::Damaged).expect("one failed");
     assert!(failed.hint.as_deref().is_some_and(|hint| hint.contains("tenantry checkpoint")), "{failed:?}");
 }
 
