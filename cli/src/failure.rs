@@ -6,6 +6,7 @@ use pipeline::{Clock, Error, SystemClock};
 
 use crate::args::LogFormat;
 use crate::console::Console;
+use crate::exit_code;
 
 /// Tells an error on standard error.
 pub(crate) fn tell(error: &Error, console: &Console) {
@@ -13,6 +14,18 @@ pub(crate) fn tell(error: &Error, console: &Console) {
         LogFormat::Text => console.words(&in_words(error, console)),
         LogFormat::Json => console.words(&in_json(error)),
     }
+}
+
+/// Tells errors that cost their own tenants alone, and returns the exit code that the first of them means.
+pub(crate) fn tell_each<'a>(errors: impl IntoIterator<Item = &'a Error>, console: &Console) -> u8 {
+    let mut code = exit_code::OK;
+    for error in errors {
+        tell(error, console);
+        if code == exit_code::OK {
+            code = exit_code::of_error(error.kind());
+        }
+    }
+    code
 }
 
 /// Tells where an error happened and what to do, below a line that said what happened.

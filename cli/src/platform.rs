@@ -1,12 +1,14 @@
 //! The connector of a command, made of the settings and the key.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use config::{Environment, Settings};
 use connectors::ConnectorConfig;
 use connectors::http::KeySource;
-use pipeline::{Clock, Connector, CorrectedClock, Error, ErrorKind, Result, Tenant};
+use pipeline::{Clock, Connector, CorrectedClock, Error, ErrorKind, Result, Tenant, TenantId};
+use sinks::KnownTenant;
 
 use crate::console::Console;
 use crate::table::span;
@@ -77,7 +79,8 @@ pub(crate) async fn tenants(
     connector: &dyn Connector,
     console: &Console,
 ) -> Result<Vec<Tenant>> {
-    let listed = listed(settings, connector).await?;
+    let mut listed = listed(settings, connector).await?;
+    spell_as_kept(&mut listed, &settings.sink.tenants()?.tenants);
     for remark in connector.remarks() {
         console.warn(&remark.text);
     }
@@ -97,6 +100,17 @@ pub(crate) async fn listed(settings: &Settings, connector: &dyn Connector) -> Re
         tenant.name = on_one_line(&tenant.name);
     }
     Ok(listed)
+}
+
+/// Spells each id as the lake does, so that other letters of the same id are no other tenant.
+fn spell_as_kept(listed: &mut [Tenant], kept: &[KnownTenant]) {
+    let known: HashMap<String, &TenantId> =
+        kept.iter().map(|tenant| (tenant.id.as_str().to_ascii_lowercase(), &tenant.id)).collect();
+    for tenant in listed {
+        if let Some(&id) = known.get(&tenant.id.as_str().to_ascii_lowercase()) {
+            tenant.id = id.clone();
+        }
+    }
 }
 
 /// Returns a name that can be printed: what would move a terminal's cursor or end a line becomes a space.

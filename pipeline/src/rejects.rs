@@ -71,7 +71,7 @@ pub struct Backlog {
     pub unreadable: Vec<Unreadable>,
 }
 
-/// A tenant's pull of which nobody can tell what waits.
+/// A tenant's pull of which nobody can tell how far it is, or what waits.
 #[derive(Debug)]
 pub struct Unreadable {
     /// The tenant.

@@ -8,12 +8,18 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
 use crate::batch::Records;
-use crate::rejects::{Backlog, Waiting};
+use crate::rejects::{Backlog, Unreadable, Waiting};
 use crate::run::RunSummary;
 use crate::{Commit, DataFile, Dataset, Partition, Receipt, Result, Standing, Tenant, TenantId};
 
-/// How far pulls are durable, by tenant and name of the pull.
-pub type Standings = BTreeMap<(TenantId, String), Standing>;
+/// How far pulls are durable.
+#[derive(Debug, Default)]
+pub struct Standings {
+    /// By tenant and name of the pull.
+    pub known: BTreeMap<(TenantId, String), Standing>,
+    /// Pulls of which nobody can tell.
+    pub unreadable: Vec<Unreadable>,
+}
 
 /// One place that data can go to.
 #[async_trait]

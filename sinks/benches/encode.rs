@@ -103,7 +103,8 @@ async fn commits(tenants: usize) -> Outcome<()> {
         );
     }
     let started = Instant::now();
-    let receipts: usize = sink.standings().await?.values().map(|standing| standing.receipts.len()).sum();
+    let receipts: usize =
+        sink.standings().await?.known.values().map(|standing| standing.receipts.len()).sum();
     println!("receipts of {receipts} tenants: {:?}", started.elapsed());
     let started = Instant::now();
     let next = open_again(&folder).await?;

@@ -10,8 +10,8 @@ use serde::Deserialize;
 pub mod parquet;
 
 pub use self::parquet::{
-    Changes, CommitEvidence, Evidence, Finding, FindingKind, Garbage, Moved, PublicKey, Registry,
-    RunEvidence, SealedRoot, VerifyOptions, VerifyProgress, VerifyReport,
+    Changes, CommitEvidence, Evidence, Finding, FindingKind, Garbage, KnownTenant, Moved, PublicKey,
+    Registry, RunEvidence, SealedRoot, VerifyOptions, VerifyProgress, VerifyReport,
 };
 
 /// The sink of a run file: the key below `[sink]` picks the place.

@@ -398,6 +398,19 @@ fn last_good_a_file_that_is_gone_or_damaged_stops_its_own_tenant_alone() {
         assert!(failed.hint.as_deref().is_some_and(|hint| hint.contains("put the file back")), "{failed:?}");
     }
 
+    // What one tenant's record does not say keeps nothing of the others back.
+    for command in
+        [&["status"][..], &["plan"], &["checkpoint", "show"], &["checkpoint", "set", "1d", "--yes"]]
+    {
+        let told = context.run(command);
+        assert_eq!(told.code, Some(6), "{command:?}: {}", told.stderr);
+        assert!(told.stderr.contains("put the file back"), "{command:?}: {}", told.stderr);
+        assert!(
+            command.contains(&"set") || told.stdout.contains("investigations"),
+            "{command:?}: {}",
+            told.stdout
+        );
+    }
     for (path, text) in [&gone, &cut, &record].into_iter().zip(kept) {
         fs_err::write(path, text).expect("writable");
     }

@@ -177,6 +177,16 @@ fn a_key_that_may_not_list_is_told_so_and_can_do_without() {
     assert_eq!(context.platform().journal().by_family["account"].requests, asked, "no list was asked for");
     assert_eq!(context.differences(reached(), &USERS), Vec::<String>::new());
 
+    // Another spelling of an id is no other tenant.
+    for tenant in reached() {
+        written_down.tenants = written_down.tenants.replace(&tenant.id, &tenant.id.to_uppercase());
+    }
+    context.write(&written_down);
+    let (output, summary) = context.pull(&["--full-refresh"]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(summary.receipts.iter().all(|it| it.rows_written == 0 && it.unchanged > 0), "{summary:?}");
+    assert_eq!(context.differences(reached(), &USERS), Vec::<String>::new());
+
     let mut by_user = context.run_file().of(&USERS);
     by_user.connector += &format!("list_by_user = \"{user}\"\n");
     by_user.url = "./by-user".to_owned();

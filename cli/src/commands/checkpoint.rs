@@ -1,11 +1,12 @@
 //! `tenantry checkpoint`: how far each tenant's pull is durable, and moving that.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use config::{Pattern, Since};
 use pipeline::{
-    Checkpoint, Commit, Error, ErrorKind, Partition, Region, Result, Standings, Tenant, TenantId, Timestamp,
+    Checkpoint, Commit, Error, ErrorKind, Partition, Region, Result, Standing, Standings, Tenant, TenantId,
+    Timestamp,
 };
 use serde::Serialize;
 use sinks::Registry;
@@ -13,8 +14,8 @@ use uuid::Uuid;
 
 use super::Context;
 use crate::args::{CheckpointArgs, Moved, Narrow};
-use crate::exit_code;
 use crate::table::{instant, several, table};
+use crate::{exit_code, failure};
 
 /// One tenant's pull and how far it is durable.
 #[derive(Debug, Clone, Serialize)]
@@ -46,14 +47,18 @@ fn instant_of(when: Since, now: Timestamp) -> Result<Timestamp> {
 
 async fn show(narrow: &Narrow, context: &Context) -> Result<u8> {
     let settings = context.settings(narrow)?;
-    let places = places(&settings.sink.open()?.standings().await?, &settings.sink.tenants()?, narrow)?;
+    let Standings { known, unreadable } = settings.sink.open()?.standings().await?;
+    let told = || failure::tell_each(unreadable.iter().map(|it| &it.error), &context.console);
+    let places = places(&known, &settings.sink.tenants()?, narrow)?;
     if context.console.json {
         context.console.json(&places)?;
-        return Ok(exit_code::OK);
+        return Ok(told());
     }
     if places.is_empty() {
-        context.console.say("nothing was pulled yet: `tenantry run` does it");
-        return Ok(exit_code::OK);
+        if unreadable.is_empty() {
+            context.console.say("nothing was pulled yet: `tenantry run` does it");
+        }
+        return Ok(told());
     }
     let or_none = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), instant);
     let rows = places.iter().map(|place| {
@@ -68,7 +73,7 @@ async fn show(narrow: &Narrow, context: &Context) -> Result<u8> {
     });
     let columns = ["tenant", "id", "dataset", "#commits", "through", "full snapshot"];
     context.console.data(&table(&columns, rows.collect()))?;
-    Ok(exit_code::OK)
+    Ok(told())
 }
 
 async fn move_to(
@@ -79,7 +84,8 @@ async fn move_to(
 ) -> Result<u8> {
     let settings = context.settings(&moved.narrow)?;
     let sink = settings.sink.open()?;
-    let places = places(&sink.standings().await?, &settings.sink.tenants()?, &moved.narrow)?;
+    let Standings { known, unreadable } = sink.standings().await?;
+    let places = places(&known, &settings.sink.tenants()?, &moved.narrow)?;
     if places.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "move the checkpoints: there are none of these")
             .with_hint("`tenantry checkpoint show` lists those there are"));
@@ -99,7 +105,9 @@ async fn move_to(
         sink.commit(commit(place, &run_id, to(&place.checkpoint), context.clock.now())?).await?;
     }
     context.console.say(&format!("{several_of_them} moved {whereto}"));
-    Ok(exit_code::OK)
+    // Whoever named a tenant whose records cannot be read was told that it is not known.
+    let untold = unreadable.iter().filter(|_| moved.narrow.tenants.is_empty());
+    Ok(failure::tell_each(untold.map(|it| &it.error), &context.console))
 }
 
 /// Returns the commit that moves a checkpoint and holds nothing.
@@ -120,7 +128,11 @@ fn commit(place: &Place, run_id: &str, to: Checkpoint, now: Timestamp) -> Result
 }
 
 /// Returns the pulls that the flags leave, by tenant.
-fn places(standings: &Standings, registry: &Registry, narrow: &Narrow) -> Result<Vec<Place>> {
+fn places(
+    standings: &BTreeMap<(TenantId, String), Standing>,
+    registry: &Registry,
+    narrow: &Narrow,
+) -> Result<Vec<Place>> {
     let places = standings.iter().map(|((id, pull), standing)| {
         let listed = registry.tenants.iter().find(|known| known.id == *id);
         let receipt = standing.receipts.first();

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use pipeline::run::due;
-use pipeline::{Dataset, Job, Partition, Receipt, Result, Sink, Standing, TenantId, Timestamp};
+use pipeline::{
+    Dataset, ErrorKind, Job, Partition, Receipt, Result, Sink, Standing, Standings, TenantId, Timestamp,
+};
 use serde::Serialize;
 
 use super::Context;
 use crate::args::Narrow;
 use crate::jobs::Work;
 use crate::table::{bytes, count, several, table};
-use crate::{exit_code, platform};
+use crate::{failure, platform};
 
 /// What one line of the plan comes to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -45,7 +47,8 @@ struct Plan {
 pub(super) async fn plan(narrow: &Narrow, context: &Context) -> Result<u8> {
     let settings = context.settings(narrow)?;
     let sink = settings.sink.open()?;
-    let history = History::of(sink.standings().await?.into_values());
+    let Standings { known, unreadable } = sink.standings().await?;
+    let history = History::of(known.into_values());
     let connector = platform::connect(&settings, &context.environment).await?;
     let listed = platform::tenants(&settings, connector.as_ref(), &context.console).await?;
     let work = Work::new(&settings, listed, connector.account())?;
@@ -60,13 +63,17 @@ pub(super) async fn plan(narrow: &Narrow, context: &Context) -> Result<u8> {
         context.console.data(&plan.table())?;
         context.console.say(&plan.words());
     }
-    Ok(exit_code::OK)
+    Ok(failure::tell_each(unreadable.iter().map(|it| &it.error), &context.console))
 }
 
 async fn lines(work: &Work, history: &History, sink: &dyn Sink, now: Timestamp) -> Result<Vec<Cost>> {
     let mut lines: BTreeMap<(String, &str), Cost> = BTreeMap::new();
     for job in &work.jobs {
-        let standing = sink.standing(&job.tenant.id, job.pull()).await?;
+        let standing = match sink.standing(&job.tenant.id, job.pull()).await {
+            // A run would ask nothing for it.
+            Err(error) if error.kind() == ErrorKind::Damaged => continue,
+            standing => standing?,
+        };
         let open = due(job, &standing.checkpoint, now);
         let names: Vec<&str> = job.datasets.iter().map(|dataset| dataset.name).collect();
         let line = lines.entry((job.region.to_string(), job.pull())).or_insert_with(|| Cost {

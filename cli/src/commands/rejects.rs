@@ -63,10 +63,7 @@ async fn list(chosen: &Chosen, context: &Context) -> Result<u8> {
     }
     let console = &context.console;
     // What is wrong with one file is no reason to tell nothing of the others.
-    let told = || {
-        unread.iter().for_each(|error| failure::tell(error, console));
-        unread.first().map_or(exit_code::OK, |error| exit_code::of_error(error.kind()))
-    };
+    let told = || failure::tell_each(&unread, console);
     if console.json {
         console.json(&lines.values().collect::<Vec<_>>())?;
         return Ok(told());

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use config::Settings;
-use pipeline::{Checkpoint, Receipt, Result, Standings, TenantId, Timestamp, Verdict};
+use pipeline::{Checkpoint, Receipt, Result, Standing, Standings, TenantId, Timestamp, Verdict};
 use serde::{Serialize, Serializer};
 
 use super::Context;
 use crate::args::{Narrow, StatusArgs};
 use crate::table::{age, count, instant, several, span, table};
-use crate::{exit_code, report};
+use crate::{failure, report};
 
 /// How one tenant's dataset stands.
 #[derive(Debug, Clone, Serialize)]
@@ -43,22 +43,27 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
     let now = context.clock.now();
     let last =
         sink.unsettled().await?.into_iter().chain(last_run.iter().flat_map(|run| run.receipts.clone()));
-    let mut lines = lines(sink.standings().await?, last, &targets(&settings), now);
+    let Standings { known, unreadable } = sink.standings().await?;
+    let mut lines = lines(known, last, &targets(&settings), now);
     if args.problems {
         lines.retain(|_, line| line.is_bad());
     }
     let console = &context.console;
+    // What is wrong with one tenant's records is no reason to tell nothing of the others.
+    let told = || failure::tell_each(unreadable.iter().map(|it| &it.error), console);
     if console.json {
         console.json(&lines.values().collect::<Vec<_>>())?;
-        return Ok(exit_code::OK);
+        return Ok(told());
     }
     if lines.is_empty() {
-        console.say(if args.problems {
-            "nothing to look at"
-        } else {
-            "nothing was pulled yet: `tenantry run` does it"
-        });
-        return Ok(exit_code::OK);
+        if unreadable.is_empty() {
+            console.say(if args.problems {
+                "nothing to look at"
+            } else {
+                "nothing was pulled yet: `tenantry run` does it"
+            });
+        }
+        return Ok(told());
     }
     let rows = lines.values().map(|line| line.row(now)).collect();
     console.data(&table(
@@ -82,7 +87,7 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
     if bad > 0 && !args.problems {
         console.say(&format!("{} to look at: `tenantry status --problems`", several(bad, "dataset")));
     }
-    Ok(exit_code::OK)
+    Ok(told())
 }
 
 /// Returns how old each dataset of the run file may become.
@@ -95,7 +100,7 @@ fn targets(settings: &Settings) -> BTreeMap<&'static str, TimeDelta> {
 }
 
 fn lines(
-    standings: Standings,
+    standings: BTreeMap<(TenantId, String), Standing>,
     last: impl Iterator<Item = Receipt>,
     targets: &BTreeMap<&'static str, TimeDelta>,
     now: Timestamp,
@@ -184,7 +189,8 @@ mod tests {
         let began = committed.started_at;
         let checkpoint = Checkpoint::default().next(Some(began));
         let standing = Standing { checkpoint, receipts: vec![committed] };
-        let standings: Standings = [(("t1".parse().expect("an id"), "users".to_owned()), standing)].into();
+        let standings: BTreeMap<_, _> =
+            [(("t1".parse().expect("an id"), "users".to_owned()), standing)].into();
         let targets = [("users", TimeDelta::hours(26))].into();
         let rows = |hours| -> Vec<String> {
             let now = began + TimeDelta::hours(hours);

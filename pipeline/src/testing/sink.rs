@@ -143,10 +143,10 @@ impl Sink for MemorySink {
     async fn standings(&self) -> Result<Standings> {
         let known: Vec<_> =
             self.state.lock().expect("no holder panics").checkpoints.keys().cloned().collect();
-        let mut standings = Standings::new();
+        let mut standings = Standings::default();
         for (tenant, pull) in known {
             let standing = self.standing(&tenant, pull).await?;
-            standings.insert((tenant, pull.to_owned()), standing);
+            standings.known.insert((tenant, pull.to_owned()), standing);
         }
         Ok(standings)
     }

@@ -103,8 +103,7 @@ pub(super) fn backlog(layout: &Layout) -> Result<Backlog> {
         match waiting_of(layout, &pull) {
             Ok(mut waiting) => backlog.waiting.append(&mut waiting),
             Err(error) => {
-                let error = error.with_context("tenant", pull.tenant.as_str());
-                backlog.unreadable.push(Unreadable { tenant: pull.tenant, pull: pull.pull, error });
+                backlog.unreadable.push(unreadable(pull.tenant, pull.pull, error));
             }
         }
     }
@@ -173,15 +172,22 @@ pub(super) fn beside(layout: &Layout, waiting: &Waiting) -> Result<Vec<Record>> 
     Ok(found)
 }
 
-/// Returns how far every tenant's every pull is durable; reads no more than the records that say so.
+fn unreadable(tenant: TenantId, pull: String, error: Error) -> Unreadable {
+    let error = error.with_context("tenant", tenant.as_str());
+    Unreadable { tenant, pull, error }
+}
+
+/// Returns how far every tenant's every pull is durable, where that can be told; reads no more than the records that say so.
 pub(super) fn standings(layout: &Layout) -> Result<Standings> {
-    let mut standings = Standings::new();
+    let mut standings = Standings::default();
     for tenant in names(&layout.all_commits())? {
         let Ok(tenant) = tenant.parse::<TenantId>() else { continue };
         let pulls = names(&layout.all_commits().join(tenant.as_str()))?;
         for pull in pulls.into_iter().filter(|pull| layout.commits(&tenant, pull).is_ok()) {
-            let standing = standing(layout, &tenant, &pull)?;
-            standings.insert((tenant.clone(), pull), standing);
+            match standing(layout, &tenant, &pull) {
+                Ok(standing) => _ = standings.known.insert((tenant.clone(), pull), standing),
+                Err(error) => standings.unreadable.push(unreadable(tenant.clone(), pull, error)),
+            }
         }
     }
     Ok(standings)

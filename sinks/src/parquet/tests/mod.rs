@@ -227,5 +227,5 @@ async fn commit_next(sink: &dyn Sink, run_id: &str, partition: &Partition, rows:
 /// Returns the last receipts of everything committed.
 async fn receipts(sink: &dyn Sink) -> Vec<Receipt> {
     let standings = sink.standings().await.expect("reads");
-    standings.into_values().flat_map(|standing| standing.receipts).collect()
+    standings.known.into_values().flat_map(|standing| standing.receipts).collect()
 }
