@@ -1,6 +1,6 @@
 //! The connector of a command, made of the settings and the key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -106,7 +106,8 @@ pub(crate) async fn listed(settings: &Settings, connector: &dyn Connector) -> Re
 fn spell_as_kept(listed: &mut [Tenant], kept: &[KnownTenant]) {
     let known: HashMap<String, &TenantId> =
         kept.iter().map(|tenant| (tenant.id.as_str().to_ascii_lowercase(), &tenant.id)).collect();
-    for tenant in listed {
+    let as_they_are: HashSet<&TenantId> = kept.iter().map(|tenant| &tenant.id).collect();
+    for tenant in listed.iter_mut().filter(|tenant| !as_they_are.contains(&tenant.id)) {
         if let Some(&id) = known.get(&tenant.id.as_str().to_ascii_lowercase()) {
             tenant.id = id.clone();
         }

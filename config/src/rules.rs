@@ -1,6 +1,6 @@
 //! What a run file must say beyond its shape: known datasets, nothing twice, a key that is named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use connectors::ConnectorConfig;
@@ -195,9 +195,10 @@ impl Rules<'_> {
     }
 
     fn tenants(&self) -> Result<()> {
-        let mut ids = BTreeMap::new();
+        let mut ids = BTreeSet::new();
         for (index, tenant) in self.file.tenant.iter().enumerate() {
-            if ids.insert(&tenant.id, ()).is_some() {
+            // The platform's ids differ in more than the case of their letters.
+            if !ids.insert(tenant.id.as_str().to_ascii_lowercase()) {
                 let message = format!("tenant `{}` is written down twice", tenant.id);
                 return Err(self.at(&["tenant", &index.to_string(), "id"], &message));
             }

@@ -177,7 +177,8 @@ impl TenantRules {
     fn fill_in_regions(&self, listed: &mut [Tenant]) -> Vec<String> {
         let mut warnings = Vec::new();
         for (id, region) in &self.regions {
-            match listed.iter_mut().find(|tenant| tenant.id == *id) {
+            let is_it = |tenant: &&mut Tenant| tenant.id.as_str().eq_ignore_ascii_case(id.as_str());
+            match listed.iter_mut().find(is_it) {
                 None => warnings.push(format!("tenants.regions names {id}, who is not in the tenant list")),
                 Some(tenant) => match &tenant.region {
                     None => tenant.region = Some(region.clone()),

@@ -11,6 +11,12 @@ use crate::{Error, Secret};
 /// A part of the key of this length is taken for the key: shorter ones stand in ids as well.
 const TELLING: usize = 12;
 
+/// A key of fewer letters and digits is looked for just as it is: in pieces it would be in every text.
+const FEWEST: usize = 6;
+
+/// No character's number has more digits.
+const LONGEST: usize = 9;
+
 /// What stands in its place.
 const MASK: &str = "****";
 
@@ -19,24 +25,21 @@ impl Secret {
     /// between or without its own, and with characters spelled as a URL, HTML or JSON may spell them.
     #[must_use]
     pub fn scrub(&self, text: &str) -> String {
-        let key: Vec<char> = letters(self.expose()).into_iter().map(|(_, letter)| letter).collect();
-        if key.is_empty() {
+        let key: Vec<char> = letters(self.expose(), spelled).into_iter().map(|(_, letter)| letter).collect();
+        if key.len() < FEWEST {
             let is_none = self.expose().is_empty();
             return if is_none { text.to_owned() } else { text.replace(self.expose(), MASK) };
         }
-        let shown = letters(text);
-        let telling = TELLING.min(key.len());
-        let (mut clean, mut from, mut at) = (String::with_capacity(text.len()), 0, 0);
-        while at < shown.len() {
-            let length = (0..key.len()).map(|start| common(&shown[at..], &key[start..])).max().unwrap_or(0);
-            if length < telling {
-                at += 1;
-                continue;
+        let mut found = parts(text, &key, spelled);
+        found.extend(parts(text, &key, escaped));
+        found.sort_unstable_by_key(|part| part.start);
+        let (mut clean, mut from) = (String::with_capacity(text.len()), 0);
+        for part in found {
+            if part.start >= from {
+                clean.push_str(&text[from..part.start]);
+                clean.push_str(MASK);
             }
-            clean.push_str(&text[from..shown[at].0.start]);
-            clean.push_str(MASK);
-            at += length;
-            from = shown[at - 1].0.end;
+            from = from.max(part.end);
         }
         clean.push_str(&text[from..]);
         clean
@@ -63,12 +66,31 @@ impl Secret {
     }
 }
 
+/// Reads the character that a text, which is not empty, begins with, and how long its spelling is.
+type Read = fn(&str) -> (char, usize);
+
+/// Returns where telling parts of the key stand in a text, as its letters are read.
+fn parts(text: &str, key: &[char], read: Read) -> Vec<Range<usize>> {
+    let shown = letters(text, read);
+    let (mut parts, mut at) = (Vec::new(), 0);
+    while at < shown.len() {
+        let length = (0..key.len()).map(|start| common(&shown[at..], &key[start..])).max().unwrap_or(0);
+        if length < TELLING.min(key.len()) {
+            at += 1;
+            continue;
+        }
+        parts.push(shown[at].0.start..shown[at + length - 1].0.end);
+        at += length;
+    }
+    parts
+}
+
 /// Returns the letters and digits of a text, in lower case, each with its place.
-fn letters(text: &str) -> Vec<(Range<usize>, char)> {
+fn letters(text: &str, read: Read) -> Vec<(Range<usize>, char)> {
     let mut letters = Vec::new();
     let mut at = 0;
-    while let Some(first) = text[at..].chars().next() {
-        let (letter, length) = escaped(&text[at..]).unwrap_or((first, first.len_utf8()));
+    while at < text.len() {
+        let (letter, length) = read(&text[at..]);
         if letter.is_alphanumeric() {
             letters.push((at..at + length, letter.to_ascii_lowercase()));
         }
@@ -77,19 +99,33 @@ fn letters(text: &str) -> Vec<(Range<usize>, char)> {
     letters
 }
 
-/// Returns the character that a text begins with and how long its spelling is, where it is spelled by its number.
-fn escaped(text: &str) -> Option<(char, usize)> {
-    let (prefix, digits, radix) = if text.starts_with('%') {
-        (1, text.get(1..3)?, 16)
-    } else if text.starts_with("\\u") {
-        (2, text.get(2..6)?, 16)
-    } else if let Some(number) = text.strip_prefix("&#x").or_else(|| text.strip_prefix("&#X")) {
-        (3, number.split_once(';')?.0, 16)
-    } else {
-        (2, text.strip_prefix("&#")?.split_once(';')?.0, 10)
+fn spelled(text: &str) -> (char, usize) {
+    let first = text.chars().next().unwrap_or_default();
+    (first, first.len_utf8())
+}
+
+/// Reads a character that may be spelled by its number.
+fn escaped(text: &str) -> (char, usize) {
+    by_number(text).unwrap_or_else(|| spelled(text))
+}
+
+fn by_number(text: &str) -> Option<(char, usize)> {
+    let closed = |start: usize| {
+        let length = text[start..].bytes().take(LONGEST).position(|byte| byte == b';')?;
+        Some((text.get(start..start + length)?, start + length + 1))
     };
-    let letter = char::from_u32(u32::from_str_radix(digits, radix).ok()?)?;
-    Some((letter, prefix + digits.len() + usize::from(text.starts_with('&'))))
+    let ((digits, length), radix) = if text.starts_with('%') {
+        ((text.get(1..3)?, 3), 16)
+    } else if text.starts_with("\\u") {
+        ((text.get(2..6)?, 6), 16)
+    } else if text.starts_with("&#x") || text.starts_with("&#X") {
+        (closed(3)?, 16)
+    } else if text.starts_with("&#") {
+        (closed(2)?, 10)
+    } else {
+        return None;
+    };
+    Some((char::from_u32(u32::from_str_radix(digits, radix).ok()?)?, length))
 }
 
 /// Returns how many characters two texts have in common from their beginnings on.
@@ -119,12 +155,14 @@ mod tests {
         check("cut: 5ecret-01234567", "cut: ****");
         check("5ecret-0123", "5ecret-0123");
         check("K3y5ecret0123456789abcdef", "****");
+        assert_eq!(Secret::new("3f2b5ecret0123456789").scrub("%3f2b5ecret0123456789"), "%****");
         check("K3y%2D5ecret%2d0123456789abcdef%", "****%");
         check("a K3y&#45;5ecret&#x2D;&#48;123456789abcdef; &#", "a ****; &#");
         check(r"K3y\u002d5ecret\u002D0123456789abcdef\u00", r"****\u00");
         check("100% &#; &#99999999; %é \\u", "100% &#; &#99999999; %é \\u");
         assert_eq!(Secret::new("hunter2").scrub("a hunter2 b"), "a **** b");
         assert_eq!(Secret::new("").scrub("a b"), "a b");
+        assert_eq!(Secret::new("a-b").scrub("a a-b ab"), "a **** ab");
         assert_eq!(Secret::new("-- --").scrub("a -- -- b"), "a **** b");
         assert_eq!(Secret::new("schlüssel").scrub("äschlüsselä schlüss"), "ä****ä schlüss");
     }

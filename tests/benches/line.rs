@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::DateTime;
+// For its allocator.
+use cli as _;
 use connectors::normalize::Seen;
 use connectors::rapid7::datasets::Endpoint;
 use pipeline::batch::Provenance;

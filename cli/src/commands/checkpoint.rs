@@ -1,6 +1,6 @@
 //! `tenantry checkpoint`: how far each tenant's pull is durable, and moving that.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use config::{Pattern, Since};
@@ -47,9 +47,9 @@ fn instant_of(when: Since, now: Timestamp) -> Result<Timestamp> {
 
 async fn show(narrow: &Narrow, context: &Context) -> Result<u8> {
     let settings = context.settings(narrow)?;
-    let Standings { known, unreadable } = settings.sink.open()?.standings().await?;
-    let told = || failure::tell_each(unreadable.iter().map(|it| &it.error), &context.console);
-    let places = places(&known, &settings.sink.tenants()?, narrow)?;
+    let standings = settings.sink.open()?.standings().await?;
+    let (places, unreadable) = places(standings, &settings.sink.tenants()?, narrow)?;
+    let told = || failure::tell_each(&unreadable, &context.console);
     if context.console.json {
         context.console.json(&places)?;
         return Ok(told());
@@ -84,8 +84,10 @@ async fn move_to(
 ) -> Result<u8> {
     let settings = context.settings(&moved.narrow)?;
     let sink = settings.sink.open()?;
-    let Standings { known, unreadable } = sink.standings().await?;
-    let places = places(&known, &settings.sink.tenants()?, &moved.narrow)?;
+    let (places, unreadable) = places(sink.standings().await?, &settings.sink.tenants()?, &moved.narrow)?;
+    if places.is_empty() && !unreadable.is_empty() {
+        return Ok(failure::tell_each(&unreadable, &context.console));
+    }
     if places.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "move the checkpoints: there are none of these")
             .with_hint("`tenantry checkpoint show` lists those there are"));
@@ -105,9 +107,7 @@ async fn move_to(
         sink.commit(commit(place, &run_id, to(&place.checkpoint), context.clock.now())?).await?;
     }
     context.console.say(&format!("{several_of_them} moved {whereto}"));
-    // Whoever named a tenant whose records cannot be read was told that it is not known.
-    let untold = unreadable.iter().filter(|_| moved.narrow.tenants.is_empty());
-    Ok(failure::tell_each(untold.map(|it| &it.error), &context.console))
+    Ok(failure::tell_each(&unreadable, &context.console))
 }
 
 /// Returns the commit that moves a checkpoint and holds nothing.
@@ -127,33 +127,40 @@ fn commit(place: &Place, run_id: &str, to: Checkpoint, now: Timestamp) -> Result
     Ok(Commit { run_id, partition, files: Vec::new(), from, to, receipts: Vec::new(), replays: None })
 }
 
-/// Returns the pulls that the flags leave, by tenant.
-fn places(
-    standings: &BTreeMap<(TenantId, String), Standing>,
-    registry: &Registry,
-    narrow: &Narrow,
-) -> Result<Vec<Place>> {
-    let places = standings.iter().map(|((id, pull), standing)| {
-        let listed = registry.tenants.iter().find(|known| known.id == *id);
+/// Returns the pulls that the flags leave, by tenant, and why it cannot be told of some how far they are.
+fn places(standings: Standings, registry: &Registry, narrow: &Narrow) -> Result<(Vec<Place>, Vec<Error>)> {
+    let Standings { known, unreadable } = standings;
+    let place = |id: TenantId, pull: String, standing: &Standing| {
+        let listed = registry.tenants.iter().find(|known| known.id == id);
         let receipt = standing.receipts.first();
         let name = listed.map(|known| &known.name).or(receipt.map(|receipt| &receipt.organization_name));
         let region =
             listed.and_then(|known| known.region.as_ref()).or(receipt.map(|receipt| &receipt.region));
         let name = name.cloned().unwrap_or_else(|| id.to_string());
-        let tenant = Tenant { id: id.clone(), name, region: region.cloned(), external_id: None };
-        Place { tenant, pull: pull.clone(), checkpoint: standing.checkpoint }
-    });
-    let mut places: Vec<Place> = places.collect();
-    let tenants: Vec<Tenant> = places.iter().map(|place| place.tenant.clone()).collect();
+        let tenant = Tenant { id, name, region: region.cloned(), external_id: None };
+        Place { tenant, pull, checkpoint: standing.checkpoint }
+    };
+    let known = known.into_iter().map(|((id, pull), standing)| (place(id, pull, &standing), None));
+    let unreadable =
+        unreadable.into_iter().map(|it| (place(it.tenant, it.pull, &Standing::default()), Some(it.error)));
+    let mut all: Vec<(Place, Option<Error>)> = known.chain(unreadable).collect();
     if !narrow.tenants.is_empty() {
+        let tenants: Vec<Tenant> = all.iter().map(|(place, _)| place.tenant.clone()).collect();
         let mut wanted = HashSet::new();
         for pattern in &narrow.tenants {
             wanted.extend(picked(pattern, &tenants)?);
         }
-        places.retain(|place| wanted.contains(&place.tenant.id));
+        all.retain(|(place, _)| wanted.contains(&place.tenant.id));
     }
-    places.retain(|place| is_meant(place, narrow));
-    Ok(places)
+    all.retain(|(place, _)| is_meant(place, narrow));
+    let (mut places, mut errors) = (Vec::new(), Vec::new());
+    for (place, error) in all {
+        match error {
+            None => places.push(place),
+            Some(error) => errors.push(error),
+        }
+    }
+    Ok((places, errors))
 }
 
 fn picked<'a>(pattern: &Pattern, tenants: &'a [Tenant]) -> Result<Vec<&'a TenantId>> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use pipeline::run::due;
 use pipeline::{
-    Dataset, ErrorKind, Job, Partition, Receipt, Result, Sink, Standing, Standings, TenantId, Timestamp,
+    Dataset, Error, ErrorKind, Job, Partition, Receipt, Result, Sink, Standing, TenantId, Timestamp,
 };
 use serde::Serialize;
 
@@ -47,15 +47,14 @@ struct Plan {
 pub(super) async fn plan(narrow: &Narrow, context: &Context) -> Result<u8> {
     let settings = context.settings(narrow)?;
     let sink = settings.sink.open()?;
-    let Standings { known, unreadable } = sink.standings().await?;
-    let history = History::of(known.into_values());
+    let history = History::of(sink.standings().await?.known.into_values());
     let connector = platform::connect(&settings, &context.environment).await?;
     let listed = platform::tenants(&settings, connector.as_ref(), &context.console).await?;
     let work = Work::new(&settings, listed, connector.account())?;
     for warning in &work.warnings {
         context.console.warn(warning);
     }
-    let lines = lines(&work, &history, sink.as_ref(), context.clock.now()).await?;
+    let (lines, unreadable) = lines(&work, &history, sink.as_ref(), context.clock.now()).await?;
     let plan = Plan::of(lines, work.unplaced.len() as u64, history.at_once);
     if context.console.json {
         context.console.json(&plan)?;
@@ -63,15 +62,24 @@ pub(super) async fn plan(narrow: &Narrow, context: &Context) -> Result<u8> {
         context.console.data(&plan.table())?;
         context.console.say(&plan.words());
     }
-    Ok(failure::tell_each(unreadable.iter().map(|it| &it.error), &context.console))
+    Ok(failure::tell_each(&unreadable, &context.console))
 }
 
-async fn lines(work: &Work, history: &History, sink: &dyn Sink, now: Timestamp) -> Result<Vec<Cost>> {
+/// Returns the costs by region and pull, and why some pulls would not be asked for anything.
+async fn lines(
+    work: &Work,
+    history: &History,
+    sink: &dyn Sink,
+    now: Timestamp,
+) -> Result<(Vec<Cost>, Vec<Error>)> {
+    let mut unreadable = Vec::new();
     let mut lines: BTreeMap<(String, &str), Cost> = BTreeMap::new();
     for job in &work.jobs {
         let standing = match sink.standing(&job.tenant.id, job.pull()).await {
-            // A run would ask nothing for it.
-            Err(error) if error.kind() == ErrorKind::Damaged => continue,
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                unreadable.push(error.with_context("tenant", job.tenant.id.as_str()));
+                continue;
+            }
             standing => standing?,
         };
         let open = due(job, &standing.checkpoint, now);
@@ -83,7 +91,7 @@ async fn lines(work: &Work, history: &History, sink: &dyn Sink, now: Timestamp) 
         });
         history.add(job, open.as_ref(), line);
     }
-    Ok(lines.into_values().collect())
+    Ok((lines.into_values().collect(), unreadable))
 }
 
 /// What was read before.

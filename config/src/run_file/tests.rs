@@ -214,6 +214,8 @@ fn datasets_are_known_once_and_begin_somewhere() {
 fn tenants_are_written_down_once() {
     let tenant = "[[tenant]]\nid = \"t1\"\nname = \"Acme\"\nregion = \"eu\"\n";
     check_more(&tenant.repeat(2), "line 16, column 6", "tenant `t1` is written down twice", "");
+    let in_capitals = format!("{tenant}{}", tenant.replace("t1", "T1"));
+    check_more(&in_capitals, "line 16, column 6", "tenant `T1` is written down twice", "");
     let twice = "[tenants]\nexclude = [\"A*\", \"A*\"]";
     check_more(twice, "line 12, column 18", "`A*` stands here twice", "");
     let nowhere = "[[tenant]]\nid = \"t1\"\nname = \"Acme\"";

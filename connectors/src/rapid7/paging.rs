@@ -8,14 +8,19 @@ use crate::normalize::PageFacts;
 /// Returns the page size in which the platform counts, where its first page shows that it is less than asked for.
 ///
 /// A first page that is short without a word of how many records there are may be cut or may be all: who goes on
-/// in its own size finds out, for one request more. One that says there are more is cut, whatever size it names.
+/// in its own size finds out, for one request more. Where the page names the size that was asked for, it is cut if it
+/// counts its pages in its own; else something may only hide a part of it.
 pub(super) fn granted(first: &PageFacts, asked: u64) -> Option<u64> {
-    let is_short = (1..asked).contains(&first.rows) && first.last != Some(true);
-    let says_more =
-        first.pages.is_some_and(|pages| pages > 1) || first.total.is_some_and(|total| total > first.rows);
-    let says_nothing =
-        first.pages.is_none() && first.total.is_none() && first.size.is_none_or(|size| size == first.rows);
-    (is_short && (says_more || says_nothing)).then_some(first.rows)
+    let (rows, pages, total) = (first.rows, first.pages, first.total);
+    let may_be_cut = (1..asked).contains(&rows)
+        && first.last != Some(true)
+        && pages.is_none_or(|pages| pages > 1)
+        && total.is_none_or(|total| total > rows);
+    let counts_so =
+        |(pages, total): (u64, u64)| pages == total.div_ceil(rows) && pages != total.div_ceil(asked);
+    let is_cut =
+        may_be_cut && (first.size.is_none_or(|size| size == rows) || pages.zip(total).is_some_and(counts_so));
+    is_cut.then_some(rows)
 }
 
 /// Returns whether a listing ends with this page.
@@ -128,7 +133,11 @@ mod tests {
         let cut = PageFacts { size: Some(20), ..page(20) };
         check(&cut, 0, 100, Some(20), false);
         check(&PageFacts { total: Some(60), ..cut.clone() }, 0, 100, Some(20), false);
-        check(&PageFacts { total: Some(60), size: Some(100), ..cut.clone() }, 0, 100, Some(20), false);
+        let named = PageFacts { size: Some(100), total: Some(60), ..cut.clone() };
+        check(&PageFacts { pages: Some(3), ..named.clone() }, 0, 100, Some(20), false);
+        // Something hides the others.
+        check(&PageFacts { pages: Some(2), total: Some(120), ..named.clone() }, 0, 100, None, false);
+        check(&PageFacts { pages: Some(3), total: Some(201), rows: 67, ..named }, 0, 100, None, false);
         check(&PageFacts { total: Some(20), ..cut.clone() }, 0, 100, None, true);
         check(&PageFacts { pages: Some(3), ..cut.clone() }, 0, 100, Some(20), false);
         check(&PageFacts { pages: Some(1), ..cut.clone() }, 0, 100, None, true);

@@ -143,7 +143,7 @@ impl Reader {
                         }
                         if circles {
                             warn!(tenant = %self.client.tenant(), path = &*self.path, "page after page holds nothing new; going no further");
-                            walk.break_off();
+                            walk.give_up();
                             break;
                         }
                     }
@@ -279,10 +279,16 @@ impl Reader {
         let mut row = Row::new();
         let parts = place.size / part;
         for index in (0..parts).map(|at| place.index * parts + at) {
-            row.extend(self.clone().row(window, Place { index, size: part, ..place }, spent).await?);
+            let part_row = self.clone().row(window, Place { index, size: part, ..place }, spent).await?;
             spent = Spent::default();
-            let is_cut = |got: &Got| index == 0 && granted(&got.page.facts, part).is_some();
-            if row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.last || is_cut(got))) {
+            // A part that came in parts itself is as long as it was asked for.
+            let is_cut = match part_row.as_slice() {
+                [Some(got)] => index == 0 && granted(&got.page.facts, part).is_some(),
+                _ => false,
+            };
+            let is_last = part_row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.last));
+            row.extend(part_row);
+            if is_last || is_cut {
                 break;
             }
         }

@@ -99,7 +99,7 @@ impl Listing<'_> {
                 return Ok(walk);
             }
             if walk.goes_in_circles(earlier) {
-                walk.break_off();
+                walk.give_up();
                 return Ok(walk);
             }
             index += 1;

@@ -162,7 +162,12 @@ async fn pages_smaller_than_asked_for_are_read_to_the_end_without_any_total() {
 #[tokio::test]
 async fn completeness_pages_that_are_cut_are_read_to_the_end_whatever_size_they_name() {
     let all = users(250);
-    let server = serve(move |asked| claimed(&asked.page(&all, "index", 100), all.len(), asked)).await;
+    let server = serve(move |asked| {
+        let page = asked.page(&all, "index", 100).join(",");
+        let facts = format!(r#""size":{},"total_pages":3,"total_data":250"#, asked.number("size"));
+        good(&format!(r#"{{"data":[{page}],"metadata":{{{facts}}}}}"#))
+    })
+    .await;
     check(&server, "users", 250, false, 1).await;
     let all = users(250);
     let server = serve(move |asked| {
@@ -175,7 +180,39 @@ async fn completeness_pages_that_are_cut_are_read_to_the_end_whatever_size_they_
     .await;
     check(&server, "users", 250, false, 1).await;
     let all = organizations(120);
-    check_list(move |asked| claimed(&asked.page(&all, "index", 20), all.len(), asked), 120, 0).await;
+    let answer = move |asked: &Asked| {
+        let page = asked.page(&all, "index", 20).join(",");
+        let facts = format!(r#""size":{},"total_pages":6,"total_data":120"#, asked.number("size"));
+        good(&format!(r#"{{"data":[{page}],"metadata":{{{facts}}}}}"#))
+    };
+    check_list(answer, 120, 0).await;
+}
+
+#[tokio::test]
+async fn completeness_records_that_are_hidden_make_no_page_smaller() {
+    let all = users(2500);
+    let server = serve(move |asked| {
+        let (size, index) = (asked.number("size"), asked.number("index"));
+        let page = all.iter().enumerate().skip(index * size).take(size);
+        let shown: Vec<_> = page.filter(|(at, _)| at % 80 == 0).map(|(_, user)| user.clone()).collect();
+        claimed(&shown, all.len(), asked)
+    })
+    .await;
+    check(&server, "users", 32, true, 4).await;
+    assert!(server.seen().len() <= 30, "{}", server.seen().len());
+}
+
+#[tokio::test]
+async fn completeness_a_part_that_comes_in_parts_is_not_cut() {
+    for most in [50, 100, 250] {
+        let all = users(2500);
+        let server = serve(move |asked| match asked.number("size") {
+            size if size > most => reply(504, "", ""),
+            _ => good(&format!(r#"{{"data":[{}]}}"#, asked.page(&all, "index", most).join(","))),
+        })
+        .await;
+        check(&server, "users", 2500, false, 1).await;
+    }
 }
 
 #[tokio::test]
@@ -194,13 +231,23 @@ async fn completeness_an_empty_page_that_says_there_are_more_is_not_the_end() {
         }
     };
     check(&serve(answer(&[0, 2])).await, "alerts", 200, false, 1).await;
-    // It never comes to an end.
+    // Nobody says where it ends.
     let server = serve(move |asked| {
         let rows = if asked.number("index") == 0 { alert(0) } else { String::new() };
         good(&format!(r#"{{"alerts":[{rows}],"metadata":{{"is_last_index":false}},"region_failures":[]}}"#))
     })
     .await;
-    check(&server, "alerts", 1, true, 4).await;
+    check(&server, "alerts", 1, false, 1).await;
+    let all = users(10);
+    let server = serve(move |asked| {
+        let page = if asked.number("index") == 0 { all.join(",") } else { String::new() };
+        good(&format!(
+            r#"{{"data":[{page}],"metadata":{{"size":{},"total_pages":99}}}}"#,
+            asked.number("size")
+        ))
+    })
+    .await;
+    check(&server, "users", 10, true, 4).await;
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ pub(super) struct Walk {
     stale: (u64, u64),
     /// Pages in a row, up to the last one, that no record was in.
     empty: u64,
+    /// Whether a page said how many there are.
+    claims_pages: bool,
     /// Records of its first page, which tell where its pages had their borders.
     first_page: Option<u64>,
     /// The order of its records.
@@ -67,6 +69,7 @@ impl Walk {
         let is_second = self.first_page.is_some() && self.rows == self.first_page.unwrap_or(0);
         self.same_again = says_nothing && is_second && facts.order == self.order;
         self.first_page.get_or_insert(facts.rows);
+        self.claims_pages |= facts.pages.is_some();
         self.order.append(facts.order);
         self.count(facts.total, facts.rows, facts.fresh);
     }
@@ -97,6 +100,11 @@ impl Walk {
         let shown = earlier.iter().map(|walk| walk.rows).max().unwrap_or(0);
         let (pages, rows) = self.stale;
         self.empty >= STALE_PAGES || (pages >= STALE_PAGES && rows > shown)
+    }
+
+    /// Says that it goes no further: something may be missing, unless empty pages came and nothing more is claimed.
+    pub(super) fn give_up(&mut self) {
+        self.broke = self.empty < STALE_PAGES || self.last.is_some() || self.claims_pages;
     }
 
     /// Says that it ended before its last page.
