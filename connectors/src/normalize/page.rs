@@ -3,6 +3,7 @@
 use twox_hash::XxHash3_128;
 
 use super::json::{Begins, Json, Syntax};
+use super::record::whole;
 
 /// Where a page keeps its records and what it says about the listing.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +116,10 @@ impl PageFacts {
     fn set(&mut self, fact: Fact, json: &mut Json<'_>) -> Result<(), Syntax> {
         let begins = json.begins()?;
         let text = json.skip()?;
-        let number = || std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        // A count is a count in quotes too.
+        let digits = if begins == Begins::String { text[1..text.len() - 1].trim_ascii() } else { text };
+        let number =
+            || whole(digits).filter(|_| !digits.is_empty()).and_then(|number| u64::try_from(number).ok());
         match fact {
             Fact::Total => self.total = number(),
             Fact::Pages => self.pages = number(),

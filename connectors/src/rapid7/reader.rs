@@ -5,6 +5,7 @@
 //! says whether it showed everything; if not, the listing is walked again and only new records are added.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_stream::try_stream;
@@ -122,7 +123,8 @@ impl Reader {
                 loop {
                     let asked = size_of_walk(most.min(u64::from(self.size.current())), walks.len());
                     let mut walk: Option<Walk> = None;
-                    let mut pages = self.clone().walk(window, walks.len(), most);
+                    let enough = Arc::new(AtomicBool::new(false));
+                    let mut pages = self.clone().walk(window, walks.len(), most, enough.clone());
                     while let Some(got) = pages.next().await {
                         let Some(got) = got? else {
                             walk.get_or_insert_default().break_off();
@@ -135,7 +137,8 @@ impl Reader {
                             if may_share { Walk::after_another(facts) } else { Walk::default() }
                         });
                         walk.page(facts);
-                        let circles = !got.last && walk.goes_in_circles(&walks);
+                        let is_enough = enough.load(Ordering::Relaxed);
+                        let circles = !is_enough && !got.last && walk.goes_in_circles(&walks);
                         let has_no_pages = walk.has_no_pages(asked);
                         yield self.batch(got);
                         if has_no_pages {
@@ -144,7 +147,8 @@ impl Reader {
                         if circles {
                             warn!(tenant = %self.client.tenant(), path = &*self.path, "page after page holds nothing new; going no further");
                             walk.give_up();
-                            break;
+                            // What was asked for already is still to come: its records would pass for known ones.
+                            enough.store(true, Ordering::Relaxed);
                         }
                     }
                     drop(pages);
@@ -192,14 +196,21 @@ impl Reader {
         windows
     }
 
-    /// Walks the listing for the nth time, in pages of no more than `most`; `None` says that it had to be given up.
-    fn walk(self, window: Option<Window>, nth: usize, most: u64) -> BoxStream<'static, Result<Option<Got>>> {
+    /// Walks the listing for the nth time, in pages of no more than `most`, and asks for no more once that is `enough`;
+    /// `None`, behind all that was read, says that it had to be given up.
+    fn walk(
+        self,
+        window: Option<Window>,
+        nth: usize,
+        most: u64,
+        enough: Arc<AtomicBool>,
+    ) -> BoxStream<'static, Result<Option<Got>>> {
         let fit = most.min(u64::from(self.size.current()));
         match self.endpoint.request.paging {
             // The first walk keeps its borders where pages become smaller on its way.
-            Paging::Index(parameter) if nth == 0 => self.by_index(window, parameter, 0, most),
-            Paging::Index(parameter) => self.by_index(window, parameter, 0, size_of_walk(fit, nth)),
-            Paging::Cursor => self.by_cursor(window, size_of_walk(fit, nth)),
+            Paging::Index(parameter) if nth == 0 => self.by_index(window, parameter, 0, most, enough),
+            Paging::Index(parameter) => self.by_index(window, parameter, 0, size_of_walk(fit, nth), enough),
+            Paging::Cursor => self.by_cursor(window, size_of_walk(fit, nth), enough),
         }
     }
 
@@ -210,11 +221,14 @@ impl Reader {
         parameter: &'static str,
         first: u64,
         mut size: u64,
+        enough: Arc<AtomicBool>,
     ) -> BoxStream<'static, Result<Option<Got>>> {
         try_stream! {
             let mut open = FuturesOrdered::new();
             let (mut next, mut known_pages, mut ended, mut bytes) = (first, first + 1, false, 0);
+            let mut broke = false;
             loop {
+                ended |= enough.load(Ordering::Relaxed);
                 while !ended && next < known_pages && open.len() < AHEAD {
                     // The page whose turn it is needs no leave: every listing gets on.
                     let leave = if open.is_empty() { None } else { self.client.leave_for(bytes) };
@@ -236,13 +250,20 @@ impl Reader {
                     size = granted(&got.page.facts, size).unwrap_or(size);
                 }
                 for got in row {
-                    yield got;
+                    match got {
+                        Some(got) => yield Some(got),
+                        None => broke = true,
+                    }
                 }
                 ended |= last;
                 known_pages = known_pages.max(total.map_or(0, |total| total.div_ceil(size)));
                 if !last && open.is_empty() {
                     known_pages = known_pages.max(next + 1);
                 }
+            }
+            // Pages that were asked for ahead came meanwhile: their records would pass for known ones.
+            if broke {
+                yield None;
             }
         }
         .boxed()
@@ -295,12 +316,17 @@ impl Reader {
         Ok(row)
     }
 
-    fn by_cursor(self, window: Option<Window>, mut size: u64) -> BoxStream<'static, Result<Option<Got>>> {
+    fn by_cursor(
+        self,
+        window: Option<Window>,
+        mut size: u64,
+        enough: Arc<AtomicBool>,
+    ) -> BoxStream<'static, Result<Option<Got>>> {
         try_stream! {
             let mut cursor: Option<String> = None;
             let mut given = HashSet::new();
             let mut spent = Spent::default();
-            loop {
+            while !enough.load(Ordering::Relaxed) {
                 let mut call = self.call(window, size).spent(spent);
                 if let Some(cursor) = &cursor {
                     call = call.query("cursor", cursor);
@@ -315,7 +341,7 @@ impl Reader {
                         let Some(following) = following else {
                             if cursor.is_none() && !is_last(&facts, 0, size) {
                                 let size = granted(&facts, size).unwrap_or(size);
-                                let mut pages = self.clone().by_index(window, PAGE, 1, size);
+                                let mut pages = self.clone().by_index(window, PAGE, 1, size, enough);
                                 while let Some(got) = pages.next().await {
                                     yield got?;
                                 }

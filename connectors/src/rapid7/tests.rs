@@ -203,6 +203,23 @@ async fn completeness_records_that_are_hidden_make_no_page_smaller() {
 }
 
 #[tokio::test]
+async fn completeness_pages_that_were_asked_for_ahead_of_a_bad_one_are_kept() {
+    let all = users(250);
+    let server = serve(move |asked| {
+        let (size, index) = (asked.number("size").min(30), asked.number("index"));
+        if size == 30 && index == 2 {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            return reply(504, "", "");
+        }
+        let page = all.iter().skip(index * size).take(size).cloned().collect::<Vec<_>>().join(",");
+        let facts = format!(r#""size":{size},"total_pages":{},"total_data":250"#, 250_usize.div_ceil(size));
+        good(&format!(r#"{{"data":[{page}],"metadata":{{{facts}}}}}"#))
+    })
+    .await;
+    check(&server, "users", 250, false, 2).await;
+}
+
+#[tokio::test]
 async fn completeness_a_part_that_comes_in_parts_is_not_cut() {
     for most in [50, 100, 250] {
         let all = users(2500);

@@ -61,7 +61,15 @@ fn a_page_says_what_it_knows_of_the_listing() {
             r#"{"metadata":{"total":3,"last":false,"cursor":"a\/b"},"data":[{"id":"a"}]}"#,
             PageFacts { total: Some(3), last: Some(false), cursor: Some("a/b".to_owned()), ..facts(1, 1) },
         ),
-        (r#"{"data":[],"metadata":{"total":"3","last":1,"cursor":null,"new":{"total":9}}}"#, facts(0, 0)),
+        (
+            r#"{"data":[],"metadata":{"total":" 3 ","last":1,"cursor":null,"new":{"total":9}}}"#,
+            PageFacts { total: Some(3), ..facts(0, 0) },
+        ),
+        (r#"{"data":[],"metadata":{"total":3.0}}"#, PageFacts { total: Some(3), ..facts(0, 0) }),
+        (r#"{"data":[],"metadata":{"total":-3}}"#, facts(0, 0)),
+        (r#"{"data":[],"metadata":{"total":"x"}}"#, facts(0, 0)),
+        (r#"{"data":[],"metadata":{"total":""}}"#, facts(0, 0)),
+        (r#"{"data":[],"metadata":{"total":[3]}}"#, facts(0, 0)),
         (r#"{"data":[],"metadata":null,"failures":[ ],"links":[{"href":"x"}]}"#, facts(0, 0)),
         (r#" { "failures" : null , "data" : [ ] } "#, facts(0, 0)),
     ] {
