@@ -265,6 +265,17 @@ async fn completeness_an_empty_page_that_says_there_are_more_is_not_the_end() {
     })
     .await;
     check(&server, "users", 10, true, 4).await;
+    // It has pages enough, and one of them is not full.
+    let all = users(2500);
+    let server = serve(move |asked| {
+        let page =
+            if asked.number("index") == 1 { Vec::new() } else { asked.page(&all, "index", usize::MAX) };
+        let pages = all.len().div_ceil(asked.number("size"));
+        good(&format!(r#"{{"data":[{}],"metadata":{{"total_pages":{pages}}}}}"#, page.join(",")))
+    })
+    .await;
+    // Other borders bring what was there, and nothing proves that it was all.
+    check(&server, "users", 2500, true, 4).await;
 }
 
 #[tokio::test]

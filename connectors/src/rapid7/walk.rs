@@ -36,6 +36,10 @@ pub(super) struct Walk {
     empty: u64,
     /// Whether a page said how many there are.
     claims_pages: bool,
+    /// Records of its last page, and of its largest.
+    page_rows: (u64, u64),
+    /// Whether a page before the last held fewer records than the largest.
+    has_hole: bool,
     /// Records of its first page, which tell where its pages had their borders.
     first_page: Option<u64>,
     /// The order of its records.
@@ -81,6 +85,9 @@ impl Walk {
         }
         self.first = self.first.or(claimed);
         self.last = claimed.or(self.last);
+        let (before, largest) = self.page_rows;
+        self.has_hole |= before < largest;
+        self.page_rows = (rows, largest.max(rows));
         self.rows += rows;
         self.fresh += fresh;
         self.stale = if fresh > 0 { (0, 0) } else { (self.stale.0 + 1, self.stale.1 + rows) };
@@ -141,7 +148,8 @@ pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
     let known = known(walks);
     let before = |total| earlier.last().is_some_and(|before| before.is_steady(total));
     let whole = match walk.last {
-        None => !walk.broke,
+        // The number of pages is a claim too: all but the last are full.
+        None => !(walk.broke || walk.claims_pages && walk.has_hole),
         Some(total) if !walk.is_steady(total) => false,
         // Fewer different records than claimed, but the same list from end to end, wherever its pages began: it
         // repeats some by itself.
