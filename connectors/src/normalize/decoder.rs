@@ -14,7 +14,7 @@ use super::json::{Begins, Json, Syntax, Text};
 use super::page::{Order, PageFacts, PageShape, digest};
 use super::record::{Childless, Children, Reader, Refusal};
 use super::room::Room;
-use super::seen::{Met, Parts, Seen};
+use super::seen::{Meeting, Met, Parts, Seen};
 use super::shape::{Child, Kind, RecordShape};
 
 /// The longest key, in bytes: each record inside a record holds its parent's once more.
@@ -240,13 +240,12 @@ impl Decoder {
     }
 
     fn check_failures(&self, name: Text<'_>, value: &[u8]) -> Result<(), PageError> {
-        match self.page.failures {
-            Some(failures) if name.is(failures) && value != b"null" => {
-                let is_empty = value.iter().filter(|byte| !byte.is_ascii_whitespace()).eq(b"[]");
-                if is_empty { Ok(()) } else { Err(PageError::Partial(failures)) }
-            }
-            _ => Ok(()),
-        }
+        let failures = [Some("errors"), self.page.failures];
+        let Some(failures) = failures.into_iter().flatten().find(|failures| name.is(failures)) else {
+            return Ok(());
+        };
+        let is = |text: &[u8]| value.iter().filter(|byte| !byte.is_ascii_whitespace()).eq(text);
+        if is(b"null") || is(b"[]") || is(b"{}") { Ok(()) } else { Err(PageError::Partial(failures)) }
     }
 
     fn rows(&mut self, json: &mut Json<'_>, seen: &mut Seen, facts: &mut PageFacts) -> Result<(), Stop> {
@@ -267,7 +266,10 @@ impl Decoder {
                 self.room.make(self.bytes, self.table.columns_mut().chain(inner));
             }
             match self.row(&mut reader, seen, &mut facts.order, &mut scratch) {
-                Ok(fresh) => facts.fresh += u64::from(fresh),
+                Ok(shown) => {
+                    facts.fresh += u64::from(shown.fresh);
+                    facts.distinct += u64::from(shown.distinct);
+                }
                 Err(stop) => break Err(stop),
             }
         };
@@ -276,14 +278,14 @@ impl Decoder {
         result
     }
 
-    /// Reads one record and returns whether it is new.
+    /// Reads one record.
     fn row(
         &mut self,
         reader: &mut Reader<'_, '_>,
         seen: &mut Seen,
         order: &mut Order,
         scratch: &mut Vec<u8>,
-    ) -> Result<bool, Stop> {
+    ) -> Result<Shown, Stop> {
         reader.json.peek();
         let start = reader.json.offset();
         let begun = self.child.as_ref().map(ChildTable::mark);
@@ -304,26 +306,26 @@ impl Decoder {
             }
             Err(_) => None,
         };
-        let fresh = match (taken, met) {
-            (Ok(()), Some(Met::New)) => {
+        let shown = match (taken, met) {
+            (Ok(()), Some(Meeting { met: Met::New, distinct })) => {
                 self.table.rows += 1;
                 if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
                     child.adopt(begun, &self.table);
                 }
-                return Ok(true);
+                return Ok(Shown { fresh: true, distinct });
             }
-            (Ok(()), Some(Met::Same)) => {
+            (Ok(()), Some(Meeting { met: Met::Same, distinct })) => {
                 self.table.truncate();
                 self.table.counts.duplicates += 1;
                 if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
                     child.repeat(begun);
                 }
-                return Ok(false);
+                return Ok(Shown { fresh: false, distinct });
             }
-            (Ok(()), _) => {
+            (Ok(()), met) => {
                 self.set_aside(seen, String::new(), CHANGED.to_owned(), reader.json.since(start))?;
                 // It is no record more: where one came twice, another may have been skipped.
-                false
+                Shown { fresh: false, distinct: met.is_some_and(|meeting| meeting.distinct) }
             }
             (Err(Refusal::Misfit { column, reason }), _) => {
                 reader.json.go_back(start);
@@ -337,27 +339,34 @@ impl Decoder {
         if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
             child.forget(begun);
         }
-        Ok(fresh)
+        Ok(shown)
     }
 
-    /// Sets a record aside; returns whether it is the first time.
+    /// Sets a record aside.
     fn set_aside(
         &mut self,
         seen: &mut Seen,
         column: String,
         reason: String,
         raw: &[u8],
-    ) -> Result<bool, Stop> {
+    ) -> Result<Shown, Stop> {
         self.table.truncate();
-        let fresh = seen.meet_text(raw)?;
+        let Meeting { met, distinct } = seen.meet_text(raw)?;
+        let fresh = met == Met::New;
         if fresh {
             self.table.counts.rejects += 1;
             self.rejects.push(reject(self.table.shape.dataset, column, reason, raw));
         } else {
             self.table.counts.duplicates += 1;
         }
-        Ok(fresh)
+        Ok(Shown { fresh, distinct })
     }
+}
+
+/// Whether a record was not seen before, and whether the walk had not shown it before.
+struct Shown {
+    fresh: bool,
+    distinct: bool,
 }
 
 /// The reason of what came once more with other content: a row that was handed on cannot be taken back.

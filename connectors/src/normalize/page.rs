@@ -12,7 +12,7 @@ pub struct PageShape {
     pub rows: &'static str,
     /// Members of `metadata`, and what they say.
     pub facts: &'static [(&'static str, Fact)],
-    /// A member whose list must be empty for the page to be whole.
+    /// A member that must be empty for the page to be whole, beside `errors`.
     pub failures: Option<&'static str>,
     /// Whether its records tell of other organizations, and then name those.
     pub tells_of_others: bool,
@@ -41,6 +41,8 @@ pub struct PageFacts {
     /// Records in it that were not seen before: kept, or set aside for the first time. One that came before with
     /// other content is not among them.
     pub fresh: u64,
+    /// Records in it that no page before it in the same walk had.
+    pub distinct: u64,
     /// Records in the listing.
     pub total: Option<u64>,
     /// Pages in the listing.

@@ -1,7 +1,7 @@
 //! The records that were read, so that none is kept twice.
 //!
 //! A record is known by the digest of its key. Beside it stands a digest of its text, which tells a repetition from a
-//! change.
+//! change, and the walk over the listing that it was last met in.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -16,9 +16,19 @@ pub struct Seen {
     listing: Digests,
     /// The records of the page that is being read.
     page: Page,
+    /// The number of the walk.
+    walk: u16,
 }
 
 type Page = HashMap<u128, u64, BuildHasherDefault<Digest>>;
+
+/// What is known of a record that was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Meeting {
+    pub(super) met: Met,
+    /// Whether this walk meets it for the first time.
+    pub(super) distinct: bool,
+}
 
 /// Whether a record was read before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,36 +42,45 @@ pub(super) enum Met {
 }
 
 impl Seen {
+    /// Begins another walk: what it meets is told from what it does not.
+    pub fn next_walk(&mut self) {
+        self.walk = self.walk.wrapping_add(1);
+    }
+
     /// Adds a record, unless one with its key was read before; `text` is the digest of its text.
     ///
     /// # Errors
     /// Where the temporary file cannot be used.
-    pub(super) fn meet(&mut self, key: &[u8], text: u128) -> io::Result<Met> {
+    pub(super) fn meet(&mut self, key: &[u8], text: u128) -> io::Result<Meeting> {
         self.add(XxHash3_128::oneshot(key), text as u64)
     }
 
-    /// Adds what has no key but its whole text; returns whether it is new.
+    /// Adds what has no key but its whole text.
     ///
     /// # Errors
     /// Where the temporary file cannot be used.
-    pub(super) fn meet_text(&mut self, text: &[u8]) -> io::Result<bool> {
+    pub(super) fn meet_text(&mut self, text: &[u8]) -> io::Result<Meeting> {
         const NOT_A_KEY: u64 = 1;
-        Ok(self.add(XxHash3_128::oneshot_with_seed(NOT_A_KEY, text), 0)? == Met::New)
+        self.add(XxHash3_128::oneshot_with_seed(NOT_A_KEY, text), 0)
     }
 
-    fn add(&mut self, key: u128, text: u64) -> io::Result<Met> {
+    fn add(&mut self, key: u128, text: u64) -> io::Result<Meeting> {
+        const OF_WALK: u64 = u16::MAX as u64;
         let known = match self.page.get(&key) {
             Some(known) => Some(*known),
             None => self.listing.get(key)?,
         };
-        Ok(match known {
-            None => {
-                self.page.insert(key, text);
-                Met::New
-            }
-            Some(known) if known == text => Met::Same,
+        let met = match known {
+            None => Met::New,
+            Some(known) if (known ^ text) & !OF_WALK == 0 => Met::Same,
             Some(_) => Met::Changed,
-        })
+        };
+        let stays = known.unwrap_or(text) & !OF_WALK | u64::from(self.walk);
+        let distinct = known != Some(stays);
+        if distinct {
+            self.page.insert(key, stays);
+        }
+        Ok(Meeting { met, distinct })
     }
 
     /// Makes what was added part of the set for good.
@@ -120,8 +139,12 @@ impl Hasher for Digest {
 mod tests {
     use super::*;
 
+    fn meeting(seen: &mut Seen, number: u64, text: u64) -> Meeting {
+        seen.meet(&number.to_le_bytes(), u128::from(text) << 16).expect("a temporary file")
+    }
+
     fn meet(seen: &mut Seen, number: u64, text: u64) -> Met {
-        seen.meet(&number.to_le_bytes(), text.into()).expect("a temporary file")
+        meeting(seen, number, text).met
     }
 
     #[test]
@@ -150,10 +173,30 @@ mod tests {
     }
 
     #[test]
+    fn each_walk_meets_a_record_for_the_first_time_once() {
+        let mut seen = Seen::default();
+        let check = |seen: &mut Seen, text, met, distinct| {
+            assert_eq!(meeting(seen, 1, text), Meeting { met, distinct });
+        };
+        check(&mut seen, 7, Met::New, true);
+        check(&mut seen, 7, Met::Same, false);
+        seen.keep().expect("memory");
+        check(&mut seen, 8, Met::Changed, false);
+        seen.next_walk();
+        check(&mut seen, 7, Met::Same, true);
+        // A page that is read again.
+        seen.undo();
+        check(&mut seen, 8, Met::Changed, true);
+        check(&mut seen, 7, Met::Same, false);
+        seen.keep().expect("memory");
+        check(&mut seen, 7, Met::Same, false);
+    }
+
+    #[test]
     fn a_text_is_no_key() {
         let mut seen = Seen::default();
-        assert!(seen.meet_text(b"a").expect("memory"));
-        assert_eq!(seen.meet(b"a", 0).expect("memory"), Met::New);
-        assert!(!seen.meet_text(b"a").expect("memory"));
+        assert_eq!(seen.meet_text(b"a").expect("memory").met, Met::New);
+        assert_eq!(seen.meet(b"a", 0).expect("memory").met, Met::New);
+        assert_eq!(seen.meet_text(b"a").expect("memory").met, Met::Same);
     }
 }

@@ -8,8 +8,8 @@ use crate::normalize::PageFacts;
 /// Returns the page size in which the platform counts, where its first page shows that it is less than asked for.
 ///
 /// A first page that is short without a word of how many records there are may be cut or may be all: who goes on
-/// in its own size finds out, for one request more. Where the page names the size that was asked for, it is cut if it
-/// counts its pages in its own; else something may only hide a part of it.
+/// in its own size finds out, for one request more. Where there is a word, and the page names the size that was asked
+/// for, it is cut if it counts its pages in its own; else something may only hide a part of it.
 pub(super) fn granted(first: &PageFacts, asked: u64) -> Option<u64> {
     let (rows, pages, total) = (first.rows, first.pages, first.total);
     let may_be_cut = (1..asked).contains(&rows)
@@ -18,21 +18,58 @@ pub(super) fn granted(first: &PageFacts, asked: u64) -> Option<u64> {
         && total.is_none_or(|total| total > rows);
     let counts_so =
         |(pages, total): (u64, u64)| pages == total.div_ceil(rows) && pages != total.div_ceil(asked);
-    let is_cut =
-        may_be_cut && (first.size.is_none_or(|size| size == rows) || pages.zip(total).is_some_and(counts_so));
-    is_cut.then_some(rows)
+    let is_cut = || {
+        first.size.is_none_or(|size| size == rows)
+            || pages.zip(total).map_or_else(|| says_nothing(first), counts_so)
+    };
+    (may_be_cut && is_cut()).then_some(rows)
+}
+
+/// Returns whether a page says nothing of where its listing ends.
+pub(super) fn says_nothing(page: &PageFacts) -> bool {
+    page.total.is_none() && page.pages.is_none() && page.last.is_none()
+}
+
+/// Returns what a page says of others behind it, if anything.
+pub(super) fn says_more(page: &PageFacts, index: u64) -> Option<bool> {
+    page.last.map(|last| !last).or_else(|| Some(page.pages? > index + 1))
+}
+
+/// What it means that the platform refuses the page behind another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The listing ended with the one before.
+    End,
+    /// Whether it did, nobody knows.
+    Doubt,
+    /// The page was promised: it fails.
+    Failure,
+}
+
+/// Returns what it would mean if the page behind this one were refused: some platforms refuse what is beyond the end,
+/// and some what is beyond the records that they are willing to count.
+pub(super) fn if_refused(page: &PageFacts, index: u64, size: u64) -> Refused {
+    let through = index.saturating_mul(size).saturating_add(page.rows);
+    let is_promised = says_more(page, index) == Some(true) || page.total.is_some_and(|total| total > through);
+    match is_promised {
+        true => Refused::Failure,
+        false if says_nothing(page) && index == 0 && page.rows < size => Refused::End,
+        false => Refused::Doubt,
+    }
 }
 
 /// Returns whether a listing ends with this page.
 pub(super) fn is_last(page: &PageFacts, index: u64, size: u64) -> bool {
+    /// Search engines count so far, and say that this is all.
+    const COUNTED: u64 = 10_000;
     let before = index.saturating_mul(size);
     let has_more_pages = page.pages.is_some_and(|pages| pages > index + 1);
     if page.rows == 0 {
         // A page may be empty because nothing of it may be shown, while others follow.
-        let says_more = page.last == Some(false) || (page.last.is_none() && has_more_pages);
-        return !says_more || page.total.is_some_and(|total| total <= before);
+        return says_more(page, index) != Some(true) || page.total.is_some_and(|total| total <= before);
     }
-    if index == 0 && granted(page, size).is_some() {
+    if index == 0 && granted(page, size).is_some() || before.saturating_add(page.rows).is_multiple_of(COUNTED)
+    {
         return false;
     }
     let is_more_than_claimed = page.pages.is_some_and(|pages| pages <= index)
@@ -129,7 +166,7 @@ mod tests {
     #[test]
     fn a_short_first_page_is_the_end_only_where_the_claim_is_met() {
         check(&page(20), 0, 100, Some(20), false);
-        check(&PageFacts { size: Some(100), ..page(20) }, 0, 100, None, true);
+        check(&PageFacts { size: Some(100), ..page(20) }, 0, 100, Some(20), false);
         let cut = PageFacts { size: Some(20), ..page(20) };
         check(&cut, 0, 100, Some(20), false);
         check(&PageFacts { total: Some(60), ..cut.clone() }, 0, 100, Some(20), false);
@@ -142,6 +179,42 @@ mod tests {
         check(&PageFacts { pages: Some(3), ..cut.clone() }, 0, 100, Some(20), false);
         check(&PageFacts { pages: Some(1), ..cut.clone() }, 0, 100, None, true);
         check(&PageFacts { last: Some(true), ..cut }, 0, 100, None, true);
+    }
+
+    #[test]
+    fn completeness_where_search_engines_stop_counting_the_next_page_tells() {
+        let facts = |rows, total| PageFacts { total: Some(total), ..page(rows) };
+        check(&facts(10_000, 10_000), 0, 10_000, None, false);
+        for (rows, total, index, size, last) in [
+            (100, 10_000, 99, 100, false),
+            (412, 10_000, 12, 799, false),
+            (0, 10_000, 100, 100, true),
+            (100, 10_000, 100, 100, false),
+            (99, 10_000, 100, 100, true),
+            (99, 9_999, 99, 100, true),
+        ] {
+            assert_eq!(is_last(&facts(rows, total), index, size), last, "{rows} of {total}");
+        }
+        assert!(!is_last(&PageFacts { last: Some(true), ..page(100) }, 99, 100));
+        assert!(!is_last(&PageFacts { pages: Some(100), ..page(100) }, 99, 100));
+    }
+
+    #[test]
+    fn a_page_that_is_refused_was_promised_or_is_beyond_the_end_or_nobody_knows() {
+        let pages = |pages| PageFacts { pages: Some(pages), ..page(100) };
+        let total = |total| PageFacts { total: Some(total), ..page(100) };
+        for (page, index, expected) in [
+            (page(20), 0, Refused::End),
+            (page(100), 0, Refused::Doubt),
+            (page(20), 1, Refused::Doubt),
+            (pages(2), 0, Refused::Failure),
+            (pages(2), 1, Refused::Doubt),
+            (total(201), 1, Refused::Failure),
+            (total(200), 1, Refused::Doubt),
+            (PageFacts { last: Some(false), ..page(100) }, 1, Refused::Failure),
+        ] {
+            assert_eq!(if_refused(&page, index, 100), expected, "{page:?}");
+        }
     }
 
     #[test]

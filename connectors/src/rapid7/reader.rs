@@ -21,7 +21,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use tracing::warn;
 
 use super::datasets::{Endpoint, Paging};
-use super::paging::{granted, is_last, next_cursor, size_of_walk};
+use super::paging::{Refused, granted, if_refused, is_last, next_cursor, says_more, size_of_walk};
 use super::walk::{Judgement, Walk, judge};
 use crate::http::{Answer, BadBody, Call, PageSize, SendError, Spent, TenantClient};
 use crate::normalize::{Decoded, Decoder, PageError, PageFacts, Room, Seen};
@@ -31,6 +31,8 @@ const PAGE: &str = "page";
 
 /// Pages of one listing that are asked for at once; what the tenant may have in flight bounds them further.
 const AHEAD: usize = 4;
+
+const UNPOISONED: &str = "a decoder that panicked ends its run";
 
 const ACCEPT_VERSION: HeaderName = HeaderName::from_static("accept-version");
 
@@ -43,6 +45,8 @@ pub(super) struct Reader {
     size: Arc<PageSize>,
     partition: Arc<Partition>,
     decode: Arc<dyn Fn(Bytes) -> Result<Page, BadBody> + Send + Sync>,
+    /// What it decodes with, from walk to walk.
+    decoding: Arc<Mutex<(Decoder, Seen)>>,
     /// Pages have one decoder.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -59,17 +63,28 @@ struct Got {
     requests: u64,
     bytes: u64,
     last: bool,
+    /// What it says of pages behind it.
+    says_more: Option<bool>,
+    /// What it would mean if the page behind it were refused.
+    if_refused: Refused,
 }
 
 /// Several pages in a row; nothing in place of one says that the walk has to be given up there.
 type Row = Vec<Option<Got>>;
 
-/// A page by its number: which parameter says it, and in what size pages are counted.
+/// A page by its number: which parameter says it, in what size pages are counted, and what it means if it is refused.
 #[derive(Clone, Copy)]
 struct Place {
     parameter: &'static str,
     index: u64,
     size: u64,
+    if_refused: Refused,
+}
+
+impl Place {
+    fn first(parameter: &'static str, size: u64) -> Self {
+        Self { parameter, index: 0, size, if_refused: Refused::Failure }
+    }
 }
 
 impl Reader {
@@ -83,10 +98,11 @@ impl Reader {
         let listing = &endpoint.datasets[0];
         let size = client.page_size(listing.pull, listing.page_size);
         let decoder = endpoint.decoder(client.tenant()).with_room(room);
-        let state = Mutex::new((decoder, Seen::default()));
+        let decoding = Arc::new(Mutex::new((decoder, Seen::default())));
         let by_cursor = endpoint.request.paging == Paging::Cursor;
+        let state = decoding.clone();
         let decode = Arc::new(move |body: Bytes| {
-            let mut state = state.lock().expect("a decoder that panicked ends its run");
+            let mut state = state.lock().expect(UNPOISONED);
             let (decoder, seen) = &mut *state;
             let mut page = decode(decoder, seen, &body)?;
             if by_cursor && page.facts.cursor.is_none() {
@@ -95,7 +111,7 @@ impl Reader {
             Ok(page)
         });
         let (path, partition, turn) = (path.into(), Arc::new(partition.clone()), Arc::default());
-        Self { endpoint, path, client, size, partition, decode, turn }
+        Self { endpoint, path, client, size, partition, decode, decoding, turn }
     }
 
     /// Asks for one record of the partition, to learn how many there are.
@@ -117,13 +133,14 @@ impl Reader {
     pub(super) fn batches(self) -> BoxStream<'static, Result<Batch>> {
         try_stream! {
             let mut sum = Tally { claimed_first: Some(0), claimed_last: Some(0), ..Tally::default() };
-            for (nth, window) in self.windows().into_iter().enumerate() {
+            for window in self.windows() {
                 let mut walks: Vec<Walk> = Vec::new();
                 let mut most = u64::from(self.endpoint.datasets[0].page_size);
                 loop {
                     let asked = size_of_walk(most.min(u64::from(self.size.current())), walks.len());
                     let mut walk: Option<Walk> = None;
                     let enough = Arc::new(AtomicBool::new(false));
+                    self.decoding.lock().expect(UNPOISONED).1.next_walk();
                     let mut pages = self.clone().walk(window, walks.len(), most, enough.clone());
                     while let Some(got) = pages.next().await {
                         let Some(got) = got? else {
@@ -133,10 +150,9 @@ impl Reader {
                         let facts = &got.page.facts;
                         let walk = walk.get_or_insert_with(|| {
                             most = granted(facts, most).unwrap_or(most);
-                            let may_share = nth > 0 && walks.is_empty();
-                            if may_share { Walk::after_another(facts) } else { Walk::default() }
+                            Walk::default()
                         });
-                        walk.page(facts);
+                        walk.page(facts, got.says_more);
                         let is_enough = enough.load(Ordering::Relaxed);
                         let circles = !is_enough && !got.last && walk.goes_in_circles(&walks);
                         let has_no_pages = walk.has_no_pages(asked);
@@ -208,46 +224,48 @@ impl Reader {
         let fit = most.min(u64::from(self.size.current()));
         match self.endpoint.request.paging {
             // The first walk keeps its borders where pages become smaller on its way.
-            Paging::Index(parameter) if nth == 0 => self.by_index(window, parameter, 0, most, enough),
-            Paging::Index(parameter) => self.by_index(window, parameter, 0, size_of_walk(fit, nth), enough),
+            Paging::Index(parameter) => {
+                let size = if nth == 0 { most } else { size_of_walk(fit, nth) };
+                self.by_index(window, Place::first(parameter, size), enough)
+            }
             Paging::Cursor => self.by_cursor(window, size_of_walk(fit, nth), enough),
         }
     }
 
-    /// Reads pages by their number in a parameter, from the first one given on.
+    /// Reads pages by their number, from one on.
     fn by_index(
         self,
         window: Option<Window>,
-        parameter: &'static str,
-        first: u64,
-        mut size: u64,
+        mut place: Place,
         enough: Arc<AtomicBool>,
     ) -> BoxStream<'static, Result<Option<Got>>> {
         try_stream! {
             let mut open = FuturesOrdered::new();
-            let (mut next, mut known_pages, mut ended, mut bytes) = (first, first + 1, false, 0);
+            let (mut known_pages, mut ended, mut bytes) = (place.index + 1, false, 0);
             let mut broke = false;
             loop {
                 ended |= enough.load(Ordering::Relaxed);
-                while !ended && next < known_pages && open.len() < AHEAD {
+                while !ended && place.index < known_pages && open.len() < AHEAD {
                     // The page whose turn it is needs no leave: every listing gets on.
                     let leave = if open.is_empty() { None } else { self.client.leave_for(bytes) };
                     if leave.is_none() && !open.is_empty() {
                         break;
                     }
-                    let place = Place { parameter, index: next, size };
                     let row = self.clone().row(window, place, Spent::default());
                     open.push_back(async move { (row.await, leave) });
-                    next += 1;
+                    place = Place { index: place.index + 1, if_refused: Refused::Failure, ..place };
                 }
                 let Some((row, _leave)) = open.next().await else { break };
                 let row = row?;
                 bytes = row.iter().flatten().map(|got| got.bytes).sum();
                 let last = row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.last));
                 let total = row.iter().flatten().last().and_then(|got| got.page.facts.total);
-                if let (1, [Some(got)]) = (next, row.as_slice()) {
+                if let (1, [Some(got)]) = (place.index, row.as_slice()) {
                     // Such a platform counts its pages in its own size.
-                    size = granted(&got.page.facts, size).unwrap_or(size);
+                    place.size = granted(&got.page.facts, place.size).unwrap_or(place.size);
+                }
+                if let (true, Some(Some(got))) = (open.is_empty(), row.last()) {
+                    place.if_refused = got.if_refused;
                 }
                 for got in row {
                     match got {
@@ -256,9 +274,9 @@ impl Reader {
                     }
                 }
                 ended |= last;
-                known_pages = known_pages.max(total.map_or(0, |total| total.div_ceil(size)));
+                known_pages = known_pages.max(total.map_or(0, |total| total.div_ceil(place.size)));
                 if !last && open.is_empty() {
-                    known_pages = known_pages.max(next + 1);
+                    known_pages = known_pages.max(place.index + 1);
                 }
             }
             // Pages that were asked for ahead came meanwhile: their records would pass for known ones.
@@ -272,7 +290,7 @@ impl Reader {
     /// Asks for the records of one full page, in smaller parts where full pages are too slow.
     fn row(self, window: Option<Window>, place: Place, spent: Spent) -> BoxFuture<'static, Result<Row>> {
         async move {
-            let Place { parameter, index, size } = place;
+            let Place { parameter, index, size, if_refused } = place;
             let wanted = u64::from(self.size.current());
             if wanted < size && size.is_multiple_of(wanted) {
                 return self.parts(window, place, wanted, spent).await;
@@ -281,9 +299,17 @@ impl Reader {
             match self.client.send(&call, &self.decode).await {
                 Ok(answer) => {
                     self.fine(size, &answer);
-                    let last = is_last(&answer.value.facts, index, size);
-                    Ok(vec![Some(got(answer, last))])
+                    Ok(vec![Some(got(answer, index, size))])
                 }
+                // Some platforms refuse what is beyond the end.
+                Err(SendError::Answered(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, error)) => match if_refused {
+                    Refused::End => Ok(Row::new()),
+                    Refused::Doubt => {
+                        warn!(tenant = %self.client.tenant(), error = %error, "who knows whether there is more behind the last page: it is refused");
+                        Ok(vec![None])
+                    }
+                    Refused::Failure => Err(error),
+                },
                 Err(SendError::TooSlow(error, spent)) => match self.smaller(size) {
                     Some(part) if size.is_multiple_of(part) => self.parts(window, place, part, spent).await,
                     // Pages of this size have no parts that are asked for; the next walk has smaller ones.
@@ -300,7 +326,10 @@ impl Reader {
         let mut row = Row::new();
         let parts = place.size / part;
         for index in (0..parts).map(|at| place.index * parts + at) {
-            let part_row = self.clone().row(window, Place { index, size: part, ..place }, spent).await?;
+            let if_refused =
+                row.last().and_then(Option::as_ref).map_or(place.if_refused, |got| got.if_refused);
+            let part_place = Place { index, size: part, if_refused, ..place };
+            let part_row = self.clone().row(window, part_place, spent).await?;
             spent = Spent::default();
             // A part that came in parts itself is as long as it was asked for.
             let is_cut = match part_row.as_slice() {
@@ -337,11 +366,17 @@ impl Reader {
                         self.fine(size, &answer);
                         let facts = answer.value.facts.clone();
                         let following = facts.cursor.clone().filter(|_| facts.rows > 0);
-                        yield Some(got(answer, following.is_none()));
+                        let mut got = got(answer, 0, size);
+                        let goes_on_by_number = cursor.is_none() && following.is_none() && !got.last;
+                        let second = Place { index: 1, if_refused: got.if_refused, ..Place::first(PAGE, size) };
+                        if !goes_on_by_number {
+                            (got.last, got.says_more) = (following.is_none(), None);
+                        }
+                        yield Some(got);
                         let Some(following) = following else {
-                            if cursor.is_none() && !is_last(&facts, 0, size) {
-                                let size = granted(&facts, size).unwrap_or(size);
-                                let mut pages = self.clone().by_index(window, PAGE, 1, size, enough);
+                            if goes_on_by_number {
+                                let second = Place { size: granted(&facts, size).unwrap_or(size), ..second };
+                                let mut pages = self.clone().by_index(window, second, enough);
                                 while let Some(got) = pages.next().await {
                                     yield got?;
                                 }
@@ -407,15 +442,18 @@ impl Reader {
 
     /// Makes a batch of a page, of the datasets that were chosen.
     fn batch(&self, got: Got) -> Batch {
-        let Got { page: Page { facts, decoded }, requests, bytes, last: _ } = got;
+        let Got { page: Page { facts, decoded }, requests, bytes, .. } = got;
         let batch = self.endpoint.batch(decoded, |name| self.partition.has(name));
         let tally = Tally { pages: 1, bytes, requests, claimed_last: facts.total, ..batch.tally };
         Batch { tally, ..batch }
     }
 }
 
-fn got(answer: Answer<Page>, last: bool) -> Got {
-    Got { page: answer.value, requests: answer.requests, bytes: answer.bytes, last }
+fn got(answer: Answer<Page>, index: u64, size: u64) -> Got {
+    let Answer { value: page, requests, bytes, .. } = answer;
+    let facts = &page.facts;
+    let (last, says_more) = (is_last(facts, index, size), says_more(facts, index));
+    Got { last, says_more, if_refused: if_refused(facts, index, size), page, requests, bytes }
 }
 
 fn decode(decoder: &mut Decoder, seen: &mut Seen, body: &[u8]) -> Result<Page, BadBody> {

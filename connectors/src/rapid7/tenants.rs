@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use tracing::warn;
 
-use super::paging::{granted, is_last, size_of_walk};
+use super::paging::{Refused, granted, if_refused, is_last, says_more, size_of_walk};
 use super::walk::{Judgement, Walk, judge};
 use crate::http::{BadBody, Call, SendError, TenantClient};
 use crate::normalize::{Order, PageFacts};
@@ -47,6 +47,7 @@ pub(super) async fn list(client: &TenantClient, path: &str) -> Result<Listed> {
         size: PAGE_SIZE,
         known: HashMap::new(),
         strange: HashSet::new(),
+        shown: HashSet::new(),
         listed: Listed::default(),
     };
     let mut walks = Vec::new();
@@ -70,6 +71,8 @@ struct Listing<'a> {
     known: HashMap<String, usize>,
     /// The entries that no tenant could be made of.
     strange: HashSet<String>,
+    /// What this walk showed.
+    shown: HashSet<String>,
     listed: Listed,
 }
 
@@ -80,6 +83,8 @@ impl Listing<'_> {
         let mut walk = Walk::default();
         let mut size = size_of_walk(self.size, nth);
         let (asked, mut index) = (size, 0);
+        let mut refused = Refused::Failure;
+        self.shown.clear();
         while index < MOST_PAGES {
             let page = match self.page(index, size).await {
                 Err(SendError::Answered(StatusCode::BAD_REQUEST, _)) if index == 0 && size > USUAL_SIZE => {
@@ -87,14 +92,24 @@ impl Listing<'_> {
                     size = size_of_walk(self.size, nth);
                     continue;
                 }
+                Err(SendError::Answered(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, _))
+                    if refused != Refused::Failure =>
+                {
+                    if refused == Refused::Doubt {
+                        walk.break_off();
+                    }
+                    return Ok(walk);
+                }
                 answered => answered.map_err(with_advice)?,
             };
             let last = page.bare || is_last(&page.facts, index, size);
+            let says_more = says_more(&page.facts, index);
+            refused = if_refused(&page.facts, index, size);
             if let (0, Some(cut_to)) = (index, granted(&page.facts, size)) {
                 size = cut_to;
                 self.size = self.size.min(cut_to);
             }
-            walk.page(&PageFacts { fresh: self.take(page.entries), ..page.facts });
+            walk.page(&self.take(page), says_more);
             if last || walk.has_no_pages(asked) {
                 return Ok(walk);
             }
@@ -114,16 +129,23 @@ impl Listing<'_> {
         Ok(self.client.send(&call, &Arc::new(parse)).await?.value)
     }
 
-    /// Takes a page's entries and returns how many of them are new.
-    fn take(&mut self, entries: Vec<Value>) -> u64 {
-        let is_new = |entry| {
+    /// Takes a page's entries and returns what it said, with how many of them are new.
+    fn take(&mut self, page: Page) -> PageFacts {
+        let mut facts = page.facts;
+        for entry in page.entries {
             let entry = self.without_the_key(entry);
-            match tenant_of(&entry) {
-                Ok(tenant) => self.add(tenant),
-                Err(why) => self.set_aside(&entry, &why),
-            }
-        };
-        entries.into_iter().map(is_new).filter(|is_new| *is_new).count() as u64
+            let (is_new, name) = match tenant_of(&entry) {
+                // Ids differ in more than the case of their letters.
+                Ok(tenant) => {
+                    let id = tenant.id.as_str().to_ascii_lowercase();
+                    (self.add(&id, tenant), id)
+                }
+                Err(why) => (self.set_aside(&entry, &why), entry.to_string()),
+            };
+            facts.fresh += u64::from(is_new);
+            facts.distinct += u64::from(self.shown.insert(name));
+        }
+        facts
     }
 
     /// Names are shown and kept wherever their tenant is: an entry that tells the key is told without it.
@@ -133,11 +155,9 @@ impl Listing<'_> {
         if clean == text { entry } else { serde_json::from_str(&clean).unwrap_or(Value::String(clean)) }
     }
 
-    fn add(&mut self, tenant: Tenant) -> bool {
-        // Ids differ in more than the case of their letters.
-        let id = tenant.id.as_str().to_ascii_lowercase();
-        let Some(place) = self.known.get(&id) else {
-            self.known.insert(id, self.listed.tenants.len());
+    fn add(&mut self, id: &str, tenant: Tenant) -> bool {
+        let Some(place) = self.known.get(id) else {
+            self.known.insert(id.to_owned(), self.listed.tenants.len());
             self.listed.tenants.push(tenant);
             return true;
         };
@@ -268,6 +288,9 @@ fn parse(body: Bytes) -> Result<Page, BadBody> {
     let bare = |entries: Vec<Value>| Ok(Page { facts: facts(&entries, &Value::Null), entries, bare: true });
     match serde_json::from_slice(&body).map_err(BadBody::malformed)? {
         Value::Array(entries) => bare(entries),
+        Value::Object(page) if page.get("errors").is_some_and(|errors| !is_empty(errors)) => {
+            Err(BadBody::malformed("a part of it is missing (`errors`)"))
+        }
         Value::Object(mut page) => match (page.remove("data"), page.remove("metadata")) {
             (Some(Value::Array(entries)), metadata) => {
                 let facts = facts(&entries, &metadata.unwrap_or_default());
@@ -277,6 +300,15 @@ fn parse(body: Bytes) -> Result<Page, BadBody> {
             _ => Err(no_list()),
         },
         _ => Err(no_list()),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
     }
 }
 

@@ -159,33 +159,104 @@ async fn pages_smaller_than_asked_for_are_read_to_the_end_without_any_total() {
     }
 }
 
+/// Answers pages of no more than so many records, which name the size that was asked for and claim in their own.
+fn cut(rows: Vec<String>, most: usize, claims: &'static [&str]) -> impl Fn(&Asked) -> Reply {
+    move |asked| {
+        let (size, page) = (asked.number("size"), asked.page(&rows, "index", most).join(","));
+        let mut metadata = json!({"size": size});
+        for claim in claims {
+            metadata[claim] = match *claim {
+                "total_pages" => rows.len().div_ceil(size.min(most)).into(),
+                _ => rows.len().into(),
+            };
+        }
+        good(&format!(r#"{{"data":[{page}],"metadata":{metadata}}}"#))
+    }
+}
+
 #[tokio::test]
 async fn completeness_pages_that_are_cut_are_read_to_the_end_whatever_size_they_name() {
-    let all = users(250);
-    let server = serve(move |asked| {
-        let page = asked.page(&all, "index", 100).join(",");
-        let facts = format!(r#""size":{},"total_pages":3,"total_data":250"#, asked.number("size"));
-        good(&format!(r#"{{"data":[{page}],"metadata":{{{facts}}}}}"#))
-    })
-    .await;
-    check(&server, "users", 250, false, 1).await;
-    let all = users(250);
-    let server = serve(move |asked| {
-        let page = asked.page(&all, "index", 100).join(",");
-        good(&format!(
-            r#"{{"data":[{page}],"metadata":{{"size":{},"total_pages":3}}}}"#,
-            asked.number("size")
-        ))
-    })
-    .await;
-    check(&server, "users", 250, false, 1).await;
-    let all = organizations(120);
-    let answer = move |asked: &Asked| {
-        let page = asked.page(&all, "index", 20).join(",");
-        let facts = format!(r#""size":{},"total_pages":6,"total_data":120"#, asked.number("size"));
-        good(&format!(r#"{{"data":[{page}],"metadata":{{{facts}}}}}"#))
+    for claims in [&["total_pages", "total_data"][..], &["total_pages"], &[]] {
+        let server = serve(cut(users(250), 100, claims)).await;
+        check(&server, "users", 250, false, 1).await;
+        check_list(cut(organizations(120), 20, claims), 120, 0).await;
+    }
+}
+
+#[tokio::test]
+async fn completeness_a_count_that_ends_where_search_engines_stop_counting_is_doubted() {
+    const COUNTED: usize = 10_000;
+    let total = |asked: &Asked, all: &[String], shown: usize| {
+        claimed(&asked.page(&all[..shown], "index", usize::MAX), COUNTED.min(all.len()), asked)
     };
-    check_list(answer, 120, 0).await;
+    for count in [COUNTED, COUNTED + 1, COUNTED + 2500] {
+        let all = users(count);
+        let passes = if count == COUNTED { 1 } else { 2 };
+        let server = serve(move |asked| total(asked, &all, count)).await;
+        check(&server, "users", count, false, passes).await;
+    }
+    // What is beyond is refused: nobody knows whether there is any.
+    let all = users(COUNTED);
+    let server = serve(move |asked| match asked.number("index") * asked.number("size") {
+        ..COUNTED => total(asked, &all, COUNTED),
+        _ => reply(404, "", ""),
+    })
+    .await;
+    check(&server, "users", COUNTED, true, 4).await;
+    let all = users(COUNTED + 2500);
+    let server = serve(move |asked| match (asked.number("index") + 1) * asked.number("size") {
+        ..=COUNTED => total(asked, &all, COUNTED),
+        _ => reply(400, "", r#"{"message":"the result window is too large"}"#),
+    })
+    .await;
+    let connector = connector(&server);
+    let partition = partition(&connector, "users");
+    let error = connector.read(&partition).try_collect::<Vec<Batch>>().await.expect_err("it is not whole");
+    assert!(error.to_string().contains("the result window is too large"), "{error}");
+}
+
+#[tokio::test]
+async fn a_page_that_nobody_promised_may_be_refused() {
+    for (count, most, drifted, passes) in [(20, 20, false, 1), (60, 20, false, 3), (2000, 1000, false, 2)] {
+        let all = users(count);
+        let server = serve(move |asked| match asked.page(&all, "index", most) {
+            page if page.is_empty() => reply(404, "", ""),
+            page => good(&format!(r#"{{"data":[{}]}}"#, page.join(","))),
+        })
+        .await;
+        check(&server, "users", count, drifted, passes).await;
+    }
+    let all = organizations(20);
+    let answer = move |asked: &Asked| match asked.page(&all, "index", 20) {
+        page if page.is_empty() => reply(400, "", ""),
+        page => good(&format!(r#"{{"data":[{}]}}"#, page.join(","))),
+    };
+    check_list(answer, 20, 0).await;
+}
+
+#[tokio::test]
+async fn completeness_an_empty_answer_that_says_nothing_ends_no_listing_that_said_there_is_more() {
+    let alert = |number| format!(r#"{{"rrn":"rrn:alerts:us1:tenant-1:alert:1:{number}","version":1}}"#);
+    let all: Vec<_> = (0..100).map(alert).collect();
+    let server = serve(move |asked| match asked.number("index") {
+        0 => good(&format!(
+            r#"{{"alerts":[{}],"metadata":{{"is_last_index":false}}}}"#,
+            asked.page(&all, "index", usize::MAX).join(",")
+        )),
+        _ => good(r#"{"alerts":[]}"#),
+    })
+    .await;
+    check(&server, "alerts", 100, true, 4).await;
+    let all = users(3000);
+    let server = serve(move |asked| match asked.page(&all, "index", usize::MAX) {
+        page if page.len() == asked.number("size") && asked.number("index") < 2 => {
+            let pages = all.len().div_ceil(asked.number("size"));
+            good(&format!(r#"{{"data":[{}],"metadata":{{"total_pages":{pages}}}}}"#, page.join(",")))
+        }
+        _ => good(r#"{"data":[]}"#),
+    })
+    .await;
+    check(&server, "users", 2000, true, 4).await;
 }
 
 #[tokio::test]
@@ -343,6 +414,66 @@ async fn completeness_a_listing_that_ignores_the_page_asked_for_comes_to_an_end(
     let all = assets(400).join(",");
     let server = serve(move |_| good(&format!(r#"{{"data":[{all}]}}"#))).await;
     check(&server, "vm_assets", 400, true, 4).await;
+}
+
+#[tokio::test]
+async fn completeness_what_is_gone_stands_for_no_record_that_was_not_shown() {
+    let all = users(2000);
+    let server = serve(move |asked| {
+        let (size, index) = (asked.number("size"), asked.number("index"));
+        let mut page = asked.page(&all, "index", usize::MAX);
+        match (size, index) {
+            // One goes away behind the first page: the second begins with the 1,000th of those that are left.
+            (1000, 0) => {
+                page.pop();
+                page.insert(0, r#"{"rrn":"gone","name":"same"}"#.to_owned());
+                return claimed(&page, 2001, asked);
+            }
+            // Where that one fell between two pages, another list has another one twice in its place.
+            (799, 1) => page[200].clone_from(&all[0]),
+            _ => {}
+        }
+        claimed(&page, 2000, asked)
+    })
+    .await;
+    check(&server, "users", 2001, false, 3).await;
+}
+
+#[tokio::test]
+async fn completeness_what_stands_on_the_border_of_two_windows_is_read_whether_they_hold_it_or_not() {
+    let border = |body: &str, name: &str| -> pipeline::Timestamp {
+        let search: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        search["search"][name].as_str().and_then(|time| time.parse().ok()).expect("an instant")
+    };
+    for holds_borders in [false, true] {
+        let since: pipeline::Timestamp = "2024-01-01T00:00:00Z".parse().expect("an instant");
+        let at: Vec<_> = (0..700).map(|day| since + chrono::TimeDelta::days(day)).collect();
+        let server = Server::start(move |request, _| {
+            let body = request.split_once("\r\n\r\n").expect("a head").1;
+            let (start, end) = (border(body, "start_time"), border(body, "end_time"));
+            assert!(end - start <= chrono::TimeDelta::days(181), "{start} to {end}");
+            let is_in = |at: pipeline::Timestamp| match holds_borders {
+                true => start <= at && at <= end,
+                false => start < at && at < end,
+            };
+            let alert = |at: &&pipeline::Timestamp| {
+                let at = at.to_rfc3339();
+                format!(r#"{{"rrn":"rrn:alerts:us1:tenant-1:alert:1:{at}","version":1,"alerted_at":"{at}"}}"#)
+            };
+            let found: Vec<_> = at.iter().filter(|at| is_in(**at)).map(|at| alert(&at)).collect();
+            let page = Asked::of(request).page(&found, "index", usize::MAX).join(",");
+            good(&format!(r#"{{"alerts":[{page}],"metadata":{{"total_items":{}}}}}"#, found.len()))
+        })
+        .await;
+        let connector = connector(&server);
+        let mut partition = partition(&connector, "alerts");
+        partition.window = Some(Window { since, until: since + chrono::TimeDelta::days(700) });
+        let batches: Vec<Batch> = connector.read(&partition).try_collect().await.expect("it is answered");
+        let rows = batches.iter().flat_map(|batch| &batch.records).map(|records| records.columns.num_rows());
+        assert_eq!(rows.sum::<usize>(), 700);
+        let is_drifted = batches.iter().any(|batch| batch.tally.drifted);
+        assert!(!is_drifted);
+    }
 }
 
 fn organizations(count: usize) -> Vec<String> {

@@ -5,6 +5,7 @@
 //! are added. It is whole where as many different records are known as it claims, or where it is the same list from
 //! end to end wherever the pages began; a listing without a claim, where a walk came to its end.
 
+use super::paging::says_nothing;
 use crate::normalize::{Order, PageFacts};
 
 /// How often a listing is walked before it is called drifted.
@@ -28,14 +29,16 @@ pub(super) struct Walk {
     rows: u64,
     /// Records in its pages that no earlier page had.
     fresh: u64,
-    /// Records of its first page that a listing before this one had: two windows of time may share their border.
-    shared: u64,
+    /// Records in its pages that no earlier page of it had.
+    distinct: u64,
     /// Pages and records in a row, up to the last one, that no record was new in.
     stale: (u64, u64),
     /// Pages in a row, up to the last one, that no record was in.
     empty: u64,
     /// Whether a page said how many there are.
     claims_pages: bool,
+    /// Whether the last page that said anything of it said that there are more.
+    says_more: bool,
     /// Records of its last page, and of its largest.
     page_rows: (u64, u64),
     /// Whether a page before the last held fewer records than the largest.
@@ -62,34 +65,27 @@ pub(super) enum Judgement {
 }
 
 impl Walk {
-    /// Begins the first walk over a window of time that another one of the same reading ends at.
-    pub(super) fn after_another(first: &PageFacts) -> Self {
-        Self { shared: first.rows - first.fresh, ..Self::default() }
-    }
-
-    /// Counts a page.
-    pub(super) fn page(&mut self, facts: &PageFacts) {
-        let says_nothing = facts.total.is_none() && facts.pages.is_none() && facts.last.is_none();
+    /// Counts a page; `says_more` is what it says of pages behind it.
+    pub(super) fn page(&mut self, facts: &PageFacts, says_more: Option<bool>) {
         let is_second = self.first_page.is_some() && self.rows == self.first_page.unwrap_or(0);
-        self.same_again = says_nothing && is_second && facts.order == self.order;
+        self.same_again = says_nothing(facts) && is_second && facts.order == self.order;
         self.first_page.get_or_insert(facts.rows);
         self.claims_pages |= facts.pages.is_some();
+        self.says_more = says_more.unwrap_or(self.says_more);
         self.order.append(facts.order);
-        self.count(facts.total, facts.rows, facts.fresh);
-    }
-
-    fn count(&mut self, claimed: Option<u64>, rows: u64, fresh: u64) {
-        if let (Some(before), Some(now)) = (self.last, claimed) {
+        let PageFacts { rows, fresh, distinct, total, .. } = *facts;
+        if let (Some(before), Some(now)) = (self.last, total) {
             self.changed |= now != before;
             self.shrank |= now < before;
         }
-        self.first = self.first.or(claimed);
-        self.last = claimed.or(self.last);
+        self.first = self.first.or(total);
+        self.last = total.or(self.last);
         let (before, largest) = self.page_rows;
         self.has_hole |= before < largest;
         self.page_rows = (rows, largest.max(rows));
         self.rows += rows;
         self.fresh += fresh;
+        self.distinct += distinct;
         self.stale = if fresh > 0 { (0, 0) } else { (self.stale.0 + 1, self.stale.1 + rows) };
         self.empty = if rows > 0 { 0 } else { self.empty + 1 };
     }
@@ -112,6 +108,7 @@ impl Walk {
     /// Says that it goes no further: something may be missing, unless empty pages came and nothing more is claimed.
     pub(super) fn give_up(&mut self) {
         self.broke = self.empty < STALE_PAGES || self.last.is_some() || self.claims_pages;
+        self.says_more = false;
     }
 
     /// Says that it ended before its last page.
@@ -145,16 +142,17 @@ impl Walk {
 /// window of time may not: what came into it meanwhile would never be asked for again.
 pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
     let Some((walk, earlier)) = walks.split_last() else { return Judgement::Again };
-    let known = known(walks);
     let before = |total| earlier.last().is_some_and(|before| before.is_steady(total));
     let whole = match walk.last {
         // The number of pages is a claim too: all but the last are full.
-        None => !(walk.broke || walk.claims_pages && walk.has_hole),
+        None => !(walk.broke || walk.says_more || walk.claims_pages && walk.has_hole),
         Some(total) if !walk.is_steady(total) => false,
         // Fewer different records than claimed, but the same list from end to end, wherever its pages began: it
         // repeats some by itself.
-        Some(total) if known < total => earlier.iter().any(|earlier| walk.is_the_list_of(earlier, total)),
-        // Every record the listing claims was on a page, and that many different ones are known. Where it holds
+        Some(total) if shown(walks, total) < total => {
+            earlier.iter().any(|earlier| walk.is_the_list_of(earlier, total))
+        }
+        // Every record the listing claims was on a page, and that many different ones were shown. Where it holds
         // more than it claims, a second walk shows the same.
         Some(total) => walk.rows == total || (before(total) && walk.fresh == 0 && walk.rows > total),
     };
@@ -167,141 +165,179 @@ pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
     // Records are only skipped where others before them went away.
     let only_grew = walks.iter().all(|walk| !walk.broke && !walk.shrank)
         && walks.windows(2).all(|pair| pair[1].first >= pair[0].last)
-        && walks[0].first.is_some_and(|total| known >= total);
+        && walks[0].first.is_some_and(|total| shown_by(walks) >= total);
     if may_grow && only_grew && walk.changed { Judgement::Whole } else { Judgement::Drifted }
 }
 
-/// Returns how many different records of the listing are known.
-fn known(walks: &[Walk]) -> u64 {
-    walks.iter().map(|walk| walk.fresh + walk.shared).sum()
+/// Returns how many different records the listing showed since it has this total; those of before may be gone.
+fn shown(walks: &[Walk], total: u64) -> u64 {
+    let is_another = |walk: &Walk| !walk.is_steady(total);
+    walks.rsplit(is_another).next().map_or(0, shown_by)
+}
+
+fn shown_by(walks: &[Walk]) -> u64 {
+    let first = walks.first().map_or(0, |walk| walk.distinct);
+    first + walks.iter().skip(1).map(|walk| walk.fresh).sum::<u64>()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
-    type Page = (u64, u64, u64);
+    /// What a page claims of the whole listing, and its records: a letter each.
+    type Page = (u64, &'static str);
 
-    fn walk(pages: &[Page]) -> Walk {
-        let mut walk = Walk::default();
-        for (claimed, rows, fresh) in pages {
-            walk.count(Some(*claimed), *rows, *fresh);
-        }
-        walk
+    /// Takes walks over one listing.
+    fn walks(walks: &[&[Page]]) -> Vec<Walk> {
+        let mut known = HashSet::new();
+        let mut walk = |pages: &&[Page]| {
+            let (mut walk, mut met) = (Walk::default(), HashSet::new());
+            for (total, records) in *pages {
+                let mut facts = PageFacts { total: Some(*total), ..PageFacts::default() };
+                for record in records.chars() {
+                    facts.rows += 1;
+                    facts.fresh += u64::from(known.insert(record));
+                    facts.distinct += u64::from(met.insert(record));
+                    facts.order.add(record.to_string().as_bytes());
+                }
+                walk.page(&facts, None);
+            }
+            walk
+        };
+        walks.iter().map(&mut walk).collect()
     }
 
-    fn check(walks: &[&[Page]], expected: Judgement) {
-        let walks: Vec<Walk> = walks.iter().map(|pages| walk(pages)).collect();
-        assert_eq!(judge(&walks, true), expected, "{walks:?}");
+    fn check(pages: &[&[Page]], expected: Judgement) {
+        assert_eq!(judge(&walks(pages), true), expected, "{pages:?}");
     }
 
     #[test]
     fn a_steady_listing_is_whole_after_one_walk() {
-        check(&[&[(5, 3, 3), (5, 2, 2)]], Judgement::Whole);
-        check(&[&[(0, 0, 0)]], Judgement::Whole);
+        check(&[&[(5, "abc"), (5, "de")]], Judgement::Whole);
+        check(&[&[(0, "")]], Judgement::Whole);
     }
 
     #[test]
     fn completeness_a_listing_that_shifted_is_walked_again() {
         // A record was inserted before the second page: one came twice.
-        check(&[&[(5, 3, 3), (6, 3, 2)]], Judgement::Again);
-        check(&[&[(5, 3, 3), (6, 3, 2)], &[(6, 3, 1), (6, 3, 0)]], Judgement::Whole);
+        let grew: &[Page] = &[(5, "abc"), (6, "cde")];
+        check(&[grew], Judgement::Again);
+        check(&[grew, &[(6, "xab"), (6, "cde")]], Judgement::Whole);
         // One was removed: one was skipped.
-        check(&[&[(6, 3, 3), (5, 2, 2)]], Judgement::Again);
-        check(&[&[(6, 3, 3), (5, 2, 2)], &[(5, 3, 1), (5, 2, 0)]], Judgement::Whole);
+        let shrank: &[Page] = &[(6, "abc"), (5, "ef")];
+        check(&[shrank], Judgement::Again);
+        check(&[shrank, &[(5, "bcd"), (5, "ef")]], Judgement::Whole);
         // One was removed and another inserted: the totals agree, the records do not.
-        check(&[&[(6, 3, 3), (6, 3, 2)]], Judgement::Again);
+        check(&[&[(6, "abc"), (6, "cef")]], Judgement::Again);
         // The claim is larger than what the pages hold.
-        check(&[&[(9, 3, 3)]], Judgement::Again);
+        check(&[&[(9, "abc")]], Judgement::Again);
     }
 
-    /// Walks over a listing that claims four records, in pages of a size.
-    fn walk_of(records: [&str; 4], size: usize, fresh: u64) -> Walk {
-        let mut walk = Walk::default();
-        for (number, records) in records.chunks(size).enumerate() {
-            let mut facts = PageFacts { rows: records.len() as u64, total: Some(4), ..PageFacts::default() };
-            facts.fresh = if number == 0 { fresh } else { 0 };
-            records.iter().for_each(|record| facts.order.add(record.as_bytes()));
-            walk.page(&facts);
-        }
-        walk
+    #[test]
+    fn completeness_what_is_gone_stands_for_nothing_that_was_not_shown() {
+        let gone: &[Page] = &[(6, "xab"), (5, "de")];
+        // The second walk repeats one and skips another: with the one that is gone, five are known.
+        let skips: &[Page] = &[(5, "abd"), (5, "de")];
+        check(&[gone, skips], Judgement::Again);
+        check(&[gone, skips, &[(5, "ab"), (5, "cd"), (5, "d")]], Judgement::Whole);
+        check(&[gone, skips, skips, skips], Judgement::Drifted);
     }
 
     #[test]
     fn completeness_a_listing_that_repeats_records_is_whole_only_where_it_is_the_same_list_between_other_borders()
      {
-        let check = |walks: &[Walk], expected| assert_eq!(judge(walks, false), expected, "{walks:?}");
-        let (list, other) = (["a", "b", "c", "a"], ["a", "c", "b", "a"]);
-        let first = walk_of(list, 2, 3);
-        check(&[first], Judgement::Again);
-        check(&[first, walk_of(list, 3, 0)], Judgement::Whole);
+        let (list, other): ([&[Page]; 3], &[Page]) =
+            ([&[(4, "ab"), (4, "ca")], &[(4, "abc"), (4, "a")], &[(4, "abca")]], &[(4, "acb"), (4, "a")]);
+        check(&[list[0]], Judgement::Again);
+        check(&[list[0], list[1]], Judgement::Whole);
         // The same borders may have the same record between them again.
-        check(&[first, walk_of(list, 2, 0)], Judgement::Again);
-        check(&[first, walk_of(other, 3, 0)], Judgement::Again);
-        check(&[first, walk_of(other, 3, 0), walk_of(list, 1, 0)], Judgement::Whole);
-        check(&[first, walk_of(other, 3, 0), walk_of(list, 2, 0), walk_of(other, 3, 0)], Judgement::Drifted);
+        check(&[list[0], list[0]], Judgement::Again);
+        check(&[list[0], other], Judgement::Again);
+        check(&[list[0], other, list[1]], Judgement::Whole);
+        check(&[list[0], other, list[0], other], Judgement::Drifted);
         // A walk that brings the missing one.
-        check(&[first, walk_of(["a", "d", "b", "c"], 3, 1)], Judgement::Whole);
+        check(&[list[0], &[(4, "adb"), (4, "c")]], Judgement::Whole);
+        check(&[list[0], &[(4, "adb"), (4, "a")]], Judgement::Whole);
         // One page has no borders.
-        check(&[walk_of(list, 4, 3), walk_of(list, 4, 0)], Judgement::Whole);
+        check(&[list[2], list[2]], Judgement::Whole);
     }
 
     #[test]
     fn a_listing_that_holds_more_than_it_claims_is_whole_when_a_second_walk_shows_the_same() {
-        check(&[&[(4, 9, 9)]], Judgement::Again);
-        check(&[&[(4, 9, 9)], &[(4, 9, 0)]], Judgement::Whole);
-        check(&[&[(4, 9, 9)], &[(4, 9, 1)]], Judgement::Again);
+        check(&[&[(4, "abcdefghi")]], Judgement::Again);
+        check(&[&[(4, "abcdefghi")], &[(4, "abcdefghi")]], Judgement::Whole);
+        check(&[&[(4, "abcdefghi")], &[(4, "abcdefghj")]], Judgement::Again);
     }
 
     #[test]
-    fn what_two_windows_share_is_known() {
-        let mut walk = Walk::after_another(&PageFacts { rows: 3, fresh: 1, ..PageFacts::default() });
-        walk.count(Some(3), 3, 1);
+    fn what_a_window_before_showed_is_shown() {
+        let mut walk = Walk::default();
+        walk.page(
+            &PageFacts { rows: 3, fresh: 1, distinct: 3, total: Some(3), ..PageFacts::default() },
+            None,
+        );
         assert_eq!(judge(&[walk], false), Judgement::Whole);
     }
 
     #[test]
     fn a_walk_that_shows_the_same_again_and_again_goes_in_circles() {
+        let page = |walk: &mut Walk, rows, fresh| {
+            walk.page(&PageFacts { rows, fresh, ..PageFacts::default() }, None);
+        };
         let mut walk = Walk::default();
-        walk.count(None, 100, 100);
+        page(&mut walk, 100, 100);
         let pages = (1..).find(|_| {
-            walk.count(None, 100, 0);
+            page(&mut walk, 100, 0);
             walk.goes_in_circles(&[])
         });
         assert_eq!(pages, Some(STALE_PAGES));
         // A second walk shows what the first one did, the records that the list repeats among it.
         let mut first = Walk::default();
-        first.count(None, 800, 300);
+        page(&mut first, 800, 300);
         assert!(!walk.goes_in_circles(&[first]));
-        first.count(None, 99, 0);
-        walk.count(None, 100, 0);
+        page(&mut first, 99, 0);
+        page(&mut walk, 100, 0);
         assert!(walk.goes_in_circles(&[first]));
-        walk.count(None, 100, 1);
+        page(&mut walk, 100, 1);
         assert!(!walk.goes_in_circles(&[]));
-        (1..STALE_PAGES).for_each(|_| walk.count(None, 0, 0));
+        (1..STALE_PAGES).for_each(|_| page(&mut walk, 0, 0));
         assert!(!walk.goes_in_circles(&[first]));
-        walk.count(None, 0, 0);
+        page(&mut walk, 0, 0);
         assert!(walk.goes_in_circles(&[first]), "empty pages lead nowhere");
     }
 
     #[test]
     fn what_does_not_settle_is_drifted_unless_it_only_grew() {
-        let short: &[Page] = &[(9, 3, 3)];
-        check(&[short, &[(9, 3, 0)], &[(9, 3, 0)], &[(9, 3, 0)]], Judgement::Drifted);
-        let grew = |from: u64| [(from, 3, 3), (from + 1, 3, from - 3)];
-        check(&[&grew(5), &grew(6), &grew(7), &grew(8)], Judgement::Whole);
-        let walks = [grew(5), grew(6), grew(7), grew(8)].map(|pages| walk(&pages));
-        assert_eq!(judge(&walks, false), Judgement::Drifted, "a window of time");
-        let shrank: &[Page] = &[(9, 5, 5), (8, 3, 3)];
+        let short: &[Page] = &[(9, "abc")];
+        check(&[short, short, short, short], Judgement::Drifted);
+        let grew: [&[Page]; 4] = [
+            &[(5, "abc"), (6, "cde")],
+            &[(6, "xab"), (7, "bcde")],
+            &[(7, "yxa"), (8, "abcde")],
+            &[(8, "zyx"), (9, "xabcde")],
+        ];
+        check(&grew, Judgement::Whole);
+        assert_eq!(judge(&walks(&grew), false), Judgement::Drifted, "a window of time");
+        let shrank: &[Page] = &[(9, "abcde"), (8, "fgh")];
         check(&[shrank, shrank, shrank, shrank], Judgement::Drifted);
     }
 
     #[test]
     fn a_listing_without_totals_is_whole_where_its_last_page_was_reached() {
+        let page = PageFacts { rows: 3, fresh: 3, distinct: 3, ..PageFacts::default() };
         let mut walk = Walk::default();
-        walk.count(None, 3, 3);
+        walk.page(&page, None);
         assert_eq!(judge(&[walk], false), Judgement::Whole);
-        walk.break_off();
+        let mut broke = walk;
+        broke.break_off();
+        assert_eq!(judge(&[broke], false), Judgement::Again);
+        // What said that there are more has to say that there are no more.
+        walk.page(&page, Some(true));
+        walk.page(&PageFacts::default(), None);
         assert_eq!(judge(&[walk], false), Judgement::Again);
+        walk.page(&PageFacts::default(), Some(false));
+        assert_eq!(judge(&[walk], false), Judgement::Whole);
     }
 }

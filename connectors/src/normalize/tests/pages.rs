@@ -24,7 +24,9 @@ fn completeness_what_is_no_whole_page_is_not_taken() {
         (r#"{"data":[{"\x":1,"id":"a"}]}"#, "no whole JSON document"),
         (r#"{"data":[{"id":"a","count":1.}]}"#, "no whole JSON document"),
         (r#"{"data":[{"id":"a"}],"failures":["eu"]}"#, "a part of it is missing (`failures`)"),
-        (r#"{"failures":{},"data":[{"id":"a"}]}"#, "a part of it is missing (`failures`)"),
+        (r#"{"failures":{"eu":1},"data":[{"id":"a"}]}"#, "a part of it is missing (`failures`)"),
+        (r#"{"data":[{"id":"a"}],"errors":[{"message":"x"}]}"#, "a part of it is missing (`errors`)"),
+        (r#"{"errors":"x","data":[{"id":"a"}]}"#, "a part of it is missing (`errors`)"),
     ] {
         let mut reading = Reading::of_records();
         let result = reading.decode(page.as_bytes()).expect_err(page);
@@ -53,7 +55,7 @@ fn a_byte_order_mark_is_no_part_of_the_page() {
 
 #[test]
 fn a_page_says_what_it_knows_of_the_listing() {
-    let facts = |rows, fresh| PageFacts { rows, fresh, ..PageFacts::default() };
+    let facts = |rows, fresh| PageFacts { rows, fresh, distinct: fresh, ..PageFacts::default() };
     for (page, expected) in [
         (r#"[{"id":"a"},{"id":"a"}]"#, facts(2, 1)),
         (r#"[{"id":"a"},{"id":"a","count":1}]"#, facts(2, 1)),
@@ -71,7 +73,7 @@ fn a_page_says_what_it_knows_of_the_listing() {
         (r#"{"data":[],"metadata":{"total":""}}"#, facts(0, 0)),
         (r#"{"data":[],"metadata":{"total":[3]}}"#, facts(0, 0)),
         (r#"{"data":[],"metadata":null,"failures":[ ],"links":[{"href":"x"}]}"#, facts(0, 0)),
-        (r#" { "failures" : null , "data" : [ ] } "#, facts(0, 0)),
+        (r#" { "failures" : null , "data" : [ ] , "errors" : { } } "#, facts(0, 0)),
     ] {
         let facts = Reading::of_records().decode(page.as_bytes());
         let facts = facts.map(|facts| PageFacts { order: Order::default(), ..facts });

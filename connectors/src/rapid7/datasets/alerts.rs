@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use pipeline::{ReadMode, Window};
 
-use super::{About, Endpoint, Paging, Request, instant, int, list, nested, text, time, truth};
+use super::{About, Endpoint, Paging, Request, borders, int, list, nested, text, time, truth};
 use crate::normalize::{Fact, Field, Kind, Owner, PageShape, RecordShape};
 
-/// The search refuses windows of more than six months; the shortest six months have 181 days.
-const LONGEST_WINDOW: Duration = Duration::from_secs(181 * 24 * 60 * 60);
+/// The search refuses windows of more than six months. The shortest six months have 181 days, and more than the window
+/// is asked for.
+const LONGEST_WINDOW: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
 const PAGE: PageShape = PageShape {
     rows: "alerts",
@@ -97,7 +98,7 @@ fn organization() -> Vec<Field> {
 
 fn body(window: Option<Window>) -> String {
     let times = window.map_or_else(String::new, |window| {
-        let [start, end] = [window.since, window.until].map(instant);
+        let [start, end] = borders(window);
         format!(r#""start_time":"{start}","end_time":"{end}","#)
     });
     format!(

@@ -2,7 +2,7 @@
 
 use pipeline::{ReadMode, Window};
 
-use super::{About, Endpoint, Paging, Request, SIEM_PAGE, instant, list, nested, text, time};
+use super::{About, Endpoint, Paging, Request, SIEM_PAGE, borders, list, nested, text, time};
 use crate::normalize::{Kind, Owner, RecordShape};
 
 pub(super) fn endpoint() -> Endpoint {
@@ -49,8 +49,8 @@ pub(super) fn endpoint() -> Endpoint {
 fn query(window: Option<Window>) -> Vec<(&'static str, String)> {
     let mut query = vec![("sort", "created_time,ASC".to_owned())];
     if let Some(window) = window {
-        query.push(("start_time", instant(window.since)));
-        query.push(("end_time", instant(window.until)));
+        let [start, end] = borders(window);
+        query.extend([("start_time", start), ("end_time", end)]);
     }
     query
 }

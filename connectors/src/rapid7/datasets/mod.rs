@@ -16,7 +16,7 @@ mod vm_vulnerabilities;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::SecondsFormat;
+use chrono::{SecondsFormat, TimeDelta};
 use pipeline::batch::Records;
 use pipeline::{Batch, Dataset, ReadMode, Scope, Tally, TenantId, Timestamp, Window};
 
@@ -110,6 +110,14 @@ pub fn endpoints() -> Vec<Endpoint> {
     #[cfg(feature = "testing")]
     let endpoints = testing::altered(endpoints);
     endpoints
+}
+
+/// Returns the borders of a window as the platform spells them.
+///
+/// Nobody says whether a search holds what stands right on them. Where one window ends the next one begins, so each is
+/// asked for from a moment before.
+fn borders(window: Window) -> [String; 2] {
+    [window.since - TimeDelta::milliseconds(1), window.until].map(instant)
 }
 
 /// Returns an instant as the platform spells it in queries.
