@@ -65,7 +65,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Everywhere")]
     pub(crate) verbose: u8,
     /// Show no progress and nothing but warnings and errors on standard error
-    #[arg(short, long, global = true, help_heading = "Everywhere")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
     pub(crate) quiet: bool,
     /// When to use colour; `auto` looks at the terminal and at $NO_COLOR
     #[arg(
@@ -111,7 +111,7 @@ pub(crate) enum Command {
     /// Try the run file, the key, the tenant list, the datasets and the sink: a line for each
     Check(Check),
     /// List the managed organizations, and what changed since the last run
-    Tenants(Narrow),
+    Tenants(Who),
     /// List what can be pulled; with a name, its columns, key, cursor and cost
     Datasets(Datasets),
     /// Say what a run would spend in requests, bytes and minutes; asks only for the tenant list
@@ -167,15 +167,29 @@ pub(crate) enum Command {
 /// Which part of the run file a command is about.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Narrow {
-    /// Only this tenant, by id, name or glob; may be given several times
-    #[arg(short, long = "tenant", value_name = "TENANT", value_parser = pattern)]
-    pub(crate) tenants: Vec<Pattern>,
+    #[command(flatten)]
+    pub(crate) who: Who,
     /// Only this dataset of the run file; may be given several times
     #[arg(short, long = "dataset", value_name = "NAME")]
     pub(crate) datasets: Vec<String>,
+}
+
+/// Which tenants a command is about; all of the run file where nothing is said.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Who {
+    /// Only this tenant, by id, name or glob; may be given several times
+    #[arg(short, long = "tenant", value_name = "TENANT", value_parser = pattern)]
+    pub(crate) tenants: Vec<Pattern>,
     /// Only tenants in this region; may be given several times
     #[arg(short, long = "region", value_name = "REGION")]
     pub(crate) regions: Vec<Region>,
+}
+
+impl Who {
+    /// Returns whether it is about some of them alone.
+    pub(crate) fn is_narrow(&self) -> bool {
+        !(self.tenants.is_empty() && self.regions.is_empty())
+    }
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -249,10 +263,13 @@ fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::try_from(text.to_owned())
 }
 
+/// Where the demo's lake is written.
+pub(crate) const DEMO: &str = "lake";
+
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Where the lake is written
-    #[arg(long, value_name = "DIR", default_value = "lake")]
+    #[arg(long, value_name = "DIR", default_value = DEMO)]
     pub(crate) into: PathBuf,
 }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use config::{Again, Environment, Flags, Settings};
 use pipeline::{Clock, Result};
 
-use crate::args::{Command, Global, Narrow};
+use crate::args::{Command, Global, Narrow, Who};
 use crate::console::Console;
 
 /// What every command works with.
@@ -51,7 +51,7 @@ impl Context {
     /// # Errors
     /// As [`Context::settings`], and where the flags contradict each other.
     pub(crate) fn settings_again(&self, narrow: &Narrow, again: Again) -> Result<Settings> {
-        let Narrow { tenants, datasets, regions } = narrow.clone();
+        let Narrow { who: Who { tenants, regions }, datasets } = narrow.clone();
         let flags = Flags { config: self.global.config.clone(), tenants, datasets, regions, again };
         config::resolve(&flags, &self.environment, self.clock.now())
     }

@@ -96,6 +96,15 @@ impl Console {
         }
     }
 
+    /// Writes what was not good about a run, a block for each reason.
+    pub(crate) fn problems(&self, blocks: &[String]) {
+        match self.log_format {
+            _ if blocks.is_empty() => {}
+            LogFormat::Text => self.words(&format!("\n{}\n", blocks.join("\n"))),
+            LogFormat::Json => blocks.iter().for_each(|block| self.record("ERROR", block)),
+        }
+    }
+
     /// Returns whether a person can be asked.
     pub(crate) fn can_ask(&self) -> bool {
         !self.json && io::stdin().is_terminal() && io::stderr().is_terminal()

@@ -20,10 +20,11 @@ mod simulated;
 mod table;
 mod unplaced;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use config::{Environment, env};
 use pipeline::{Clock, Error, ErrorKind, Result, SystemClock};
 
@@ -47,7 +48,7 @@ pub fn main() -> ExitCode {
 /// Runs the program with another clock, as a rehearsal of other days needs it.
 #[must_use]
 pub fn main_at(clock: Arc<dyn Clock>) -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parsed() {
         Ok(cli) => cli,
         Err(told) => {
             // Help and version are told the same way as a wrong flag; clap knows which stream each goes to.
@@ -64,6 +65,18 @@ pub fn main_at(clock: Arc<dyn Clock>) -> ExitCode {
         exit_code::of_error(error.kind())
     });
     ExitCode::from(code)
+}
+
+/// Reads the command line; `--color` is looked for before, because clap colours help and errors while it reads.
+fn parsed() -> std::result::Result<Cli, clap::Error> {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let said = words.iter().enumerate().find_map(|(at, word)| match word.to_str()? {
+        "--color" => words.get(at + 1)?.to_str(),
+        word => word.strip_prefix("--color="),
+    });
+    let choice = said.and_then(|said| said.parse().ok()).unwrap_or(clap::ColorChoice::Auto);
+    let matches = Cli::command().color(choice).try_get_matches_from(words)?;
+    Cli::from_arg_matches(&matches)
 }
 
 fn start(cli: Cli, environment: Environment, console: &Console, clock: Arc<dyn Clock>) -> Result<u8> {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use config::{Environment, env};
 use pipeline::{Error, ErrorKind, Result};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::args::{Global, LogFormat};
@@ -16,13 +17,18 @@ use crate::console::Console;
 /// Where the wanted level is none.
 pub(crate) fn start(global: &Global, environment: &Environment, console: &Console) -> Result<()> {
     let directives = directives(global, environment)?;
-    let filter = EnvFilter::builder().parse(&directives).map_err(|error| {
-        Error::new(ErrorKind::Usage, format!("understand the log level `{directives}`"))
-            .with_source(error)
-            .with_hint(
-                "write error, warn, info, debug or trace, or directives such as `warn,connectors=debug`",
-            )
-    })?;
+    let unclear = || {
+        Error::new(ErrorKind::Usage, format!("understand the log level `{directives}`")).with_hint(
+            "write off, error, warn, info, debug or trace, or directives such as `warn,connectors=debug`",
+        )
+    };
+    // The parser takes a word that is no level for a part of the program, all of which is logged then.
+    let is_level =
+        |directive: &str| directive.contains(['=', '[']) || directive.trim().parse::<LevelFilter>().is_ok();
+    if !directives.split(',').all(is_level) {
+        return Err(unclear());
+    }
+    let filter = EnvFilter::builder().parse(&directives).map_err(|error| unclear().with_source(error))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Lines(console.clone()));
     match global.log_format {
         LogFormat::Text => lines.with_ansi(console.colour()).with_target(false).init(),
@@ -45,10 +51,10 @@ fn directives(global: &Global, environment: &Environment) -> Result<String> {
 }
 
 /// What is logged when nobody said: people read the summary, where a warning of each tenant stands once more; of a
-/// key that was not taken up, nothing else tells them.
+/// key that was not taken up and of another run at work, nothing else tells them.
 fn quietest(global: &Global) -> &'static str {
     match global.log_format {
-        LogFormat::Text => "error,connectors::http::key_ring=warn",
+        LogFormat::Text => "error,connectors::http::key_ring=warn,sinks::parquet::run=warn",
         LogFormat::Json => "info",
     }
 }
@@ -106,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_flag_goes_before_the_environment() {
-        check(&[], "", "error,connectors::http::key_ring=warn");
+        check(&[], "", "error,connectors::http::key_ring=warn,sinks::parquet::run=warn");
         check(&["--log-format", "json"], "", "info");
         check(&[], "debug", "debug");
         check(&["-v"], "debug", "info");

@@ -94,6 +94,7 @@ impl<'a> Place<'a> {
         [table, name]
             .iter()
             .any(|word| SECRET_NAMES.iter().any(|secret| word.to_lowercase().contains(secret)))
+            || self.content.contains("://") && self.content.contains('@')
     }
 
     fn underlined(&self) -> String {

@@ -16,9 +16,6 @@ use crate::run_file::{DatasetEntry, RunFile};
 use crate::since::Since;
 use crate::suggest;
 
-/// Where the region's code belongs in an endpoint.
-const REGION: &str = "{region}";
-
 /// Where the user's id belongs in the path that lists a user's organizations.
 const USER: &str = "{user_id}";
 
@@ -51,16 +48,13 @@ impl Rules<'_> {
         self.budget()
     }
 
-    /// Without the region in it, every tenant would be asked in the same place, whatever region it belongs to.
     fn endpoint(&self) -> Result<()> {
         let ConnectorConfig::Rapid7(config) = &self.file.connector;
-        if config.endpoint.contains(REGION) {
-            return Ok(());
-        }
+        let Some(flaw) = config.endpoint_flaw() else { return Ok(()) };
         let place = ["connector", "rapid7", "endpoint"];
-        Err(self.at(&place, "`endpoint` has no `{region}`").with_hint(format!(
-            "write `{REGION}` where the region's code belongs, such as \"http://127.0.0.1:9400/{REGION}\""
-        )))
+        Err(self.at(&place, &format!("`endpoint` cannot be used: {flaw}")).with_hint(
+            "write `{region}` where the region's code belongs, such as \"https://{region}.api.example.com\" or \"http://127.0.0.1:9400/{region}\"",
+        ))
     }
 
     /// The two become the path of a request, which must not lead elsewhere.

@@ -154,7 +154,7 @@ impl TenantRules {
     /// # Errors
     /// Where `include` or `--tenant` name nobody, or where nobody is left.
     pub fn choose(&self, mut listed: Vec<Tenant>, narrowing: &Narrowing) -> Result<Selection> {
-        let mut warnings = self.fill_in_regions(&mut listed);
+        let mut warnings = self.place(&mut listed);
         let mut chosen = listed.clone();
         if !self.include.is_empty() {
             let wanted = wanted(&self.include, &listed, ErrorKind::Config, &mut warnings)?;
@@ -174,7 +174,8 @@ impl TenantRules {
         Ok(Selection { tenants: chosen, warnings })
     }
 
-    fn fill_in_regions(&self, listed: &mut [Tenant]) -> Vec<String> {
+    /// Gives tenants that are listed without a region the one that the run file knows; returns what is doubtful.
+    pub fn place(&self, listed: &mut [Tenant]) -> Vec<String> {
         let mut warnings = Vec::new();
         for (id, region) in &self.regions {
             let is_it = |tenant: &&mut Tenant| tenant.id.as_str().eq_ignore_ascii_case(id.as_str());
@@ -255,7 +256,9 @@ fn nobody(listed: &[Tenant]) -> Error {
         0 => "choose the tenants: the platform lists none for this key".to_owned(),
         count => format!("choose the tenants: `[tenants]` leaves none of the {count} that are listed"),
     };
-    Error::new(ErrorKind::Config, message).with_hint("`tenantry tenants` shows who is listed")
+    Error::new(ErrorKind::Config, message).with_hint(
+        "`tenantry tenants` shows who is listed; look at `include` and `exclude` in the run file, and at the key",
+    )
 }
 
 fn no_such_region(narrowing: &Narrowing, known: &[Region]) -> Error {

@@ -60,7 +60,7 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(what) => write!(f, "start the simulated platform: {what}"),
+            Self::Config(what) => f.write_str(what),
             Self::Bind { port, .. } => write!(f, "listen on 127.0.0.1:{port}"),
         }
     }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use simulator::{Dataset, SimulatorConfig};
+use simulator::{Dataset, Fault, FaultRule, SimulatorConfig};
 use tests::{Context, Output};
 
 use crate::{small, start};
@@ -145,6 +145,14 @@ fn what_can_be_asked_without_a_platform() {
     let schema: serde_json::Value =
         serde_json::from_str(&check_flags(&context, &["schema"], 0, &[]).stdout).expect("JSON");
     assert_eq!(schema["title"], "tenantry run file");
+    let defaults = ["timeout", "retry_for"].map(|name| {
+        let found = schema["$defs"].as_object().expect("definitions").values();
+        found.filter_map(|it| it["properties"][name].get("default")).cloned().collect::<Vec<_>>()
+    });
+    assert_eq!(defaults, [vec!["2m".into()], vec!["5m".into()]] as [Vec<serde_json::Value>; 2]);
+    assert!(check_flags(&context, &["--color", "always", "--help"], 0, &[]).stdout.contains("\u{1b}["));
+    check_flags(&context, &["check", "--log-level", "trac"], 2, &["the log level `trac`", "debug"]);
+    check_flags(&context, &["check", "-q", "-v"], 2, &["cannot be used with"]);
     assert_eq!(context.platform().journal().total.requests, 0);
 }
 
@@ -178,12 +186,73 @@ fn a_plan_the_tenants_and_the_status_are_told() {
     assert_eq!(context.platform().journal().by_family.keys().collect::<Vec<_>>(), ["account"]);
     check_flags(&context, &["run"], 0, &["complete: "]);
     check_flags(&context, &["tenants"], 0, &["nothing changed since the last run"]);
+    let tenant = &context.tenants()[1];
+    let one = check_flags(&context, &["tenants", "--tenant", &tenant.name], 0, &[]).stdout;
+    assert!(one.lines().count() == 2 && one.contains(&tenant.id), "{one}");
     let status = check_flags(&context, &["status", "--json"], 0, &[]).stdout;
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
     let standings = status.as_array().expect("a list");
     assert_eq!(standings.len(), 6);
     assert!(standings.iter().all(|it| it["committed"]["verdict"] == "complete"), "{status}");
     check_flags(&context, &["status", "--problems"], 0, &["nothing to look at"]);
+}
+
+#[test]
+fn who_is_listed_is_told_where_nobody_is_chosen() {
+    let context = start(small(2));
+    let mut file = context.run_file().of(&[Dataset::Users]);
+    file.tenants = "[tenants]\ninclude = [\"Nobody*\"]\n".to_owned();
+    context.write(&file);
+    let told = check_flags(&context, &["tenants"], 2, &["leaves none of the 2 that are listed", "`include`"]);
+    assert!(context.tenants().iter().all(|tenant| told.stdout.contains(&tenant.name)), "{}", told.stdout);
+    check_flags(&context, &["run"], 2, &["`tenantry tenants` shows who is listed"]);
+}
+
+#[test]
+fn a_region_of_the_run_file_is_the_tenants() {
+    let quirks = simulator::Quirks { missing_region: 1, ..simulator::Quirks::none() };
+    let context = start(SimulatorConfig { quirks, ..small(3) });
+    let listed = |context: &Context| -> serde_json::Value {
+        serde_json::from_str(&check_flags(context, &["tenants", "--json"], 0, &[]).stdout).expect("JSON")
+    };
+    let mut file = context.run_file().of(&[Dataset::Users]);
+    file.tenants = String::new();
+    context.write(&file);
+    let before = listed(&context);
+    let without = before["tenants"].as_array().expect("a list").iter().find(|it| it["region"].is_null());
+    let id = without.and_then(|it| it["id"].as_str()).expect("one is listed without a region");
+    file.tenants = format!("[tenants.regions]\n\"{id}\" = \"ca\"\n");
+    context.write(&file);
+    let after = listed(&context);
+    let known = after["tenants"].as_array().expect("a list").iter().find(|it| it["id"] == id);
+    assert_eq!(known.map(|it| &it["region"]), Some(&"ca".into()), "{after}");
+}
+
+#[test]
+fn what_was_read_in_part_alone_is_late() {
+    let context = start(small(1));
+    context.write(&context.run_file().of(&[Dataset::Investigations]));
+    check_flags(&context, &["run", "--since", "20d", "--until", "10d"], 0, &["complete: "]);
+    let status = check_flags(&context, &["status", "--problems"], 0, &[]).stdout;
+    assert!(status.contains(": late"), "{status}");
+    check_flags(&context, &["run"], 0, &["complete: "]);
+    check_flags(&context, &["status", "--problems"], 0, &["nothing to look at"]);
+}
+
+#[test]
+fn log_lines_for_a_program_are_json_to_the_last_one() {
+    let rule =
+        FaultRule { tenant: Some("#1".to_owned()), ..FaultRule::always(Fault::Status { status: 403 }) };
+    let context = start(SimulatorConfig { faults: vec![rule], ..small(3) });
+    context.write(&context.run_file().of(&[Dataset::Users, Dataset::VmScans]));
+    let output = context.run(&["run", "--log-format", "json"]);
+    assert_eq!(output.code, Some(7), "{}", output.stderr);
+    let lines: Vec<serde_json::Value> =
+        output.stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let told = |line: &serde_json::Value| {
+        line["level"] == "ERROR" && line["message"].as_str().is_some_and(|it| it.starts_with("forbidden: "))
+    };
+    assert_eq!(lines.iter().filter(|line| told(line)).count(), 2, "{}", output.stderr);
 }
 
 #[test]
@@ -215,9 +284,18 @@ fn the_demo_fills_a_lake_and_knows_what_it_has() {
     context.put("other.toml", "mine = true");
     check_flags(&context, &["demo", "--into", "other/"], 2, &["other.toml is there", "--into"]);
     check_flags(&context, &["demo", "--into", "/"], 2, &["--into"]);
+    // Made-up tenants have no place in somebody's own lake.
+    fs_err::rename(context.folder().join("lake.toml"), context.folder().join("own.toml"))
+        .expect("it is kept");
+    check_flags(&context, &["demo"], 2, &["lake is there", "--into"]);
+    fs_err::rename(context.folder().join("own.toml"), context.folder().join("lake.toml"))
+        .expect("it is kept");
     fs_err::create_dir(context.folder().join("a b")).expect("a folder of this test");
-    let said =
-        ["tenantry verify --config 'a b/my lake.toml' ", "FROM 'a b/my lake/investigations/**/*.parquet'"];
+    let said = [
+        "tenantry verify --config 'a b/my lake.toml' ",
+        "FROM 'a b/my lake/investigations/**/*.parquet'",
+        "tenantry demo --into 'a b/my lake' ",
+    ];
     check_flags(&context, &["demo", "--into", "a b/my lake"], 0, &said);
     check_flags(&context, &["verify", "--config", "a b/my lake.toml"], 0, &[]);
 }
@@ -230,6 +308,8 @@ fn a_key_that_is_not_where_the_run_file_says_is_a_matter_of_the_run_file() {
         ("{ file = \"nowhere\" }", "read the key's file"),
         ("{ file = \"empty\" }", "it is empty"),
         ("{ env = \"NOT_SET_ANYWHERE\" }", "NOT_SET_ANYWHERE is not set"),
+        ("{ command = [\"true\"] }", "it is empty"),
+        ("{ command = [\"no-such-program\"] }", "it does not start"),
     ] {
         context.put("empty", "\n");
         file.key = key.to_owned();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -420,6 +421,44 @@ fn last_good_a_file_that_is_gone_or_damaged_stops_its_own_tenant_alone() {
     context.set_clock(present + days(1) + TimeDelta::hours(1));
     night(&context, &[]);
     context.check_whole(&[Dataset::Investigations]);
+    context.check_verified();
+}
+
+#[test]
+fn commit_records_that_are_gone_let_nothing_be_written_twice() {
+    let present = present();
+    let mut context = start(quiet(present, small(4)));
+    context.write(&context.run_file().of(&[Dataset::Investigations]));
+    night(&context, &[]);
+    at(&mut context, present + days(1));
+    night(&context, &[]);
+    let own = context.lake().root().join("_tenantry");
+    let pull = |nth: usize| own.join("commits").join(&context.tenants()[nth].id).join("investigations");
+    let (oldest, newest) = (pull(0).join("0000000001.json"), pull(2).join("0000000002.json"));
+    let all = pull(1);
+    let folder = context.folder().to_owned();
+    let away = |path: &Path| folder.join(format!("away-{}", path.file_name().expect("a name").display()));
+    let take = |path: &Path| fs_err::rename(path, away(path)).expect("it is there");
+    let put_back = |path: &Path| fs_err::rename(away(path), path).expect("it was there");
+    [&oldest, &newest, &all].into_iter().for_each(|path| take(path));
+    at(&mut context, present + days(2));
+    let (output, summary) = context.pull(&[]);
+    assert_eq!(output.code, Some(7), "{}", output.stderr);
+    assert_eq!(summary.verdicts(), [("complete", 1), ("damaged", 3)].into());
+    [&oldest, &newest, &all].into_iter().for_each(|path| put_back(path));
+    night(&context, &[]);
+    context.check_whole(&[Dataset::Investigations]);
+    // Everything that names a file.
+    let rows = context.lake().rows("investigations");
+    take(&own);
+    let (output, summary) = context.pull(&[]);
+    assert_eq!(output.code, Some(6), "{}", output.stderr);
+    assert_eq!(summary.verdicts(), [("damaged", 4)].into());
+    let helps = |hint: &String| hint.contains("put `_tenantry` back");
+    assert!(summary.receipts.iter().all(|receipt| receipt.hint.as_ref().is_some_and(helps)));
+    assert_eq!(context.lake().rows("investigations"), rows, "nothing was written a second time");
+    fs_err::remove_dir_all(&own).expect("it is there");
+    put_back(&own);
     context.check_verified();
 }
 

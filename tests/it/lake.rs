@@ -40,6 +40,16 @@ fn a_lake_for_reading_only_is_found_out_first() {
     let context = start(small(1));
     let Some(_mount) = Mount::tmpfs(&context.folder().join("small"), "size=64k,ro") else { return };
     check_refused(&context, &context.folder().join("small/lake"));
+    // Nor is one that was written before.
+    let Some(mount) = Mount::tmpfs(&context.folder().join("later"), "size=64m") else { return };
+    let lake = context.folder().join("later/lake");
+    let mut file = context.run_file().of(&DATASETS);
+    file.url = lake.display().to_string();
+    context.write(&file);
+    assert_eq!(context.run(&["run"]).code, Some(0));
+    let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(&mount.0).status();
+    assert!(remounted.is_ok_and(|status| status.success()), "it may be mounted anew as well");
+    check_refused(&context, &lake);
 }
 
 /// A small file system of its own, gone with the test.

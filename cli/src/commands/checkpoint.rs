@@ -144,10 +144,10 @@ fn places(standings: Standings, registry: &Registry, narrow: &Narrow) -> Result<
     let unreadable =
         unreadable.into_iter().map(|it| (place(it.tenant, it.pull, &Standing::default()), Some(it.error)));
     let mut all: Vec<(Place, Option<Error>)> = known.chain(unreadable).collect();
-    if !narrow.tenants.is_empty() {
+    if !narrow.who.tenants.is_empty() {
         let tenants: Vec<Tenant> = all.iter().map(|(place, _)| place.tenant.clone()).collect();
         let mut wanted = HashSet::new();
-        for pattern in &narrow.tenants {
+        for pattern in &narrow.who.tenants {
             wanted.extend(picked(pattern, &tenants)?);
         }
         all.retain(|(place, _)| wanted.contains(&place.tenant.id));
@@ -182,6 +182,7 @@ fn is_meant(place: &Place, narrow: &Narrow) -> bool {
         |name: &String| known.iter().any(|dataset| dataset.name == name && dataset.pull == place.pull);
     let by_dataset = narrow.datasets.is_empty() || narrow.datasets.iter().any(fills);
     let region = place.tenant.region.as_ref();
-    let by_region = narrow.regions.is_empty() || region.is_some_and(|region| narrow.regions.contains(region));
+    let by_region =
+        narrow.who.regions.is_empty() || region.is_some_and(|region| narrow.who.regions.contains(region));
     by_dataset && by_region
 }

@@ -80,17 +80,16 @@ struct Told {
 struct Column {
     name: String,
     kind: String,
-    nullable: bool,
 }
 
 impl Told {
     fn of(dataset: &Dataset, known: &[Arc<Dataset>]) -> Self {
         let together = known.iter().filter(|other| other.pull == dataset.pull && other.name != dataset.name);
-        let columns = dataset.schema.fields().iter().map(|field| Column {
-            name: field.name().clone(),
-            kind: kind(field.data_type()),
-            nullable: field.is_nullable(),
-        });
+        let columns = dataset
+            .schema
+            .fields()
+            .iter()
+            .map(|field| Column { name: field.name().clone(), kind: kind(field.data_type()) });
         Self {
             name: dataset.name,
             summary: dataset.summary,
@@ -135,15 +134,9 @@ impl Told {
             ));
         }
         let facts: String = facts.iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect();
-        let rows = self.columns.iter().map(|column| {
-            vec![
-                column.name.clone(),
-                column.kind.clone(),
-                if column.nullable { "" } else { "always" }.to_owned(),
-            ]
-        });
+        let rows = self.columns.iter().map(|column| vec![column.name.clone(), column.kind.clone()]);
         let provenance = pipeline::batch::Provenance::COLUMNS.join(", ");
-        let columns = table(&["column", "type", "present"], rows.collect());
+        let columns = table(&["column", "type"], rows.collect());
         format!("{}\n\n{facts}\n{columns}\n\nbefore them stand {provenance}", self.name)
     }
 }

@@ -1,7 +1,7 @@
 //! `tenantry demo`: the simulated platform pulled into a lake, without a key or a network.
 
 use std::borrow::Cow;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use config::{Flags, RunFile};
@@ -25,7 +25,10 @@ pub(super) async fn demo(args: &Demo, context: &Context) -> Result<u8> {
     let kept = beside(place)?;
     let is_kept = fs_err::symlink_metadata(&kept).is_ok();
     let is_anothers = is_kept && !fs_err::read_to_string(&kept).is_ok_and(|text| text.starts_with(OURS));
-    let taken = if sinks::is_foreign(place) { Some(place) } else { Some(&kept).filter(|_| is_anothers) };
+    // A lake without the file is somebody's own: made-up tenants have no place in it.
+    let is_empty = fs_err::read_dir(place).map_or(true, |mut entries| entries.next().is_none());
+    let is_taken = sinks::is_foreign(place) || !is_kept && !is_empty;
+    let taken = if is_taken { Some(place) } else { Some(&kept).filter(|_| is_anothers) };
     if let Some(taken) = taken {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -41,14 +44,13 @@ pub(super) async fn demo(args: &Demo, context: &Context) -> Result<u8> {
     let file = RunFile::parse(&text, Path::new("the demo's run file"), context.clock.now())?;
     let settings =
         config::resolve::settings(file, PathBuf::from("demo"), &Flags::default(), context.clock.now())?;
-    let connector = settings.connector.connect(Some(Secret::new(simulated::key(&platform)?))).await?;
-    let summary = run::work_off(&settings, connector, context).await?;
     if !is_kept {
         let text = format!("{OURS}{}", text.replace(&platform.endpoint(), NOWHERE));
-        fs_err::File::create_new(&kept)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
+        keep(&kept, &text)
             .map_err(|error| Error::new(ErrorKind::Sink, "keep the demo's run file").with_source(error))?;
     }
+    let connector = settings.connector.connect(Some(Secret::new(simulated::key(&platform)?))).await?;
+    let summary = run::work_off(&settings, connector, context).await?;
     platform.stop().await;
     run::tell(&summary, console)?;
     console.say(&next(place, &kept));
@@ -75,7 +77,7 @@ fn run_file(platform: &Handle, place: &Path) -> String {
         .iter()
         .map(|dataset| match dataset.mode {
             ReadMode::Snapshot => format!("[[dataset]]\nname = \"{}\"\n", dataset.name),
-            ReadMode::Window => format!("[[dataset]]\nname = \"{}\"\nsince = \"90d\"\n", dataset.name),
+            ReadMode::Window => format!("[[dataset]]\nname = \"{}\"\nsince = \"150d\"\n", dataset.name),
         })
         .collect();
     // A path is quoted as TOML quotes it, so that one with a backslash or a quote stays itself.
@@ -88,8 +90,20 @@ fn toml_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// Writes the demo's run file, in a folder that may be to come.
+fn keep(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs_err::create_dir_all(folder)?;
+    }
+    fs_err::File::create_new(path)?.write_all(text.as_bytes())
+}
+
 /// Returns what to do next.
 fn next(lake: &Path, run_file: &Path) -> String {
+    let again = match lake == Path::new(crate::args::DEMO) {
+        true => String::new(),
+        false => format!(" --into {}", for_a_shell(&lake.display().to_string())),
+    };
     let files = lake.join("investigations/**/*.parquet").display().to_string().replace('\'', "''");
     let query = for_a_shell(&format!(
         "SELECT region, organization_name, count(*) AS investigations\n             \
@@ -97,14 +111,14 @@ fn next(lake: &Path, run_file: &Path) -> String {
     ));
     let (lake, run_file) = (lake.display(), for_a_shell(&run_file.display().to_string()));
     format!(
-        "\nthe lake is {lake}; look at it with any reader of Parquet, such as\n\n  \
+        "\nthe lake is in {lake}; look at it with any reader of Parquet, such as\n\n  \
          duckdb -c {query}\n\n\
          what was committed:\n  \
          tenantry status --config {run_file}          how far each tenant is\n  \
          tenantry verify --config {run_file}          every file is what its receipt says\n  \
          tenantry rejects list --config {run_file}    records that fit no column, and why\n\n\
          next:\n  \
-         tenantry demo        once more: only what may have changed is read\n  \
+         tenantry demo{again}        once more: only what may have changed is read\n  \
          tenantry datasets    what can be pulled\n  \
          tenantry simulate    the simulated platform with limits and faults, to rehearse against\n  \
          tenantry init        a run file for your own tenants"

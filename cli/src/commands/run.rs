@@ -161,10 +161,8 @@ pub(super) fn tell(summary: &RunSummary, console: &Console) -> Result<()> {
     }
     if let Some(error) = &summary.ended_by {
         failure::tell(error, console);
-    } else if !console.json
-        && let Some(problems) = report::problems(summary.not_good())
-    {
-        console.words(&format!("\n{problems}\n"));
+    } else if !console.json {
+        console.problems(&report::problems(summary.not_good()));
     }
     if let Some(set_aside) = report::set_aside(summary) {
         console.say(&set_aside);

@@ -17,7 +17,7 @@ use crate::{failure, report};
 struct Line {
     /// How far it is durable.
     checkpoint: Checkpoint,
-    /// How far behind the present that is; nothing where it was never read.
+    /// How far behind the present that is; nothing where it was never read from the beginning.
     #[serde(rename = "lag_seconds", serialize_with = "seconds")]
     lag: Option<TimeDelta>,
     /// How far behind it may be.
@@ -110,12 +110,13 @@ fn lines(
     for standing in standings.into_values() {
         for receipt in standing.receipts {
             let target = targets.get(receipt.dataset.as_str()).copied();
-            lines.insert(key(&receipt), Line::of(standing.checkpoint, receipt, target, now));
+            lines.insert(key(&receipt), Line::of(standing.checkpoint, Some(receipt), target, now));
         }
     }
     for receipt in last {
         let target = targets.get(receipt.dataset.as_str()).copied();
-        let line = lines.entry(key(&receipt)).or_insert_with(|| Line::never(target));
+        let never = || Line::of(Checkpoint::default(), None, target, now);
+        let line = lines.entry(key(&receipt)).or_insert_with(never);
         line.last = Some(receipt);
     }
     lines
@@ -124,26 +125,14 @@ fn lines(
 impl Line {
     fn of(
         checkpoint: Checkpoint,
-        committed: Receipt,
+        committed: Option<Receipt>,
         fresh_within: Option<TimeDelta>,
         now: Timestamp,
     ) -> Self {
         let lag = checkpoint.through.map(|through| now - through);
-        let late = lag.zip(fresh_within).is_some_and(|(lag, most)| lag > most);
-        Self { checkpoint, lag, fresh_within, late, committed: Some(committed), last: None }
-    }
-
-    /// Returns the line of a dataset that was asked for and never committed.
-    fn never(fresh_within: Option<TimeDelta>) -> Self {
-        let checkpoint = Checkpoint::default();
-        Self {
-            checkpoint,
-            lag: None,
-            fresh_within,
-            late: fresh_within.is_some(),
-            committed: None,
-            last: None,
-        }
+        // What was never read up to anywhere is later than anything.
+        let late = fresh_within.is_some_and(|most| lag.is_none_or(|lag| lag > most));
+        Self { checkpoint, lag, fresh_within, late, committed, last: None }
     }
 
     fn verdict(&self) -> Option<Verdict> {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use sinks::Changes;
 
 use super::Context;
-use crate::args::Narrow;
+use crate::args::{Narrow, Who};
 use crate::table::{several, table};
 use crate::{exit_code, platform};
 
@@ -17,37 +17,45 @@ struct Told<'a> {
     changes: &'a Changes,
 }
 
-pub(super) async fn tenants(narrow: &Narrow, context: &Context) -> Result<u8> {
-    let settings = context.settings(narrow)?;
+pub(super) async fn tenants(who: &Who, context: &Context) -> Result<u8> {
+    let settings = context.settings(&Narrow { who: who.clone(), ..Narrow::default() })?;
     let registry = settings.sink.tenants()?;
     let connector = platform::connect(&settings, &context.environment).await?;
-    let listed = platform::tenants(&settings, connector.as_ref(), &context.console).await?;
+    let mut listed = platform::tenants(&settings, connector.as_ref(), &context.console).await?;
     let changes = registry.changes(&listed);
-    let selection = settings.tenants.choose(listed.clone(), &settings.narrowing)?;
+    let selection = settings.tenants.choose(listed.clone(), &settings.narrowing);
+    settings.tenants.place(&mut listed);
     let console = &context.console;
-    for warning in &selection.warnings {
-        console.warn(warning);
+    // Who looks for why nobody is chosen has to see who there is.
+    let (chosen, nobody) = match selection {
+        Ok(selection) => {
+            selection.warnings.iter().for_each(|warning| console.warn(warning));
+            (selection.tenants, None)
+        }
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    if nobody.is_none() && who.is_narrow() {
+        listed.clone_from(&chosen);
     }
     if console.json {
-        let chosen = selection.tenants.iter().map(|tenant| tenant.id.as_str()).collect();
+        let chosen = chosen.iter().map(|tenant| tenant.id.as_str()).collect();
         console.json(&Told { tenants: &listed, chosen, changes: &changes })?;
-        return Ok(exit_code::OK);
+    } else {
+        console.data(&rows(&listed, &chosen))?;
+        let known = !registry.tenants.is_empty();
+        console.say(&if known { told(&changes) } else { "nothing is known of an earlier run".to_owned() });
     }
-    console.data(&rows(&listed, &selection.tenants))?;
-    let known = !registry.tenants.is_empty();
-    console.say(&if known { told(&changes) } else { "nothing is known of an earlier run".to_owned() });
-    Ok(exit_code::OK)
+    nobody.map_or(Ok(exit_code::OK), Err)
 }
 
 /// Returns a line for each listed tenant, and whether a run would pull it.
 fn rows(listed: &[Tenant], chosen: &[Tenant]) -> String {
     let rows = listed.iter().map(|tenant| {
-        let picked = chosen.iter().find(|picked| picked.id == tenant.id);
-        let region = picked.unwrap_or(tenant).region.as_ref();
-        let pulled = match (picked, region) {
-            (None, _) => "no: left out",
-            (Some(_), None) => "no: without a region",
-            (Some(_), Some(_)) => "yes",
+        let region = tenant.region.as_ref();
+        let pulled = match (chosen.iter().any(|picked| picked.id == tenant.id), region) {
+            (false, _) => "no: left out",
+            (true, None) => "no: without a region",
+            (true, Some(_)) => "yes",
         };
         vec![
             tenant.id.to_string(),

@@ -51,13 +51,23 @@ fn check_connector(line: &str, column: usize, reason: &str, hint: &str) {
 }
 
 #[test]
-fn an_endpoint_has_a_place_for_the_region() {
-    for endpoint in ["https://us.api.example.com", "http://127.0.0.1:9400/us", ""] {
+fn an_endpoint_that_cannot_be_used_says_why() {
+    for (endpoint, flaw) in [
+        (
+            "https://us.api.example.com",
+            "it has no `{region}`, so every region would be asked in the same place",
+        ),
+        ("", "it has no `{region}`, so every region would be asked in the same place"),
+        ("ftp://x/{region}", "`https` is expected"),
+        ("127.0.0.1/{region}", "it is no URL"),
+        ("http://example.com/{region}", "the key would travel in clear text: `https` is expected"),
+    ] {
+        let reason = format!("`endpoint` cannot be used: {flaw}");
         check_connector(
             &format!("endpoint = \"{endpoint}\""),
             12,
-            "`endpoint` has no `{region}`",
-            "such as \"http://127.0.0.1:9400/{region}\"",
+            &reason,
+            "\"http://127.0.0.1:9400/{region}\"",
         );
     }
 }

@@ -90,29 +90,30 @@ impl HttpConfig {
     /// # Errors
     /// [`ErrorKind::Config`] where it is no URL, or one that would show the key to others on its way.
     pub fn base(&self, region: &Region) -> Result<Url> {
-        if !self.endpoint.contains(REGION) {
-            return Err(self.unusable("every region would be asked in the same place"));
-        }
-        let text = self.endpoint.replace(REGION, region.as_str());
-        let url = Url::parse(&text).map_err(|error| self.unusable("it is no URL").with_source(error))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(self.unusable("it carries a user name or password"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(self.unusable("it has a query or a fragment"));
-        }
-        match url.scheme() {
-            "https" => Ok(url),
-            "http" if is_near(&url) => Ok(url),
-            "http" => Err(self.unusable("the key would travel in clear text: `https` is expected")),
-            _ => Err(self.unusable("`https` is expected")),
-        }
+        base(&self.endpoint, region).map_err(|why| {
+            Error::new(ErrorKind::Config, format!("use the endpoint: {why}"))
+                .with_hint(format!("write `endpoint` like \"https://{REGION}.api.example.com\""))
+        })
     }
+}
 
-    fn unusable(&self, why: &str) -> Error {
-        // A password in it must not be shown, so only the template's length of trust: its reason.
-        Error::new(ErrorKind::Config, format!("use the endpoint: {why}"))
-            .with_hint(format!("write `endpoint` like \"https://{REGION}.api.example.com\""))
+/// Returns the base URL of a region's host, or why there is none: without the endpoint, which may hold a password.
+pub(crate) fn base(endpoint: &str, region: &Region) -> Result<Url, &'static str> {
+    if !endpoint.contains(REGION) {
+        return Err("it has no `{region}`, so every region would be asked in the same place");
+    }
+    let url = Url::parse(&endpoint.replace(REGION, region.as_str())).map_err(|_| "it is no URL")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it carries a user name or password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it has a query or a fragment");
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_near(&url) => Ok(url),
+        "http" => Err("the key would travel in clear text: `https` is expected"),
+        _ => Err("`https` is expected"),
     }
 }
 

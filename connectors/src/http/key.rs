@@ -169,7 +169,9 @@ impl KeySource for CommandKey {
             .stderr(Stdio::inherit())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| self.failed("it does not start").with_source(error))?;
+            .map_err(|error| {
+                self.failed("it does not start").with_source(error).of_kind(ErrorKind::Config)
+            })?;
         let output = tokio::time::timeout(COMMAND_TIMEOUT, child.wait_with_output())
             .await
             .map_err(|_| self.failed("it does not end"))?
@@ -178,7 +180,8 @@ impl KeySource for CommandKey {
             return Err(self.failed(&format!("it ended with {}", output.status)));
         }
         let text = String::from_utf8(output.stdout).map_err(|_| self.failed("it printed no text"))?;
-        checked(&text, &self.program)
+        // A command may fail for reasons of its own; what it prints instead of a key is a matter of the run file.
+        checked(&text, &self.program).map_err(|error| error.of_kind(ErrorKind::Config))
     }
 
     fn place(&self) -> String {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pipeline::{Region, TenantId};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serializer};
 
 /// The base URL of every region's host.
 pub const ENDPOINT: &str = "https://{region}.api.insight.rapid7.com";
@@ -44,14 +44,22 @@ pub struct Config {
     #[serde(default = "in_flight_per_tenant")]
     pub in_flight_per_tenant: NonZeroU32,
     /// How long one request may take in all, such as `120s`.
-    #[serde(default = "timeout", deserialize_with = "duration")]
+    #[serde(default = "timeout", deserialize_with = "duration", serialize_with = "spelled")]
     #[schemars(with = "String")]
     pub timeout: Duration,
     /// How long a page is tried again before its tenant is set aside, such as `5m`; smaller pages of the same records
     /// and refusals without end are part of it.
-    #[serde(default = "retry_for", deserialize_with = "duration")]
+    #[serde(default = "retry_for", deserialize_with = "duration", serialize_with = "spelled")]
     #[schemars(with = "String")]
     pub retry_for: Duration,
+}
+
+impl Config {
+    /// Returns why the endpoint cannot be used, without a word of what stands in it.
+    #[must_use]
+    pub fn endpoint_flaw(&self) -> Option<&'static str> {
+        crate::http::base(&self.endpoint, &self.home_region).err()
+    }
 }
 
 /// Where the API key is found: exactly one of the three.
@@ -87,6 +95,11 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
             Err(serde::de::Error::custom(format!("{text:?} is no duration such as \"60s\": {error}")))
         }
     }
+}
+
+/// Spells a default in the schema as a run file would.
+fn spelled<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_duration(*duration))
 }
 
 fn endpoint() -> String {

@@ -110,9 +110,8 @@ impl Running {
     }
 
     fn begin(&mut self, job: Job, lanes: &mut Lanes) {
-        if let Some(reason) = self.stopped.reason(&job.tenant.id) {
+        if let Some(error) = self.stopped.reason(&job.tenant.id) {
             lanes.ended(&job);
-            let error = Error::new(ErrorKind::Isolation, reason);
             self.finish(&job, error.into());
             return;
         }
@@ -138,9 +137,6 @@ impl Running {
             None => worked.receipts.into_iter().for_each(|receipt| self.keep(receipt)),
             Some(error) => {
                 let error = self.stopped.explain(&job.tenant.id, error);
-                if error.kind() == ErrorKind::Isolation {
-                    self.stopped.stop(&job.tenant.id, &error.to_string());
-                }
                 self.fail(job, worked, &error);
                 if error.kind().ends_run() {
                     self.end_run(error);

@@ -9,7 +9,14 @@ use crate::{Error, ErrorKind, TenantId};
 /// A switch for each tenant, below the run's own.
 pub(super) struct StoppedTenants {
     stop_all: CancellationToken,
-    tenants: HashMap<TenantId, (CancellationToken, Option<String>)>,
+    tenants: HashMap<TenantId, (CancellationToken, Option<Reason>)>,
+}
+
+/// Why a tenant was stopped, and what helps.
+#[derive(Debug, Clone)]
+struct Reason {
+    text: String,
+    hint: Option<String>,
 }
 
 impl StoppedTenants {
@@ -23,28 +30,38 @@ impl StoppedTenants {
         self.entry(tenant).0.clone()
     }
 
-    /// Stops everything of the tenant; the first reason stays.
-    pub(super) fn stop(&mut self, tenant: &TenantId, reason: &str) {
-        let (token, known) = self.entry(tenant);
-        token.cancel();
-        known.get_or_insert_with(|| reason.to_owned());
-    }
-
     /// Returns why the tenant was stopped, where it was.
-    pub(super) fn reason(&self, tenant: &TenantId) -> Option<String> {
-        self.tenants.get(tenant).and_then(|(_, reason)| reason.clone())
+    pub(super) fn reason(&self, tenant: &TenantId) -> Option<Error> {
+        let reason = self.tenants.get(tenant)?.1.clone()?;
+        let error = Error::new(ErrorKind::Isolation, reason.text);
+        Some(match reason.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        })
     }
 
-    /// Replaces "it was stopped" with why.
-    pub(super) fn explain(&self, tenant: &TenantId, error: Error) -> Error {
-        match self.reason(tenant) {
-            Some(reason) if error.kind() == ErrorKind::Cancelled => Error::new(ErrorKind::Isolation, reason),
-            _ => error,
+    /// Returns why a job of the tenant ended: where an answer held another tenant's records, everything of the tenant
+    /// is stopped, and the first such answer is the reason for all of it.
+    pub(super) fn explain(&mut self, tenant: &TenantId, error: Error) -> Error {
+        if error.kind() == ErrorKind::Isolation {
+            let (token, known) = self.entry(tenant);
+            token.cancel();
+            known.get_or_insert_with(|| Reason { text: error.to_string(), hint: hint(&error) });
         }
+        let is_concerned = matches!(error.kind(), ErrorKind::Isolation | ErrorKind::Cancelled);
+        self.reason(tenant).filter(|_| is_concerned).unwrap_or(error)
     }
 
-    fn entry(&mut self, tenant: &TenantId) -> &mut (CancellationToken, Option<String>) {
+    fn entry(&mut self, tenant: &TenantId) -> &mut (CancellationToken, Option<Reason>) {
         let stop_all = &self.stop_all;
         self.tenants.entry(tenant.clone()).or_insert_with(|| (stop_all.child_token(), None))
     }
+}
+
+/// Returns an error's hint, with the facts that say which answer it was: a receipt has no other place for them.
+fn hint(error: &Error) -> Option<String> {
+    let facts = error.context().iter().filter(|(name, _)| matches!(*name, "request" | "correlation id"));
+    let facts: Vec<String> = facts.map(|(name, value)| format!("{name} {value}")).collect();
+    let hint = error.hint()?;
+    Some(if facts.is_empty() { hint.to_owned() } else { format!("{hint}: {}", facts.join(", ")) })
 }

@@ -213,6 +213,12 @@ fn registry(layout: &Layout) -> Result<Option<String>> {
     Ok(read_if_there("read the registry of tenants", &path)?.map(|text| hex(&Sha256::digest(text))))
 }
 
+/// Returns what the run records cover, as far as the head says; nothing where there is none that is whole.
+pub(super) fn coverage(layout: &Layout) -> Result<Coverage> {
+    let head = Head::read(layout)?.and_then(Result::ok);
+    Ok(head.map(|head| head.covered).unwrap_or_default())
+}
+
 /// Returns the last receipt of everything that did not end well when it was last asked for.
 pub(super) fn unsettled(layout: &Layout) -> Result<Vec<Receipt>> {
     let head = Head::read(layout)?.and_then(Result::ok);

@@ -2,21 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use pipeline::{Checkpoint, Commit, Error, ErrorKind, Result};
+use pipeline::{Checkpoint, Commit, Error, ErrorKind, Partition, Result};
 use uuid::Uuid;
 
 use super::history;
 use super::layout::{self, Layout};
 use super::record::{Record, Sealed};
-use super::recover::remove_files;
+use super::recover::{self, remove_files};
 use super::run::OpenRun;
-use super::store::{Store, failed, folder_of};
+use super::store::{Store, damaged, failed, folder_of, names_in};
 
 /// Makes a partition's files and its checkpoint visible: both or neither.
 pub(super) fn commit(layout: &Layout, store: &Store, run: &OpenRun, commit: &Commit) -> Result<()> {
     let id = check(run, commit)?;
     match previous(layout, commit)? {
         Previous::Fits(previous) => {
+            if previous.is_none() {
+                check_first(layout, run, &commit.partition)?;
+            }
             let attempt = Attempt { layout, store, run, commit, id, previous };
             attempt.carry_out()
         }
@@ -77,6 +80,39 @@ fn previous(layout: &Layout, commit: &Commit) -> Result<Previous> {
         Some(previous) if previous.record.to == from => Previous::Fits(Some(Box::new(previous))),
         _ => Previous::Stale,
     })
+}
+
+/// Checks that a pull that seems never to have been committed has no files: where its records are lost, all that they
+/// named would be written a second time.
+fn check_first(layout: &Layout, run: &OpenRun, partition: &Partition) -> Result<()> {
+    for dataset in &partition.datasets {
+        let Some(file) = first_file(layout, dataset.name, partition)? else { continue };
+        // Another run may have moved its files and be about to commit them: one of the two will be refused.
+        if recover::others_live(layout, &run.id)? {
+            return Ok(());
+        }
+        let what = format!("commit the first {} of this tenant", partition.pull());
+        return Err(damaged(what, layout.file(&file), "files are there, and the commit records that named them are not")
+            .with_hint("put `_tenantry` back from a copy; where there is none, move the tenant's files away: all of it is read again"));
+    }
+    Ok(())
+}
+
+/// Returns a data file of a tenant's dataset, if there is any.
+fn first_file(layout: &Layout, dataset: &str, partition: &Partition) -> Result<Option<String>> {
+    let folder = layout::tenant_folder(dataset, &partition.region, &partition.tenant.id)?;
+    let list = |folder: &str| {
+        let path = layout.file(folder);
+        names_in(&path).map_err(|error| failed("list the lake's files", path, error))
+    };
+    for date in list(&folder)? {
+        let below = format!("{folder}/{date}");
+        let files = list(&below)?.into_iter().map(|name| format!("{below}/{name}"));
+        if let Some(file) = files.into_iter().find(|path| layout::is_data_path(path)) {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
 }
 
 fn stale(commit: &Commit) -> Error {

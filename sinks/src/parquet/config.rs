@@ -71,6 +71,9 @@ impl Config {
             }
             Some(_) => return refused("its scheme is unknown"),
         };
+        if path == "~" || path.starts_with("~/") || path.contains("${") {
+            return refused("`~` and variables mean nothing here: write the folder out");
+        }
         if path.trim().is_empty() || path.contains('\0') {
             return refused("it names no folder");
         }
@@ -226,6 +229,9 @@ mod tests {
             ("file:///srv/lake", Ok("/srv/lake")),
             ("./lake", Ok("./lake")),
             ("/srv/my lake", Ok("/srv/my lake")),
+            ("~/lake", Err("write the folder out")),
+            ("${HOME}/lake", Err("write the folder out")),
+            ("./~lake", Ok("./~lake")),
             ("s3://bucket/lake", Err("s3:// is not supported yet")),
             ("gs://bucket", Err("gs:// is not supported yet")),
             ("az://bucket", Err("az:// is not supported yet")),

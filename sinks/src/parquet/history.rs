@@ -1,6 +1,6 @@
 //! Reads what was committed: the newest record of a pull is its checkpoint.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use pipeline::dataset::REJECTS;
@@ -8,7 +8,8 @@ use pipeline::rejects::{Backlog, Unreadable, Waiting};
 use pipeline::run::RunSummary;
 use pipeline::{Checkpoint, Error, ErrorKind, Partition, Receipt, Result, Standing, Standings, TenantId};
 
-use super::layout::{Layout, record_path};
+use super::chain::Coverage;
+use super::layout::Layout;
 use super::pulls::{self, Names, Pull};
 use super::record::{Record, Sealed};
 use super::segment::Segment;
@@ -45,10 +46,21 @@ impl Walk<'_> {
     }
 }
 
-/// Returns how far a tenant's pull is durable, and the last committed receipt of each of its datasets.
-pub(super) fn standing(layout: &Layout, tenant: &TenantId, pull: &str) -> Result<Standing> {
-    let Some(sequence) = newest(&layout.commits(tenant, pull)?)? else { return Ok(Standing::default()) };
-    let Some(sealed) = read(layout, tenant, pull, sequence)? else { return Ok(Standing::default()) };
+/// Returns how far a tenant's pull is durable, and the last committed receipt of each of its datasets; what a run
+/// record covers has to be there.
+pub(super) fn standing(
+    layout: &Layout,
+    covered: &Coverage,
+    tenant: &TenantId,
+    pull: &str,
+) -> Result<Standing> {
+    let (newest, covered) = (pulls::newest(layout, tenant, pull)?, covered.of(tenant, pull));
+    if newest.unwrap_or_default() < covered {
+        return Err(pulls::missing(layout, tenant, pull, covered));
+    }
+    let Some(sequence) = newest else { return Ok(Standing::default()) };
+    let sealed = read(layout, tenant, pull, sequence)?;
+    let sealed = sealed.ok_or_else(|| pulls::missing(layout, tenant, pull, sequence))?;
     let mut receipts = Vec::new();
     for (dataset, sequence) in &sealed.record.earlier {
         let earlier = read(layout, tenant, pull, *sequence)?;
@@ -65,11 +77,13 @@ pub(super) fn standing(layout: &Layout, tenant: &TenantId, pull: &str) -> Result
 /// replay comes right after the reading whose records it took up, however much later it was made.
 pub(super) fn overlapping(layout: &Layout, partition: &Partition) -> Result<Vec<Record>> {
     let (tenant, pull) = (&partition.tenant.id, partition.pull());
-    let newest = newest(&layout.commits(tenant, pull)?)?.unwrap_or_default();
+    let newest = pulls::newest(layout, tenant, pull)?.unwrap_or_default();
     let mut walk = Walk { layout, tenant, pull, segment: None };
     let mut found = Vec::new();
     for sequence in (1..=newest).rev() {
-        let Some(Sealed { record, .. }) = walk.read(sequence)? else { break };
+        let Some(Sealed { record, .. }) = walk.read(sequence)? else {
+            return Err(pulls::missing(layout, tenant, pull, sequence));
+        };
         let (is_over, overlaps) = match (partition.window, record.window) {
             (None, window) => {
                 (record.date < partition.date, window.is_none() && record.date == partition.date)
@@ -118,7 +132,7 @@ fn waiting_of(layout: &Layout, Pull { tenant, pull, names }: &Pull) -> Result<Ve
     for sequence in (1..=newest).rev() {
         // One that is missing may be a replay, and what it took up would be replayed once more.
         let Some(Sealed { record, .. }) = walk.read(sequence)? else {
-            return Err(gap(layout, tenant, pull, sequence));
+            return Err(pulls::missing(layout, tenant, pull, sequence));
         };
         let from = *from.get_or_insert(record.to);
         used.extend(record.replays.iter().flat_map(|replays| replays.files.iter().cloned()));
@@ -155,11 +169,6 @@ fn waiting_in(record: Record, from: Checkpoint) -> Option<Waiting> {
     })
 }
 
-fn gap(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Error {
-    let path = layout.file(&record_path(tenant, pull, sequence));
-    damaged("look for rejects", path, "a commit record is missing")
-}
-
 /// Returns the records of the commit whose reading set records aside, and of the replays of it; the oldest first.
 pub(super) fn beside(layout: &Layout, waiting: &Waiting) -> Result<Vec<Record>> {
     let (tenant, pull) = (&waiting.tenant, waiting.pull.as_str());
@@ -178,16 +187,19 @@ fn unreadable(tenant: TenantId, pull: String, error: Error) -> Unreadable {
 }
 
 /// Returns how far every tenant's every pull is durable, where that can be told; reads no more than the records that say so.
-pub(super) fn standings(layout: &Layout) -> Result<Standings> {
-    let mut standings = Standings::default();
+pub(super) fn standings(layout: &Layout, covered: &Coverage) -> Result<Standings> {
+    let mut all: BTreeSet<_> =
+        covered.pulls().map(|(tenant, pull)| (tenant.clone(), pull.to_owned())).collect();
     for tenant in names(&layout.all_commits())? {
         let Ok(tenant) = tenant.parse::<TenantId>() else { continue };
         let pulls = names(&layout.all_commits().join(tenant.as_str()))?;
-        for pull in pulls.into_iter().filter(|pull| layout.commits(&tenant, pull).is_ok()) {
-            match standing(layout, &tenant, &pull) {
-                Ok(standing) => _ = standings.known.insert((tenant.clone(), pull), standing),
-                Err(error) => standings.unreadable.push(unreadable(tenant.clone(), pull, error)),
-            }
+        all.extend(pulls.into_iter().map(|pull| (tenant.clone(), pull)));
+    }
+    let mut standings = Standings::default();
+    for (tenant, pull) in all.into_iter().filter(|(tenant, pull)| layout.commits(tenant, pull).is_ok()) {
+        match standing(layout, covered, &tenant, &pull) {
+            Ok(standing) => _ = standings.known.insert((tenant, pull), standing),
+            Err(error) => standings.unreadable.push(unreadable(tenant, pull, error)),
         }
     }
     Ok(standings)
@@ -221,11 +233,6 @@ pub(super) fn last_run(layout: &Layout) -> Result<Option<RunSummary>> {
             .with_context("path", path.display().to_string())
             .with_hint("move the file away: the next run writes it anew")
     })
-}
-
-/// Returns the highest sequence among a folder's records.
-fn newest(folder: &Path) -> Result<Option<u64>> {
-    Ok(Names::list(folder)?.newest())
 }
 
 fn names(folder: &Path) -> Result<Vec<String>> {

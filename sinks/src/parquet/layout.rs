@@ -140,8 +140,13 @@ pub(super) fn data_folder(
     tenant: &TenantId,
     date: NaiveDate,
 ) -> Result<String> {
+    Ok(format!("{}/date={date}", tenant_folder(dataset, region, tenant)?))
+}
+
+/// Returns the folder that all of a tenant's records of a dataset lie in.
+pub(super) fn tenant_folder(dataset: &str, region: &Region, tenant: &TenantId) -> Result<String> {
     let dataset = if dataset == REJECTS { dataset } else { name("dataset", dataset)? };
-    Ok(format!("{dataset}/region={region}/organization_id={tenant}/date={date}"))
+    Ok(format!("{dataset}/region={region}/organization_id={tenant}"))
 }
 
 pub(super) fn data_name(commit: &str, number: u32) -> String {

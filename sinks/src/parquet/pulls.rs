@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use pipeline::{Result, TenantId};
+use pipeline::{Error, Result, TenantId};
 
-use super::layout::{Layout, parse_record_name, parse_segment_name};
-use super::store::{failed, names_in};
+use super::layout::{Layout, parse_record_name, parse_segment_name, record_path};
+use super::store::{damaged, failed, names_in};
 
 /// A run of sequences whose records lie in one segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +55,44 @@ impl Names {
         let in_segments = self.segments.iter().map(|span| span.last).max();
         self.single.last().copied().max(in_segments)
     }
+
+    /// Returns the first sequence below the highest one that is nowhere.
+    fn gap(&self) -> Option<u64> {
+        let mut spans: Vec<Span> = self.segments.clone();
+        spans.extend(self.single.iter().map(|sequence| Span { first: *sequence, last: *sequence }));
+        spans.sort_unstable();
+        let mut next = 1;
+        for span in spans {
+            if span.first > next {
+                return Some(next);
+            }
+            next = next.max(span.last + 1);
+        }
+        None
+    }
+}
+
+/// Returns the highest sequence of a tenant's pull.
+///
+/// # Errors
+/// Where one below it is missing: what it named would pass for never read.
+pub(super) fn newest(layout: &Layout, tenant: &TenantId, pull: &str) -> Result<Option<u64>> {
+    let folder = layout.commits(tenant, pull)?;
+    let mut names = Names::list(&folder)?;
+    if names.gap().is_some() {
+        // Another run rolls records into a segment, which is there before they are gone.
+        names = Names::list(&folder)?;
+    }
+    match names.gap() {
+        Some(sequence) => Err(missing(layout, tenant, pull, sequence)),
+        None => Ok(names.newest()),
+    }
+}
+
+/// Returns the error for a record that is not there, and has to be.
+pub(super) fn missing(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Error {
+    let path = layout.file(&record_path(tenant, pull, sequence));
+    damaged("look at what was committed", path, "a commit record is missing")
 }
 
 /// The folder of one tenant's pull.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use pipeline::{Error, ErrorKind, Result};
+use tracing::warn;
 
 use super::layout::Layout;
 use super::recover;
@@ -29,10 +30,6 @@ impl OpenRun {
         run_id: &str,
         signing_key: Option<SigningKey>,
     ) -> Result<Self> {
-        let refused = |path: &Path, error: io::Error| {
-            let kind = misplaced(&error).unwrap_or(ErrorKind::Sink);
-            failed("prepare the lake", path, error).of_kind(kind)
-        };
         for folder in [layout.root().to_owned(), layout.own(), layout.all_pending(), layout.all_temporary()] {
             store.create_dirs(&folder).map_err(|error| refused(&folder, error))?;
         }
@@ -43,6 +40,9 @@ impl OpenRun {
         let run = Self { id: run_id.to_owned(), signing_key, layout, store, _lock: lock };
         let (layout, store) = (&run.layout, &run.store);
         recover::clear_dead_runs(layout, store, run_id)?;
+        if recover::others_live(layout, run_id)? {
+            warn!("another run is at work in this lake: each of them asks as much as the key may");
+        }
         let temporary = layout.temporary(run_id);
         store.create_dirs(&temporary).map_err(|error| refused(&temporary, error))?;
         probe(store, &temporary).map_err(|error| refused(&temporary, error))?;
@@ -72,14 +72,20 @@ impl Drop for OpenRun {
 pub(super) fn take_turn(layout: &Layout) -> Result<fs_err::File> {
     let path = layout.prepare_lock();
     let file = lock_file(&path).and_then(|file| file.lock().map(|()| file));
-    file.map_err(|error| failed("prepare the lake", path, error))
+    file.map_err(|error| refused(&path, error))
+}
+
+/// Returns the error for a lake that cannot be written.
+fn refused(path: &Path, error: io::Error) -> Error {
+    let kind = misplaced(&error).unwrap_or(ErrorKind::Sink);
+    failed("prepare the lake", path, error).of_kind(kind)
 }
 
 fn register(layout: &Layout, store: &Store, run_id: &str) -> Result<fs_err::File> {
     let path = layout.run_lock(run_id);
     let pending = layout.pending(run_id);
-    store.create_dirs(&pending).map_err(|error| failed("register the run", &pending, error))?;
-    let file = lock_file(&path).map_err(|error| failed("register the run", &path, error))?;
+    store.create_dirs(&pending).map_err(|error| refused(&pending, error))?;
+    let file = lock_file(&path).map_err(|error| refused(&path, error))?;
     match file.try_lock() {
         Ok(()) => {
             recover::clear(layout, store, run_id, recover::Keep::Folder)?;

@@ -1,6 +1,6 @@
 //! The lake as a sink: what the run calls.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use pipeline::{
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::chain::Ended;
+use super::chain::{Coverage, Ended};
 use super::compact::Sizes;
 use super::config::{Config, SigningKeyConfig};
 use super::layout::{self, Layout};
@@ -47,6 +47,17 @@ pub struct ParquetSink {
 struct Lake {
     layout: Layout,
     store: Store,
+    /// What run records covered when this was looked at first: all of that has to be there for good.
+    covered: Arc<OnceLock<Coverage>>,
+}
+
+impl Lake {
+    fn covered(&self) -> Result<&Coverage> {
+        match self.covered.get() {
+            Some(covered) => Ok(covered),
+            None => chain::coverage(&self.layout).map(|covered| self.covered.get_or_init(|| covered)),
+        }
+    }
 }
 
 impl ParquetSink {
@@ -59,7 +70,8 @@ impl ParquetSink {
     }
 
     pub(super) fn with_files(config: &Config, files: Arc<dyn Files>) -> Result<Self> {
-        let lake = Lake { layout: Layout::new(config.root()?), store: Store::new(files) };
+        let lake =
+            Lake { layout: Layout::new(config.root()?), store: Store::new(files), covered: Arc::default() };
         let permits = Permits { cores: Cores::of_this_machine(), disk: Arc::new(Semaphore::new(DISK_TASKS)) };
         let memory = Memory::new(config.memory.as_usize());
         let (config, run) = (config.clone(), Mutex::new(None));
@@ -147,7 +159,7 @@ impl Sink for ParquetSink {
 
     async fn standing(&self, tenant: &TenantId, pull: &str) -> Result<Standing> {
         let (tenant, pull) = (tenant.clone(), pull.to_owned());
-        self.on_disk(move |lake| history::standing(&lake.layout, &tenant, &pull)).await
+        self.on_disk(move |lake| history::standing(&lake.layout, lake.covered()?, &tenant, &pull)).await
     }
 
     fn committed(&self, partition: &Partition) -> BoxStream<'static, Result<Records>> {
@@ -217,6 +229,6 @@ impl Sink for ParquetSink {
     }
 
     async fn standings(&self) -> Result<Standings> {
-        self.on_disk(|lake| history::standings(&lake.layout)).await
+        self.on_disk(|lake| history::standings(&lake.layout, lake.covered()?)).await
     }
 }

@@ -213,7 +213,9 @@ pub(super) fn failed(action: impl Into<String>, path: impl Into<PathBuf>, error:
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space and run again; what was committed before is kept"
         }
-        io::ErrorKind::PermissionDenied => "let the user who runs this write to the folder, then run again",
+        io::ErrorKind::PermissionDenied => {
+            "let the user who runs this read and write the folder and all in it, then run again"
+        }
         io::ErrorKind::ReadOnlyFilesystem => "mount the file system writable, or choose another folder",
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             "a file stands where a folder is needed: move it away, or choose another folder"

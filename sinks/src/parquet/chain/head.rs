@@ -73,6 +73,11 @@ impl Coverage {
         self.0.get(tenant).and_then(|pulls| pulls.get(pull)).copied().unwrap_or_default()
     }
 
+    /// Returns every tenant's pull that is covered.
+    pub(in super::super) fn pulls(&self) -> impl Iterator<Item = (&TenantId, &str)> {
+        self.0.iter().flat_map(|(tenant, pulls)| pulls.keys().map(move |pull| (tenant, pull.as_str())))
+    }
+
     /// Adds a commit that a record covers.
     pub(in super::super) fn cover(&mut self, commit: &Covered) {
         let pulls = self.0.entry(commit.organization_id.clone()).or_default();
