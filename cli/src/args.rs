@@ -301,6 +301,8 @@ pub(crate) struct Datasets {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) narrow: Narrow,
     /// Show only what is not good
     #[arg(long)]
     pub(crate) problems: bool,

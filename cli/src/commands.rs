@@ -7,6 +7,7 @@ mod datasets;
 mod demo;
 mod init;
 mod keys;
+mod known;
 mod plan;
 mod rejects;
 mod report;

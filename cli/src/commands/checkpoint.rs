@@ -1,9 +1,8 @@
 //! `tenantry checkpoint`: how far each tenant's pull is durable, and moving that.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use config::{Pattern, Since};
+use config::Since;
 use pipeline::{
     Checkpoint, Commit, Error, ErrorKind, Partition, Region, Result, Standing, Standings, Tenant, TenantId,
     Timestamp,
@@ -12,7 +11,7 @@ use serde::Serialize;
 use sinks::Registry;
 use uuid::Uuid;
 
-use super::Context;
+use super::{Context, known};
 use crate::args::{CheckpointArgs, Moved, Narrow};
 use crate::table::{instant, several, table};
 use crate::{exit_code, failure};
@@ -144,15 +143,9 @@ fn places(standings: Standings, registry: &Registry, narrow: &Narrow) -> Result<
     let unreadable =
         unreadable.into_iter().map(|it| (place(it.tenant, it.pull, &Standing::default()), Some(it.error)));
     let mut all: Vec<(Place, Option<Error>)> = known.chain(unreadable).collect();
-    if !narrow.who.tenants.is_empty() {
-        let tenants: Vec<Tenant> = all.iter().map(|(place, _)| place.tenant.clone()).collect();
-        let mut wanted = HashSet::new();
-        for pattern in &narrow.who.tenants {
-            wanted.extend(picked(pattern, &tenants)?);
-        }
-        all.retain(|(place, _)| wanted.contains(&place.tenant.id));
-    }
-    all.retain(|(place, _)| is_meant(place, narrow));
+    let tenants: Vec<Tenant> = all.iter().map(|(place, _)| place.tenant.clone()).collect();
+    let meant = known::meant(&narrow.who, &tenants)?;
+    all.retain(|(place, _)| meant.contains(&place.tenant.id) && fills_one_of(&place.pull, &narrow.datasets));
     let (mut places, mut errors) = (Vec::new(), Vec::new());
     for (place, error) in all {
         match error {
@@ -163,26 +156,9 @@ fn places(standings: Standings, registry: &Registry, narrow: &Narrow) -> Result<
     Ok((places, errors))
 }
 
-fn picked<'a>(pattern: &Pattern, tenants: &'a [Tenant]) -> Result<Vec<&'a TenantId>> {
-    let picked = pattern.pick(tenants);
-    if picked.is_empty() {
-        let names: Vec<&str> = tenants.iter().map(|tenant| tenant.name.as_str()).collect();
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!("choose the tenants: nothing was pulled of `{pattern}`"),
-        )
-        .with_hint(config::suggest::hint(pattern.as_str(), &names, "tenants")));
-    }
-    Ok(picked)
-}
-
-fn is_meant(place: &Place, narrow: &Narrow) -> bool {
+/// Returns whether a pull fills one of the datasets; any where none is named.
+fn fills_one_of(pull: &str, datasets: &[String]) -> bool {
     let known = connectors::rapid7::datasets::all();
-    let fills =
-        |name: &String| known.iter().any(|dataset| dataset.name == name && dataset.pull == place.pull);
-    let by_dataset = narrow.datasets.is_empty() || narrow.datasets.iter().any(fills);
-    let region = place.tenant.region.as_ref();
-    let by_region =
-        narrow.who.regions.is_empty() || region.is_some_and(|region| narrow.who.regions.contains(region));
-    by_dataset && by_region
+    let fills = |name: &String| known.iter().any(|dataset| dataset.name == name && dataset.pull == pull);
+    datasets.is_empty() || datasets.iter().any(fills)
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use config::Settings;
-use pipeline::{Checkpoint, Receipt, Result, Standing, Standings, TenantId, Timestamp, Verdict};
+use pipeline::{Checkpoint, Receipt, Result, Standing, Standings, Tenant, TenantId, Timestamp, Verdict};
 use serde::{Serialize, Serializer};
 
-use super::Context;
-use crate::args::{Narrow, StatusArgs};
+use super::{Context, known};
+use crate::args::StatusArgs;
 use crate::table::{age, count, instant, several, span, table};
 use crate::{failure, report};
 
@@ -37,7 +37,7 @@ fn seconds<S: Serializer>(span: &Option<TimeDelta>, serializer: S) -> Result<S::
 }
 
 pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
-    let settings = context.settings(&Narrow::default())?;
+    let settings = context.settings(&args.narrow)?;
     let sink = settings.sink.open()?;
     let last_run = sink.last_run().await?;
     let now = context.clock.now();
@@ -45,6 +45,12 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
         sink.unsettled().await?.into_iter().chain(last_run.iter().flat_map(|run| run.receipts.clone()));
     let Standings { known, unreadable } = sink.standings().await?;
     let mut lines = lines(known, last, &targets(&settings), now);
+    let tenants: Vec<Tenant> = lines.values().filter_map(Line::tenant).collect();
+    let meant = known::meant(&args.narrow.who, &tenants)?;
+    let datasets = &args.narrow.datasets;
+    lines.retain(|(tenant, dataset), _| {
+        meant.contains(tenant) && (datasets.is_empty() || datasets.contains(dataset))
+    });
     if args.problems {
         lines.retain(|_, line| line.is_bad());
     }
@@ -135,8 +141,18 @@ impl Line {
         Self { checkpoint, lag, fresh_within, late, committed, last: None }
     }
 
+    fn receipt(&self) -> Option<&Receipt> {
+        self.last.as_ref().or(self.committed.as_ref())
+    }
+
+    fn tenant(&self) -> Option<Tenant> {
+        let Receipt { organization_id, organization_name, region, .. } = self.receipt()?;
+        let (id, name, region) = (organization_id.clone(), organization_name.clone(), Some(region.clone()));
+        Some(Tenant { id, name, region, external_id: None })
+    }
+
     fn verdict(&self) -> Option<Verdict> {
-        self.last.as_ref().or(self.committed.as_ref()).map(|receipt| receipt.verdict)
+        self.receipt().map(|receipt| receipt.verdict)
     }
 
     fn is_bad(&self) -> bool {
@@ -144,7 +160,7 @@ impl Line {
     }
 
     fn row(&self, now: Timestamp) -> Vec<String> {
-        let Some(receipt) = self.last.as_ref().or(self.committed.as_ref()) else { return Vec::new() };
+        let Some(receipt) = self.receipt() else { return Vec::new() };
         let through = self.checkpoint.through;
         let target = self.fresh_within.and_then(|most| most.to_std().ok()).map(span);
         let target = target.unwrap_or_else(|| "-".to_owned());
