@@ -11,8 +11,8 @@ use pipeline::batch::{Counts, Reject, Within};
 
 use super::columns::{Column, MOST_FIELDS};
 use super::json::{Begins, Json, Syntax, Text};
-use super::page::{Order, PageFacts, PageShape, digest};
-use super::record::{Childless, Children, Reader, Refusal};
+use super::page::{ERRORS, NOTHING, Order, PageFacts, PageShape, digest};
+use super::record::{Childless, Children, Reader, Refusal, whole};
 use super::room::Room;
 use super::seen::{Meeting, Met, Parts, Seen};
 use super::shape::{Child, Kind, RecordShape};
@@ -121,6 +121,8 @@ struct Table {
     extra: Column,
     follow: Vec<u8>,
     key: Vec<usize>,
+    /// Whether the last of them numbers a record's versions, and how long the key of the present record is without it.
+    versioned: Option<usize>,
     rows: usize,
     counts: Counts,
 }
@@ -239,13 +241,20 @@ impl Decoder {
         if found { Ok(facts) } else { Err(PageError::NoRows(self.page.rows)) }
     }
 
+    /// Some answers with 200 say that they are none, or not whole.
     fn check_failures(&self, name: Text<'_>, value: &[u8]) -> Result<(), PageError> {
-        let failures = [Some("errors"), self.page.failures];
-        let Some(failures) = failures.into_iter().flatten().find(|failures| name.is(failures)) else {
-            return Ok(());
+        let named = ERRORS.into_iter().chain(self.page.failures).find(|failures| name.is(failures));
+        let is_one_of = |texts: &[&str]| {
+            let text = value.iter().filter(|byte| !byte.is_ascii_whitespace());
+            texts.iter().any(|other| text.clone().eq(other.as_bytes()))
         };
-        let is = |text: &[u8]| value.iter().filter(|byte| !byte.is_ascii_whitespace()).eq(text);
-        if is(b"null") || is(b"[]") || is(b"{}") { Ok(()) } else { Err(PageError::Partial(failures)) }
+        match named {
+            Some(failures) if !is_one_of(&NOTHING) => Err(PageError::Partial(failures)),
+            None if name.is("status") && whole(value).is_some_and(|status| status >= 400) => {
+                Err(PageError::Partial("status"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn rows(&mut self, json: &mut Json<'_>, seen: &mut Seen, facts: &mut PageFacts) -> Result<(), Stop> {
@@ -302,30 +311,35 @@ impl Decoder {
             Ok(()) => {
                 let digest = digest(reader.json.since(start));
                 order.add_digest(digest);
-                Some(seen.meet(scratch, digest)?)
+                let met = seen.meet(scratch, digest)?;
+                let counted = match self.table.versioned {
+                    Some(length) => seen.meet_any_version(&scratch[..length])?,
+                    None => met,
+                };
+                Some((met.met, Shown { fresh: counted.met == Met::New, distinct: counted.distinct }))
             }
             Err(_) => None,
         };
         let shown = match (taken, met) {
-            (Ok(()), Some(Meeting { met: Met::New, distinct })) => {
+            (Ok(()), Some((Met::New, shown))) => {
                 self.table.rows += 1;
                 if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
                     child.adopt(begun, &self.table);
                 }
-                return Ok(Shown { fresh: true, distinct });
+                return Ok(shown);
             }
-            (Ok(()), Some(Meeting { met: Met::Same, distinct })) => {
+            (Ok(()), Some((Met::Same, shown))) => {
                 self.table.truncate();
                 self.table.counts.duplicates += 1;
                 if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
                     child.repeat(begun);
                 }
-                return Ok(Shown { fresh: false, distinct });
+                return Ok(shown);
             }
             (Ok(()), met) => {
                 self.set_aside(seen, String::new(), CHANGED.to_owned(), reader.json.since(start))?;
                 // It is no record more: where one came twice, another may have been skipped.
-                Shown { fresh: false, distinct: met.is_some_and(|meeting| meeting.distinct) }
+                Shown { fresh: false, distinct: met.is_some_and(|(_, shown)| shown.distinct) }
             }
             (Err(Refusal::Misfit { column, reason }), _) => {
                 reader.json.go_back(start);
@@ -363,7 +377,7 @@ impl Decoder {
     }
 }
 
-/// Whether a record was not seen before, and whether the walk had not shown it before.
+/// Whether a record was not seen before, in any version, and whether the walk had not shown it before.
 struct Shown {
     fresh: bool,
     distinct: bool,
@@ -438,6 +452,7 @@ impl Table {
                 .iter()
                 .map(|name| place(name).expect("a key names columns of its shape"))
                 .collect(),
+            versioned: shape.version.map(|_| 0),
             rows: 0,
             counts: Counts::default(),
             shape: shape.clone(),
@@ -459,6 +474,9 @@ impl Table {
         self.push_extra(reader.extra()?);
         scratch.clear();
         for at in &self.key {
+            if let Some(length) = &mut self.versioned {
+                *length = scratch.len();
+            }
             if !self.columns[*at].key_bytes(self.rows, scratch) {
                 let column = self.shape.fields[*at].name.to_owned();
                 return Err(Box::new(Refusal::Misfit { column, reason: "the key is missing".to_owned() }));

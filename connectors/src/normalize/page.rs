@@ -12,11 +12,17 @@ pub struct PageShape {
     pub rows: &'static str,
     /// Members of `metadata`, and what they say.
     pub facts: &'static [(&'static str, Fact)],
-    /// A member that must be empty for the page to be whole, beside `errors`.
+    /// A member that must be empty for the page to be whole, beside those that tell of errors.
     pub failures: Option<&'static str>,
     /// Whether its records tell of other organizations, and then name those.
     pub tells_of_others: bool,
 }
+
+/// Members of an envelope that hold what went wrong, in the spellings of the platform's families.
+pub const ERRORS: [&str; 4] = ["error", "errors", "error_code", "errorCode"];
+
+/// What they hold where nothing did.
+pub const NOTHING: [&str; 6] = ["null", "[]", "{}", "\"\"", "false", "0"];
 
 /// What a member of `metadata` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +45,7 @@ pub struct PageFacts {
     /// Records in the page.
     pub rows: u64,
     /// Records in it that were not seen before: kept, or set aside for the first time. One that came before with
-    /// other content is not among them.
+    /// other content, or in another version, is not among them.
     pub fresh: u64,
     /// Records in it that no page before it in the same walk had.
     pub distinct: u64,

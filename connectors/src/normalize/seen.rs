@@ -64,6 +64,15 @@ impl Seen {
         self.add(XxHash3_128::oneshot_with_seed(NOT_A_KEY, text), 0)
     }
 
+    /// Adds a record of which there are versions, by its key without the version's number.
+    ///
+    /// # Errors
+    /// Where the temporary file cannot be used.
+    pub(super) fn meet_any_version(&mut self, key: &[u8]) -> io::Result<Meeting> {
+        const OF_ALL_VERSIONS: u64 = 2;
+        self.add(XxHash3_128::oneshot_with_seed(OF_ALL_VERSIONS, key), 0)
+    }
+
     fn add(&mut self, key: u128, text: u64) -> io::Result<Meeting> {
         const OF_WALK: u64 = u16::MAX as u64;
         let known = match self.page.get(&key) {

@@ -93,6 +93,8 @@ pub struct RecordShape {
     pub fields: Vec<Field>,
     /// The columns whose values together name a record.
     pub key: &'static [&'static str],
+    /// The last of them, where it numbers a record's versions: a listing counts the record, and shows one.
+    pub version: Option<&'static str>,
 }
 
 impl RecordShape {

@@ -8,8 +8,9 @@ use crate::normalize::PageFacts;
 /// Returns the page size in which the platform counts, where its first page shows that it is less than asked for.
 ///
 /// A first page that is short without a word of how many records there are may be cut or may be all: who goes on
-/// in its own size finds out, for one request more. Where there is a word, and the page names the size that was asked
-/// for, it is cut if it counts its pages in its own; else something may only hide a part of it.
+/// in its own size finds out, for one request more. So does who is told that there are more. Where the page names the
+/// size that was asked for, and both how many records and how many pages there are, it is cut if it counts its pages in
+/// its own size; else something may only hide a part of it.
 pub(super) fn granted(first: &PageFacts, asked: u64) -> Option<u64> {
     let (rows, pages, total) = (first.rows, first.pages, first.total);
     let may_be_cut = (1..asked).contains(&rows)
@@ -18,10 +19,7 @@ pub(super) fn granted(first: &PageFacts, asked: u64) -> Option<u64> {
         && total.is_none_or(|total| total > rows);
     let counts_so =
         |(pages, total): (u64, u64)| pages == total.div_ceil(rows) && pages != total.div_ceil(asked);
-    let is_cut = || {
-        first.size.is_none_or(|size| size == rows)
-            || pages.zip(total).map_or_else(|| says_nothing(first), counts_so)
-    };
+    let is_cut = || first.size.is_none_or(|size| size == rows) || pages.zip(total).is_none_or(counts_so);
     (may_be_cut && is_cut()).then_some(rows)
 }
 
@@ -171,6 +169,8 @@ mod tests {
         check(&cut, 0, 100, Some(20), false);
         check(&PageFacts { total: Some(60), ..cut.clone() }, 0, 100, Some(20), false);
         let named = PageFacts { size: Some(100), total: Some(60), ..cut.clone() };
+        check(&named, 0, 100, Some(20), false);
+        check(&PageFacts { total: None, pages: Some(3), ..named.clone() }, 0, 100, Some(20), false);
         check(&PageFacts { pages: Some(3), ..named.clone() }, 0, 100, Some(20), false);
         // Something hides the others.
         check(&PageFacts { pages: Some(2), total: Some(120), ..named.clone() }, 0, 100, None, false);

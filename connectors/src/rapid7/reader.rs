@@ -450,10 +450,15 @@ impl Reader {
 }
 
 fn got(answer: Answer<Page>, index: u64, size: u64) -> Got {
-    let Answer { value: page, requests, bytes, .. } = answer;
-    let facts = &page.facts;
+    let Answer { value: mut page, requests, bytes, .. } = answer;
+    let facts = &mut page.facts;
     let (last, says_more) = (is_last(facts, index, size), says_more(facts, index));
-    Got { last, says_more, if_refused: if_refused(facts, index, size), page, requests, bytes }
+    let if_refused = if_refused(facts, index, size);
+    if index == 0 {
+        // What it is full by, whatever it says.
+        facts.size = granted(facts, size).or(facts.size);
+    }
+    Got { last, says_more, if_refused, page, requests, bytes }
 }
 
 fn decode(decoder: &mut Decoder, seen: &mut Seen, body: &[u8]) -> Result<Page, BadBody> {

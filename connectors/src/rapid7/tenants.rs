@@ -12,7 +12,7 @@ use tracing::warn;
 use super::paging::{Refused, granted, if_refused, is_last, says_more, size_of_walk};
 use super::walk::{Judgement, Walk, judge};
 use crate::http::{BadBody, Call, SendError, TenantClient};
-use crate::normalize::{Order, PageFacts};
+use crate::normalize::{ERRORS, NOTHING, Order, PageFacts};
 
 /// Asked for in one page; the platform's own maximum is unknown, and 100 is granted by its neighbours.
 const PAGE_SIZE: u64 = 100;
@@ -86,7 +86,7 @@ impl Listing<'_> {
         let mut refused = Refused::Failure;
         self.shown.clear();
         while index < MOST_PAGES {
-            let page = match self.page(index, size).await {
+            let mut page = match self.page(index, size).await {
                 Err(SendError::Answered(StatusCode::BAD_REQUEST, _)) if index == 0 && size > USUAL_SIZE => {
                     self.size = USUAL_SIZE;
                     size = size_of_walk(self.size, nth);
@@ -106,6 +106,7 @@ impl Listing<'_> {
             let says_more = says_more(&page.facts, index);
             refused = if_refused(&page.facts, index, size);
             if let (0, Some(cut_to)) = (index, granted(&page.facts, size)) {
+                page.facts.size = Some(cut_to);
                 size = cut_to;
                 self.size = self.size.min(cut_to);
             }
@@ -288,8 +289,12 @@ fn parse(body: Bytes) -> Result<Page, BadBody> {
     let bare = |entries: Vec<Value>| Ok(Page { facts: facts(&entries, &Value::Null), entries, bare: true });
     match serde_json::from_slice(&body).map_err(BadBody::malformed)? {
         Value::Array(entries) => bare(entries),
-        Value::Object(page) if page.get("errors").is_some_and(|errors| !is_empty(errors)) => {
-            Err(BadBody::malformed("a part of it is missing (`errors`)"))
+        Value::Object(page)
+            if ERRORS
+                .iter()
+                .any(|name| page.get(*name).is_some_and(|it| !NOTHING.contains(&&*it.to_string()))) =>
+        {
+            Err(BadBody::malformed("it says itself that it is not whole"))
         }
         Value::Object(mut page) => match (page.remove("data"), page.remove("metadata")) {
             (Some(Value::Array(entries)), metadata) => {
@@ -300,15 +305,6 @@ fn parse(body: Bytes) -> Result<Page, BadBody> {
             _ => Err(no_list()),
         },
         _ => Err(no_list()),
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(list) => list.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        _ => false,
     }
 }
 

@@ -39,9 +39,11 @@ pub(super) struct Walk {
     claims_pages: bool,
     /// Whether the last page that said anything of it said that there are more.
     says_more: bool,
-    /// Records of its last page, and of its largest.
-    page_rows: (u64, u64),
-    /// Whether a page before the last held fewer records than the largest.
+    /// Records of its largest page.
+    largest: u64,
+    /// Whether its last page held fewer records than the size that it names, or than the largest.
+    is_short: bool,
+    /// Whether one before it did.
     has_hole: bool,
     /// Records of its first page, which tell where its pages had their borders.
     first_page: Option<u64>,
@@ -80,9 +82,9 @@ impl Walk {
         }
         self.first = self.first.or(total);
         self.last = total.or(self.last);
-        let (before, largest) = self.page_rows;
-        self.has_hole |= before < largest;
-        self.page_rows = (rows, largest.max(rows));
+        self.largest = self.largest.max(rows);
+        self.has_hole |= self.is_short;
+        self.is_short = rows < facts.size.unwrap_or(self.largest);
         self.rows += rows;
         self.fresh += fresh;
         self.distinct += distinct;
@@ -124,11 +126,26 @@ impl Walk {
     /// Returns whether it showed all that is claimed in the same order as another walk, with other page borders.
     fn is_the_list_of(&self, other: &Self, total: u64) -> bool {
         let whole = |walk: &Self| walk.is_steady(total) && walk.rows == total;
-        let has_no_borders = self.first_page == Some(total);
-        whole(self)
-            && whole(other)
+        whole(self) && whole(other) && self.shows_the_list_of(other)
+    }
+
+    /// Returns whether it showed the same records as another walk in the same order, with other page borders.
+    fn shows_the_list_of(&self, other: &Self) -> bool {
+        let has_no_borders = self.first_page == Some(self.rows);
+        self.rows == other.rows
             && self.order == other.order
             && (has_no_borders || self.first_page != other.first_page)
+    }
+
+    /// Returns whether it came to the end of a listing that claims no total: as far as was said, and without a record
+    /// that moved from one page to another, for another one may have moved the other way.
+    fn is_whole_without_a_total(&self, earlier: &[Self]) -> bool {
+        // The number of pages is a claim too: all but the last are full.
+        let lacks_some = self.says_more || self.claims_pages && self.has_hole;
+        // Where there are no pages, the second one is the list once more.
+        let repeats_none = self.distinct == self.rows || self.same_again;
+        !(self.broke || lacks_some)
+            && (repeats_none || earlier.iter().any(|other| self.shows_the_list_of(other)))
     }
 
     fn is_steady(&self, total: u64) -> bool {
@@ -144,8 +161,7 @@ pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
     let Some((walk, earlier)) = walks.split_last() else { return Judgement::Again };
     let before = |total| earlier.last().is_some_and(|before| before.is_steady(total));
     let whole = match walk.last {
-        // The number of pages is a claim too: all but the last are full.
-        None => !(walk.broke || walk.says_more || walk.claims_pages && walk.has_hole),
+        None => walk.is_whole_without_a_total(earlier),
         Some(total) if !walk.is_steady(total) => false,
         // Fewer different records than claimed, but the same list from end to end, wherever its pages began: it
         // repeats some by itself.

@@ -51,7 +51,7 @@ fn shape() -> RecordShape {
         Field::new("who", Kind::Struct(who)),
         Field::new("links", list(Kind::Struct(link))),
     ];
-    RecordShape { dataset: "records", fields, key: &["id"] }
+    RecordShape { dataset: "records", fields, key: &["id"], version: None }
 }
 
 /// An asset whose findings stand in two lists.
@@ -64,8 +64,12 @@ fn asset() -> (RecordShape, Child) {
         Field::new("port", Kind::Int64),
         Field::new("at", Kind::Timestamp),
     ];
-    let findings =
-        RecordShape { dataset: "findings", fields: found, key: &["asset", "change", "check", "port"] };
+    let findings = RecordShape {
+        dataset: "findings",
+        fields: found,
+        key: &["asset", "change", "check", "port"],
+        version: None,
+    };
     let fields = vec![
         text("id"),
         Field::new("ids", Kind::List(Box::new(Kind::Struct(vec![text("id"), text("source")])))),
@@ -73,7 +77,7 @@ fn asset() -> (RecordShape, Child) {
         Field::new("same", Kind::Children("same")),
         Field::new("size", Kind::Int64),
     ];
-    let shape = RecordShape { dataset: "assets", fields, key: &["id"] };
+    let shape = RecordShape { dataset: "assets", fields, key: &["id"], version: None };
     (shape, Child { shape: findings, parent_key: "asset", change: "change" })
 }
 

@@ -27,6 +27,12 @@ fn completeness_what_is_no_whole_page_is_not_taken() {
         (r#"{"failures":{"eu":1},"data":[{"id":"a"}]}"#, "a part of it is missing (`failures`)"),
         (r#"{"data":[{"id":"a"}],"errors":[{"message":"x"}]}"#, "a part of it is missing (`errors`)"),
         (r#"{"errors":"x","data":[{"id":"a"}]}"#, "a part of it is missing (`errors`)"),
+        (r#"{"data":[],"error":{"code":500}}"#, "a part of it is missing (`error`)"),
+        (r#"{"data":[],"errorCode":101011}"#, "a part of it is missing (`errorCode`)"),
+        (
+            r#"{"data":[],"message":"upstream request timeout","status":504}"#,
+            "a part of it is missing (`status`)",
+        ),
     ] {
         let mut reading = Reading::of_records();
         let result = reading.decode(page.as_bytes()).expect_err(page);
@@ -73,7 +79,10 @@ fn a_page_says_what_it_knows_of_the_listing() {
         (r#"{"data":[],"metadata":{"total":""}}"#, facts(0, 0)),
         (r#"{"data":[],"metadata":{"total":[3]}}"#, facts(0, 0)),
         (r#"{"data":[],"metadata":null,"failures":[ ],"links":[{"href":"x"}]}"#, facts(0, 0)),
-        (r#" { "failures" : null , "data" : [ ] , "errors" : { } } "#, facts(0, 0)),
+        (
+            r#" { "failures" : null , "data" : [ ] , "errors" : { } , "error" : "" , "status" : 200 } "#,
+            facts(0, 0),
+        ),
     ] {
         let facts = Reading::of_records().decode(page.as_bytes());
         let facts = facts.map(|facts| PageFacts { order: Order::default(), ..facts });

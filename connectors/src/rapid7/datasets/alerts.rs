@@ -19,7 +19,12 @@ const PAGE: PageShape = PageShape {
 };
 
 pub(super) fn endpoint() -> Endpoint {
-    let shape = RecordShape { dataset: "alerts", fields: fields(), key: &["rrn", "version"] };
+    let shape = RecordShape {
+        dataset: "alerts",
+        fields: fields(),
+        key: &["rrn", "version"],
+        version: Some("version"),
+    };
     let about = About {
         cursor: Some("alerted_at"),
         mode: ReadMode::Window,

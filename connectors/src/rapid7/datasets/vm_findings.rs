@@ -43,7 +43,7 @@ pub(super) fn child() -> Child {
         "solution_id",
     ];
     Child {
-        shape: RecordShape { dataset: "vm_findings", fields, key },
+        shape: RecordShape { dataset: "vm_findings", fields, key, version: None },
         parent_key: "asset_id",
         change: "change",
     }

@@ -6,7 +6,7 @@ use super::{About, Endpoint, Paging, Request, VM_PAGE, float, instant, int, list
 use crate::normalize::{Field, Kind, RecordShape};
 
 pub(super) fn endpoint() -> Endpoint {
-    let shape = RecordShape { dataset: "vm_vulnerabilities", fields: fields(), key: &["id"] };
+    let shape = RecordShape { dataset: "vm_vulnerabilities", fields: fields(), key: &["id"], version: None };
     let about = About {
         page_size: 500,
         cursor: Some("modified"),
