@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Receipt, Timestamp};
+use crate::{Job, Receipt, Timestamp};
 
 /// The durable position of one tenant's pull; moved only by a commit that holds the records up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,4 +40,18 @@ pub struct Standing {
     pub checkpoint: Checkpoint,
     /// The last committed receipt of each of its datasets.
     pub receipts: Vec<Receipt>,
+    /// The datasets that the pull's last reading was not for: the checkpoint is not theirs.
+    pub behind: Vec<String>,
+}
+
+impl Standing {
+    /// Returns the checkpoint as far as it is that of all of a job's datasets: where one of them was not read with
+    /// the others, or never, everything is read.
+    #[must_use]
+    pub fn checkpoint_of(&self, job: &Job) -> Checkpoint {
+        let was_read = |name: &str| self.receipts.iter().any(|receipt| receipt.dataset == name);
+        let is_behind = |name: &str| self.behind.iter().any(|behind| behind == name) || !was_read(name);
+        let lags = !self.receipts.is_empty() && job.datasets.iter().any(|dataset| is_behind(dataset.name));
+        if lags { Checkpoint { through: None, full: None, ..self.checkpoint } } else { self.checkpoint }
+    }
 }

@@ -11,6 +11,11 @@ pub type Timestamp = DateTime<Utc>;
 pub trait Clock: Send + Sync {
     /// Returns the present instant, cut to microseconds.
     fn now(&self) -> Timestamp;
+
+    /// Returns an instant that has passed, whichever of the clocks that are known is wrong.
+    fn passed(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 /// The machine's clock.
@@ -40,5 +45,9 @@ impl CorrectedClock {
 impl Clock for CorrectedClock {
     fn now(&self) -> Timestamp {
         self.inner.now() + self.by
+    }
+
+    fn passed(&self) -> Timestamp {
+        self.now().min(self.inner.passed())
     }
 }

@@ -577,7 +577,8 @@ fn a_snapshot_that_equals_the_last_is_not_written_again_where_that_is_wanted() {
 
 #[test]
 fn completeness_a_clock_that_is_off_by_a_day_loses_nothing() {
-    for off in [days(1), -days(1)] {
+    // Which of the two is right, nobody knows: what is read again is told from what is new.
+    for (off, is_through) in [(days(1), days(0)), (-days(1), -days(1))] {
         let present = present();
         let mut context = start(SimulatorConfig { now: Some(present), ..small(1) });
         context.write(&context.run_file().of(&TIMED));
@@ -587,7 +588,63 @@ fn completeness_a_clock_that_is_off_by_a_day_loses_nothing() {
         assert!(output.stderr.contains("this machine's clock is"), "{}", output.stderr);
         context.check_whole(&TIMED);
         let reached = through(&context, "alerts").expect("it was read");
-        assert!((reached - present).abs() < TimeDelta::minutes(2), "{reached} is not {present}");
+        let expected = present + is_through;
+        assert!((reached - expected).abs() < TimeDelta::minutes(2), "{reached} is not {expected}");
+        context.set_clock(present);
+        assert!(night(&context, &[]).receipts.iter().all(|receipt| receipt.rows_written == 0));
+        context.check_verified();
+    }
+}
+
+#[test]
+fn completeness_what_was_never_read_is_not_up_to_date_where_the_platforms_clock_is_far_behind() {
+    let present = present();
+    let mut context = start(SimulatorConfig { now: Some(present), ..small(1) });
+    context.write(&context.run_file().of(&[]).and(TIMED[0], "since = \"90d\""));
+    context.set_clock(present + days(100));
+    let output = context.run(&["run"]);
+    assert_eq!(output.code, Some(4), "{}", output.stderr);
+    assert!(output.stderr.contains("begin at `since`: that is in the future"), "{}", output.stderr);
+}
+
+#[test]
+fn completeness_a_dataset_that_was_left_out_of_a_reading_is_due_though_another_one_of_it_is_not() {
+    const BOTH: [Dataset; 2] = [Dataset::VmAssets, Dataset::VmFindings];
+    let present = present();
+    for lines in ["every = \"1d\"", "every = \"7d\"", "full_every = \"30d\""] {
+        let mut context =
+            start(SimulatorConfig { now: Some(present), evolution: Evolution::default(), ..small(2) });
+        let file = context.run_file().of(&[]).and(BOTH[0], lines);
+        context.write(&file);
+        night(&context, &[]);
+        // It is added to the run file later.
+        context.write(&file.and(BOTH[1], lines));
+        let status = context.run(&["plan"]).stdout;
+        assert!(status.contains("vm_findings"), "{status}");
+        night(&context, &[]);
+        context.check_whole(&BOTH);
+        // It is left out for some nights.
+        if lines.contains("7d") {
+            continue;
+        }
+        for day in 1..=3 {
+            at(&mut context, present + days(day));
+            night(&context, &["--dataset", "vm_assets"]);
+        }
+        at(&mut context, present + days(4));
+        let summary = night(&context, &[]);
+        for tenant in context.tenants() {
+            let receipt = summary.receipt(&tenant.id, "vm_findings");
+            let rows = context.truth(BOTH[1], &tenant.id).len() as u64;
+            assert_eq!(
+                (receipt.verdict.as_str(), receipt.rows_written),
+                ("complete", rows),
+                "{lines}: {receipt:?}"
+            );
+        }
+        let again = night(&context, &[]);
+        assert!(again.receipts.iter().all(|receipt| receipt.verdict == "up_to_date"), "{again:?}");
+        context.check_verified();
     }
 }
 

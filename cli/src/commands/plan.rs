@@ -82,7 +82,7 @@ async fn lines(
             }
             standing => standing?,
         };
-        let open = due(job, &standing.checkpoint, now);
+        let open = due(job, &standing.checkpoint_of(job), now);
         let names: Vec<&str> = job.datasets.iter().map(|dataset| dataset.name).collect();
         let line = lines.entry((job.region.to_string(), job.pull())).or_insert_with(|| Cost {
             region: job.region.to_string(),

@@ -116,7 +116,11 @@ fn lines(
     for standing in standings.into_values() {
         for receipt in standing.receipts {
             let target = targets.get(receipt.dataset.as_str()).copied();
-            lines.insert(key(&receipt), Line::of(standing.checkpoint, Some(receipt), target, now));
+            let mut checkpoint = standing.checkpoint;
+            if standing.behind.contains(&receipt.dataset) {
+                checkpoint.through = checkpoint.through.min(Some(receipt.started_at));
+            }
+            lines.insert(key(&receipt), Line::of(checkpoint, Some(receipt), target, now));
         }
     }
     for receipt in last {
@@ -193,7 +197,7 @@ mod tests {
         let last = [refused, never];
         let began = committed.started_at;
         let checkpoint = Checkpoint::default().next(Some(began));
-        let standing = Standing { checkpoint, receipts: vec![committed] };
+        let standing = Standing { checkpoint, receipts: vec![committed], behind: Vec::new() };
         let standings: BTreeMap<_, _> =
             [(("t1".parse().expect("an id"), "users".to_owned()), standing)].into();
         let targets = [("users", TimeDelta::hours(26))].into();

@@ -199,7 +199,11 @@ impl Budget {
 
     /// Returns when this budget opens, if that is too late to wait for.
     pub(super) fn too_long(&self, now: Instant) -> Option<Duration> {
-        let closed = self.closed.as_ref()?;
+        let Some(closed) = &self.closed else {
+            // A window may be spent, or nearly so, and last for hours: nobody was refused, and nobody would wait less.
+            let ready = self.ready(now, self.pace(now)).err()?;
+            return Some(ready - now).filter(|wait| *wait > self.longest_pause);
+        };
         let wait = closed.until.saturating_duration_since(now);
         let endless = now - closed.closure.since > self.longest_pause;
         (wait > self.longest_pause || endless).then_some(wait)

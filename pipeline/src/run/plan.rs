@@ -98,6 +98,8 @@ pub(super) fn halves(partition: &Partition, records: u64) -> Option<[Partition; 
 pub(super) struct Reached {
     /// When it began.
     pub(super) began: Timestamp,
+    /// An instant before that, whichever clock is wrong: what comes in after it may have been missed.
+    pub(super) passed: Timestamp,
     /// Records of the listing that it kept.
     pub(super) records: u64,
     /// Whether something may be missing.
@@ -114,11 +116,13 @@ pub(super) fn moved(from: &Checkpoint, job: &Job, partition: &Partition, reached
         return Checkpoint { sequence, ..*from };
     }
     let Some(window) = partition.window else {
-        let full = Some(FullSnapshot { at: reached.began, records: reached.records });
-        return Checkpoint { sequence, through: Some(reached.began), full };
+        let at = reached.began.min(reached.passed);
+        let full = Some(FullSnapshot { at, records: reached.records });
+        return Checkpoint { sequence, through: Some(at), full };
     };
     let joins = window.since <= from.through.unwrap_or(job.reading.since);
-    let through = if joins { from.through.max(Some(window.until)) } else { from.through };
+    let until = window.until.min(reached.passed);
+    let through = if joins { from.through.max(Some(until)) } else { from.through };
     Checkpoint { sequence, through, full: from.full }
 }
 
@@ -204,7 +208,8 @@ mod tests {
             let job = job_of(ReadMode::Window, false, Reading::from(at("01-10T00:00:00")));
             let from = Checkpoint { sequence: 3, through: from.map(at), full: None };
             let partition = partition(&job, Some(span), span.until);
-            let reached = Reached { began: span.until, records: 9, drifted: false };
+            let reached =
+                Reached { began: span.until, passed: at("01-12T00:00:00"), records: 9, drifted: false };
             let expected = Checkpoint { sequence: 4, through: expected.map(at), full: None };
             assert_eq!(moved(&from, &job, &partition, &reached), expected);
         };
@@ -214,6 +219,8 @@ mod tests {
         check(Some(tenth), window("01-02T00:00:00", "01-03T00:00:00"), Some(tenth));
         check(Some(tenth), window("01-09T00:00:00", "01-12T00:00:00"), Some("01-12T00:00:00"));
         check(Some(tenth), window("01-11T00:00:00", "01-12T00:00:00"), Some(tenth));
+        // Of what one clock calls to come, nobody knows whether it was there.
+        check(Some(tenth), window("01-09T00:00:00", "01-15T00:00:00"), Some("01-12T00:00:00"));
     }
 
     #[test]
@@ -222,7 +229,9 @@ mod tests {
         let job = job_of(ReadMode::Snapshot, false, Reading::from(now));
         let from = through("01-09T03:00:00");
         let partition = due(&job, &from, now).expect("the last is of yesterday");
-        let after = |drifted| moved(&from, &job, &partition, &Reached { began: now, records: 9, drifted });
+        let after = |drifted| {
+            moved(&from, &job, &partition, &Reached { began: now, passed: now, records: 9, drifted })
+        };
         assert!(due(&job, &after(false), now).is_none());
         assert_eq!(after(true).sequence, 2);
         assert!(due(&job, &after(true), now).is_some());

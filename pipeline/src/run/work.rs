@@ -14,15 +14,15 @@ use super::{RunContext, RunEvent, receipts};
 use crate::batch::{Batch, Provenance, Records};
 use crate::known::{Content, Known};
 use crate::{
-    Ask, Checkpoint, Commit, Dataset, Drift, Error, ErrorKind, Job, Partition, Receipt, Result, Standing,
-    Tally, Timestamp, Writer, rejects,
+    Ask, Checkpoint, Commit, Dataset, Drift, Error, ErrorKind, Job, Partition, ReadMode, Receipt, Result,
+    Standing, Tally, Timestamp, Writer, rejects,
 };
 
 /// A listing that kept fewer records than this may lose most of them in a day without anybody wondering.
 const TOO_FEW_TO_WONDER: u64 = 20;
 
 /// A clock that was put right may be behind the last reading for so long, and nothing is wrong.
-const FAR_AHEAD: TimeDelta = TimeDelta::days(2);
+const FAR_AHEAD: TimeDelta = TimeDelta::hours(1);
 
 /// What came of a job.
 #[derive(Debug, Default)]
@@ -65,14 +65,14 @@ struct Worker<'a> {
 impl Worker<'_> {
     async fn work_off(&self, worked: &mut Worked) -> Result<()> {
         let Worked { receipts: kept, lost: tally, .. } = worked;
-        let Standing { mut checkpoint, receipts: last } =
-            self.context.sink.standing(&self.job.tenant.id, self.job.pull()).await?;
+        let standing = self.context.sink.standing(&self.job.tenant.id, self.job.pull()).await?;
         let now = self.context.clock.now();
-        let Some(whole) = due(self.job, &checkpoint, now) else {
-            is_of_this_time(&checkpoint, now)?;
+        let Some(whole) = due(self.job, &standing.checkpoint_of(self.job), now) else {
+            is_of_this_time(self.job, &standing.checkpoint, now)?;
             *kept = receipts::up_to_date(self.job, self.context);
             return Ok(());
         };
+        let Standing { mut checkpoint, receipts: last, .. } = standing;
         // The earliest lies on top: it is committed before the next is begun.
         let mut open = vec![whole];
         while let Some(partition) = open.pop() {
@@ -114,9 +114,15 @@ impl Worker<'_> {
     }
 }
 
-/// Refuses to call up to date what waits for a time that is far ahead: a clock that was wrong once set it there.
-fn is_of_this_time(checkpoint: &Checkpoint, now: Timestamp) -> Result<()> {
+/// Refuses to call up to date what waits for a time that is far ahead: a clock is wrong, or was once.
+fn is_of_this_time(job: &Job, checkpoint: &Checkpoint, now: Timestamp) -> Result<()> {
+    let is_windowed = job.datasets[0].mode == ReadMode::Window && !matches!(job.reading.ask, Ask::Span(_));
     match checkpoint.through {
+        None if is_windowed => Err(Error::new(
+            ErrorKind::Unavailable,
+            format!("begin at `since`: that is in the future, at {}", job.reading.since.to_rfc3339()),
+        )
+        .with_hint("this machine's clock or the platform's is wrong: look at both, and run again")),
         Some(through) if through - now > FAR_AHEAD => Err(Error::new(
             ErrorKind::Damaged,
             format!("go on where the last reading ended: that is in the future, at {}", through.to_rfc3339()),
@@ -146,7 +152,7 @@ impl PartitionReading<'_> {
     /// The next page is asked for while the last is written, and no earlier: a slow sink slows the reading.
     async fn read(&self, tally: &mut Tally) -> Result<Commit> {
         let (context, partition) = (self.worker.context, self.partition);
-        let started_at = context.clock.now();
+        let (started_at, passed) = (context.clock.now(), context.clock.passed());
         let mut sieve = self.sieve().await?;
         let provenance = Provenance::new(partition, &context.run_id, started_at);
         let mut writer = context.sink.writer(partition).await?;
@@ -182,7 +188,7 @@ impl PartitionReading<'_> {
             receipt.content = content.as_ref().and_then(|content| content.get(&receipt.dataset).cloned());
         }
         let records = self.kept(tally).or(self.from.full.map(|full| full.records)).unwrap_or_default();
-        let reached = Reached { began: started_at, records, drifted: tally.drifted };
+        let reached = Reached { began: started_at, passed, records, drifted: tally.drifted };
         let to = moved(&self.from, self.worker.job, partition, &reached);
         let (run_id, partition, from) = (context.run_id.clone(), partition.clone(), self.from);
         Ok(Commit { run_id, partition, files, from, to, receipts, replays: None })

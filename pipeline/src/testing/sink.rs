@@ -29,7 +29,8 @@ struct State {
     commits: Vec<Committed>,
     checkpoints: HashMap<(TenantId, &'static str), Checkpoint>,
     written: HashMap<String, Vec<String>>,
-    receipts: Vec<Receipt>,
+    /// The receipts, with the names of their pulls.
+    receipts: Vec<(String, Receipt)>,
 }
 
 /// Keeps what is committed in memory, and shows nothing else.
@@ -95,7 +96,8 @@ impl MemorySink {
         let ids = state.written.remove(&name).unwrap_or_default();
         let tenant = commit.partition.tenant.id.to_string();
         state.commits.push(Committed { tenant, pull: commit.partition.pull(), ids });
-        state.receipts.extend(commit.receipts);
+        let pull = commit.partition.pull();
+        state.receipts.extend(commit.receipts.into_iter().map(|receipt| (pull.to_owned(), receipt)));
         Ok(())
     }
 }
@@ -116,9 +118,10 @@ impl Sink for MemorySink {
         let state = self.state.lock().expect("no holder panics");
         let found = state.checkpoints.iter().find(|((id, name), _)| id == tenant && *name == pull);
         let checkpoint = found.map(|(_, checkpoint)| *checkpoint).unwrap_or_default();
-        let of_tenant = |receipt: &&Receipt| receipt.organization_id == *tenant;
-        let receipts = state.receipts.iter().rev().filter(of_tenant).cloned().collect();
-        Ok(Standing { checkpoint, receipts })
+        let is_of = |(name, receipt): &&(String, Receipt)| name == pull && receipt.organization_id == *tenant;
+        let receipts =
+            state.receipts.iter().rev().filter(is_of).map(|(_, receipt)| receipt.clone()).collect();
+        Ok(Standing { checkpoint, receipts, behind: Vec::new() })
     }
 
     async fn writer(&self, partition: &Partition) -> Result<Box<dyn Writer>> {

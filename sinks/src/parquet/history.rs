@@ -62,13 +62,18 @@ pub(super) fn standing(
     let sealed = read(layout, tenant, pull, sequence)?;
     let sealed = sealed.ok_or_else(|| pulls::missing(layout, tenant, pull, sequence))?;
     let mut receipts = Vec::new();
+    let of_reading = sealed.record.of_reading();
+    let last_read =
+        if of_reading.is_empty() { sealed.record.earlier.values().copied().max() } else { Some(sequence) };
+    let is_behind = |(_, sequence): &(&String, &u64)| Some(**sequence) < last_read;
+    let behind = sealed.record.earlier.iter().filter(is_behind).map(|(dataset, _)| dataset.clone()).collect();
     for (dataset, sequence) in &sealed.record.earlier {
         let earlier = read(layout, tenant, pull, *sequence)?;
         let of_dataset = |receipt: &Receipt| receipt.dataset == *dataset;
         receipts.extend(earlier.into_iter().flat_map(|sealed| sealed.record.receipts).filter(of_dataset));
     }
-    receipts.extend_from_slice(sealed.record.of_reading());
-    Ok(Standing { checkpoint: sealed.record.to, receipts })
+    receipts.extend_from_slice(of_reading);
+    Ok(Standing { checkpoint: sealed.record.to, receipts, behind })
 }
 
 /// Returns the records of the commits that a partition may bring again, the oldest first.

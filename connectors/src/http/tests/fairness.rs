@@ -223,6 +223,22 @@ fn only_one_probe_finds_out_whether_a_budget_is_open_again() {
 }
 
 #[test]
+fn a_budget_that_is_spent_for_too_long_sends_everybody_away() {
+    paused(async {
+        for (reset, goes_on) in [(PAUSE * 2, false), (PAUSE / 2, true)] {
+            let turns = turns(32, 4);
+            let mut permit = turns.take("vm", &tenant(0), || budget(1000)).await.expect("it is open");
+            let told = Told { limit: Some(2), remaining: Some(0), reset: Some(reset), ..Told::default() };
+            permit.answered(Outcome::Accepted, &told);
+            drop(permit);
+            let began = Instant::now();
+            let taken = turns.take("vm", &tenant(1), || budget(1000)).await;
+            assert_eq!((taken.is_ok(), began.elapsed() >= PAUSE / 3), (goes_on, goes_on), "{reset:?}");
+        }
+    });
+}
+
+#[test]
 fn a_budget_closed_for_too_long_sends_everybody_away() {
     paused(async {
         for (says, longest) in [(Some(PAUSE * 2), 1), (None, 120)] {
