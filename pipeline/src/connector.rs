@@ -61,6 +61,11 @@ pub trait Connector: Send + Sync {
     /// Returns the fingerprint of the key in use.
     fn key_fingerprint(&self) -> String;
 
+    /// Returns a text of the platform's as it may be shown: without the key.
+    fn scrub(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
     /// Returns what time the platform says it is; `None` before it was asked, or where it does not tell.
     fn platform_time(&self) -> Option<Timestamp> {
         None

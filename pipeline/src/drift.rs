@@ -76,6 +76,13 @@ impl Drift {
         *self == Self::default()
     }
 
+    /// Returns the same with the names as they may be shown: they are the platform's, and are told wherever receipts are.
+    pub(crate) fn shown_as(self, scrub: impl Fn(&str) -> String) -> Self {
+        let unknown = self.unknown.into_iter().map(|(name, seen)| (scrub(&name), seen)).collect();
+        let misfits = self.misfits.into_iter().map(|(name, records)| (scrub(&name), records)).collect();
+        Self { unknown, misfits }
+    }
+
     /// Takes in what records have beside their columns.
     pub(crate) fn see(&mut self, records: &Records) {
         let extra = records.columns.column_by_name(EXTRA);

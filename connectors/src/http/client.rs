@@ -144,6 +144,15 @@ impl Http {
         self.keys.held().map(|key| key.secret.fingerprint())
     }
 
+    /// Returns a text of the platform's as it may be shown: without the key.
+    #[must_use]
+    pub fn scrub(&self, text: &str) -> String {
+        match self.keys.held() {
+            Some(key) => key.secret.scrub(text),
+            None => text.to_owned(),
+        }
+    }
+
     /// Returns what time the platform says it is, to the second; `None` before the first answer that says so.
     #[must_use]
     pub fn platform_time(&self) -> Option<Timestamp> {
@@ -268,10 +277,7 @@ impl TenantClient {
     /// Returns a text of the platform's as it may be shown: without the key.
     #[must_use]
     pub fn scrub(&self, text: &str) -> String {
-        match self.http.keys.held() {
-            Some(key) => key.secret.scrub(text),
-            None => text.to_owned(),
-        }
+        self.http.scrub(text)
     }
 
     /// Sends a call until it is answered well, or nothing more can be done about it.

@@ -171,6 +171,10 @@ impl Connector for Rapid7 {
         self.http.key_fingerprint().unwrap_or_default()
     }
 
+    fn scrub(&self, text: &str) -> String {
+        self.http.scrub(text)
+    }
+
     fn platform_time(&self) -> Option<Timestamp> {
         self.http.platform_time()
     }

@@ -686,8 +686,10 @@ async fn an_entry_that_is_no_tenant_is_set_aside_and_the_others_go_on() {
         )
     };
     let connector = connector(&serve(move |_| secret()).await);
+    assert_eq!(connector.scrub("hunter2-secret-key"), "hunter2-secret-key", "it is not read yet");
     let told = format!("{:?} {:?}", connector.tenants().await.expect("it is a list"), connector.remarks());
     assert!(told.matches("****").count() == 3 && !told.contains("hunter2"), "{told}");
+    assert_eq!(connector.scrub("a hunter2-secret-key"), "a ****");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Outcome, RunContext, RunEvent, RunSummary, run};
-use crate::batch::{Counts, Records};
+use crate::batch::{Counts, Records, Reject};
 use crate::testing::{MemorySink, Step, VecConnector, batch, dataset, job, tenant};
 use crate::{
     Batch, Checkpoint, Clock, Connector, Cores, Dataset, ErrorKind, FullSnapshot, Job, Reading, Tally,
@@ -389,6 +389,22 @@ async fn a_snapshot_of_today_is_not_taken_again() {
     assert_eq!(verdicts(&second), expect(&[("a", Verdict::UpToDate)]));
     assert_eq!(second.outcome, Outcome::Complete);
     assert_eq!(scene.sink.commits().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrecy_the_name_of_a_member_is_told_without_the_key() {
+    let users = dataset("users", "idr");
+    let mut page = batch(&users, &["1"]);
+    let raw = r#"{"hunter2":1}"#.to_owned();
+    let reject =
+        Reject { dataset: "users", column: "hunter2".to_owned(), reason: String::new(), raw, within: None };
+    page.rejects.push(reject);
+    page.tally.datasets.insert("users".to_owned(), Counts { read: 2, rejects: 1, ..Counts::default() });
+    let connector =
+        VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", vec![Step::Page(page)]);
+    let (summary, _) = Scene::new(connector).run(vec![job("a", &users)]).await;
+    let [receipt] = summary.receipts.as_slice() else { panic!("one dataset: {summary:?}") };
+    assert_eq!(receipt.drift.misfits, [("****".to_owned(), 1)].into(), "{receipt:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -184,7 +184,8 @@ impl PartitionReading<'_> {
         };
         let mut receipts = receipts::of_reading(partition, tally, &files, started_at, context)?;
         for receipt in &mut receipts {
-            receipt.drift = sieve.drift.remove(receipt.dataset.as_str()).unwrap_or_default();
+            let drift = sieve.drift.remove(receipt.dataset.as_str()).unwrap_or_default();
+            receipt.drift = drift.shown_as(|name| context.connector.scrub(name));
             receipt.content = content.as_ref().and_then(|content| content.get(&receipt.dataset).cloned());
         }
         let records = self.kept(tally).or(self.from.full.map(|full| full.records)).unwrap_or_default();
