@@ -44,7 +44,7 @@ fn check(faults: Vec<FaultRule>) {
 
 #[test]
 fn completeness_refusals_for_want_of_budget() {
-    for retry_after in [RetryAfter::None, RetryAfter::Seconds] {
+    for retry_after in [RetryAfter::None, RetryAfter::Seconds, RetryAfter::Date] {
         check(vec![sometimes(Fault::TooManyRequests { retry_after, seconds: 1 })]);
     }
 }

@@ -66,7 +66,7 @@ impl Names {
             if span.first > next {
                 return Some(next);
             }
-            next = next.max(span.last + 1);
+            next = next.max(span.last.saturating_add(1));
         }
         None
     }
