@@ -11,8 +11,8 @@ use pipeline::batch::{Counts, Reject, Within};
 
 use super::columns::{Column, MOST_FIELDS};
 use super::json::{Begins, Json, Syntax, Text};
-use super::page::{ERRORS, NOTHING, Order, PageFacts, PageShape, digest};
-use super::record::{Childless, Children, Reader, Refusal, whole};
+use super::page::{ERRORS, Order, PageFacts, PageShape, digest, tells_of_error};
+use super::record::{Childless, Children, Reader, Refusal};
 use super::room::Room;
 use super::seen::{Meeting, Met, Parts, Seen};
 use super::shape::{Child, Kind, RecordShape};
@@ -243,16 +243,8 @@ impl Decoder {
 
     /// Some answers with 200 say that they are none, or not whole.
     fn check_failures(&self, name: Text<'_>, value: &[u8]) -> Result<(), PageError> {
-        let named = ERRORS.into_iter().chain(self.page.failures).find(|failures| name.is(failures));
-        let is_one_of = |texts: &[&str]| {
-            let text = value.iter().filter(|byte| !byte.is_ascii_whitespace());
-            texts.iter().any(|other| text.clone().eq(other.as_bytes()))
-        };
-        match named {
-            Some(failures) if !is_one_of(&NOTHING) => Err(PageError::Partial(failures)),
-            None if name.is("status") && whole(value).is_some_and(|status| status >= 400) => {
-                Err(PageError::Partial("status"))
-            }
+        match ERRORS.into_iter().chain(self.page.failures).find(|failures| name.is(failures)) {
+            Some(failures) if tells_of_error(failures, value) => Err(PageError::Partial(failures)),
             _ => Ok(()),
         }
     }
@@ -452,7 +444,7 @@ impl Table {
                 .iter()
                 .map(|name| place(name).expect("a key names columns of its shape"))
                 .collect(),
-            versioned: shape.version.map(|_| 0),
+            versioned: shape.has_versions.then_some(0),
             rows: 0,
             counts: Counts::default(),
             shape: shape.clone(),

@@ -19,7 +19,7 @@ mod tests;
 mod timestamp;
 
 pub use decoder::{Decoded, Decoder, NotJson, PageError};
-pub use page::{ERRORS, Fact, NOTHING, Order, PageFacts, PageShape};
+pub use page::{ERRORS, Fact, Order, PageFacts, PageShape, tells_of_error};
 pub use room::Room;
 pub use seen::Seen;
 pub use shape::{Child, Field, Kind, Owner, RecordShape};

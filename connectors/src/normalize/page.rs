@@ -18,11 +18,26 @@ pub struct PageShape {
     pub tells_of_others: bool,
 }
 
-/// Members of an envelope that hold what went wrong, in the spellings of the platform's families.
-pub const ERRORS: [&str; 4] = ["error", "errors", "error_code", "errorCode"];
+/// Members of an envelope that tell of what went wrong, in the spellings of the platform's families.
+pub const ERRORS: [&str; 5] = ["error", "errors", "error_code", "errorCode", "status"];
 
-/// What they hold where nothing did.
-pub const NOTHING: [&str; 6] = ["null", "[]", "{}", "\"\"", "false", "0"];
+/// Returns whether such a member's value says that something did.
+pub fn tells_of_error(name: &str, value: &[u8]) -> bool {
+    const NOTHING: [&str; 6] = ["null", "[]", "{}", "\"\"", "false", "0"];
+    if name == "status" {
+        // A status may be a word as well.
+        return number(value).is_some_and(|status| status >= 400);
+    }
+    let value = value.iter().filter(|byte| !byte.is_ascii_whitespace());
+    !NOTHING.iter().any(|nothing| value.clone().eq(nothing.as_bytes()))
+}
+
+/// Reads a whole number, in quotes or not.
+fn number(text: &[u8]) -> Option<u64> {
+    let digits =
+        text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text).trim_ascii();
+    whole(digits).filter(|_| !digits.is_empty()).and_then(|number| u64::try_from(number).ok())
+}
 
 /// What a member of `metadata` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,14 +139,10 @@ impl PageFacts {
     fn set(&mut self, fact: Fact, json: &mut Json<'_>) -> Result<(), Syntax> {
         let begins = json.begins()?;
         let text = json.skip()?;
-        // A count is a count in quotes too.
-        let digits = if begins == Begins::String { text[1..text.len() - 1].trim_ascii() } else { text };
-        let number =
-            || whole(digits).filter(|_| !digits.is_empty()).and_then(|number| u64::try_from(number).ok());
         match fact {
-            Fact::Total => self.total = number(),
-            Fact::Pages => self.pages = number(),
-            Fact::Size => self.size = number(),
+            Fact::Total => self.total = number(text),
+            Fact::Pages => self.pages = number(text),
+            Fact::Size => self.size = number(text),
             Fact::Last => {
                 self.last = (begins == Begins::True || begins == Begins::False).then_some(text == b"true");
             }

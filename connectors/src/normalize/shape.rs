@@ -93,8 +93,8 @@ pub struct RecordShape {
     pub fields: Vec<Field>,
     /// The columns whose values together name a record.
     pub key: &'static [&'static str],
-    /// The last of them, where it numbers a record's versions: a listing counts the record, and shows one.
-    pub version: Option<&'static str>,
+    /// Whether the last of them numbers a record's versions: a listing counts the record once.
+    pub has_versions: bool,
 }
 
 impl RecordShape {

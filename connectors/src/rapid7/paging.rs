@@ -11,7 +11,7 @@ use crate::normalize::PageFacts;
 /// in its own size finds out, for one request more. So does who is told that there are more. Where the page names the
 /// size that was asked for, and both how many records and how many pages there are, it is cut if it counts its pages in
 /// its own size; else something may only hide a part of it.
-pub(super) fn granted(first: &PageFacts, asked: u64) -> Option<u64> {
+fn granted(first: &PageFacts, asked: u64) -> Option<u64> {
     let (rows, pages, total) = (first.rows, first.pages, first.total);
     let may_be_cut = (1..asked).contains(&rows)
         && first.last != Some(true)
@@ -29,8 +29,43 @@ pub(super) fn says_nothing(page: &PageFacts) -> bool {
 }
 
 /// Returns what a page says of others behind it, if anything.
-pub(super) fn says_more(page: &PageFacts, index: u64) -> Option<bool> {
+fn says_more(page: &PageFacts, index: u64) -> Option<bool> {
     page.last.map(|last| !last).or_else(|| Some(page.pages? > index + 1))
+}
+
+/// What a page says of its listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word {
+    /// Whether the listing ends with it.
+    pub(super) last: bool,
+    /// Whether it says that there are others behind it, if anything.
+    pub(super) says_more: Option<bool>,
+    /// What it would mean if the page behind it were refused.
+    pub(super) if_refused: Refused,
+    /// The size that its listing is counted in, where that is less than was asked for.
+    pub(super) granted: Option<u64>,
+    /// How many records make it full.
+    pub(super) full: u64,
+}
+
+impl Word {
+    /// Takes a page by its number, where pages of a size were asked for.
+    pub(super) fn of(page: &PageFacts, index: u64, size: u64) -> Self {
+        let granted = if index == 0 { granted(page, size) } else { None };
+        Self {
+            last: is_last(page, index, size),
+            says_more: says_more(page, index),
+            if_refused: if_refused(page, index, size),
+            granted,
+            full: granted.or(page.size).unwrap_or_default(),
+        }
+    }
+
+    /// Takes a page of a listing by cursor, which says no more than whether there is a next one.
+    pub(super) fn of_cursor(page: &PageFacts, last: bool) -> Self {
+        let full = page.size.unwrap_or_default();
+        Self { last, says_more: None, if_refused: Refused::Failure, granted: None, full }
+    }
 }
 
 /// What it means that the platform refuses the page behind another one.
@@ -46,7 +81,7 @@ pub(super) enum Refused {
 
 /// Returns what it would mean if the page behind this one were refused: some platforms refuse what is beyond the end,
 /// and some what is beyond the records that they are willing to count.
-pub(super) fn if_refused(page: &PageFacts, index: u64, size: u64) -> Refused {
+fn if_refused(page: &PageFacts, index: u64, size: u64) -> Refused {
     let through = index.saturating_mul(size).saturating_add(page.rows);
     let is_promised = says_more(page, index) == Some(true) || page.total.is_some_and(|total| total > through);
     match is_promised {
@@ -57,7 +92,7 @@ pub(super) fn if_refused(page: &PageFacts, index: u64, size: u64) -> Refused {
 }
 
 /// Returns whether a listing ends with this page.
-pub(super) fn is_last(page: &PageFacts, index: u64, size: u64) -> bool {
+fn is_last(page: &PageFacts, index: u64, size: u64) -> bool {
     /// Search engines count so far, and say that this is all.
     const COUNTED: u64 = 10_000;
     let before = index.saturating_mul(size);

@@ -1,8 +1,9 @@
 //! Reads a partition: every page of its listing, each record once.
 //!
 //! Pages by index are asked for several at a time and yielded in order; pages by cursor one after the other, and
-//! where no cursor is given, by number as well. A page that takes too long is asked for again in smaller parts. When a walk over the listing is over, [`judge`]
-//! says whether it showed everything; if not, the listing is walked again and only new records are added.
+//! where no cursor is given, by number as well. A page that takes too long is asked for again in smaller parts. When a
+//! walk over the listing is over, [`judge`] says whether it showed everything; if not, the listing is walked again and
+//! only new records are added.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use tracing::warn;
 
 use super::datasets::{Endpoint, Paging};
-use super::paging::{Refused, granted, if_refused, is_last, next_cursor, says_more, size_of_walk};
+use super::paging::{Refused, Word, next_cursor, size_of_walk};
 use super::walk::{Judgement, Walk, judge};
 use crate::http::{Answer, BadBody, Call, PageSize, SendError, Spent, TenantClient};
 use crate::normalize::{Decoded, Decoder, PageError, PageFacts, Room, Seen};
@@ -62,11 +63,7 @@ struct Got {
     page: Page,
     requests: u64,
     bytes: u64,
-    last: bool,
-    /// What it says of pages behind it.
-    says_more: Option<bool>,
-    /// What it would mean if the page behind it were refused.
-    if_refused: Refused,
+    word: Word,
 }
 
 /// Several pages in a row; nothing in place of one says that the walk has to be given up there.
@@ -148,13 +145,11 @@ impl Reader {
                             break;
                         };
                         let facts = &got.page.facts;
-                        let walk = walk.get_or_insert_with(|| {
-                            most = granted(facts, most).unwrap_or(most);
-                            Walk::default()
-                        });
-                        walk.page(facts, got.says_more);
+                        most = got.word.granted.unwrap_or(most);
+                        let walk = walk.get_or_insert_default();
+                        walk.page(facts, &got.word);
                         let is_enough = enough.load(Ordering::Relaxed);
-                        let circles = !is_enough && !got.last && walk.goes_in_circles(&walks);
+                        let circles = !is_enough && !got.word.last && walk.goes_in_circles(&walks);
                         let has_no_pages = walk.has_no_pages(asked);
                         yield self.batch(got);
                         if has_no_pages {
@@ -258,14 +253,14 @@ impl Reader {
                 let Some((row, _leave)) = open.next().await else { break };
                 let row = row?;
                 bytes = row.iter().flatten().map(|got| got.bytes).sum();
-                let last = row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.last));
+                let last = row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.word.last));
                 let total = row.iter().flatten().last().and_then(|got| got.page.facts.total);
                 if let (1, [Some(got)]) = (place.index, row.as_slice()) {
                     // Such a platform counts its pages in its own size.
-                    place.size = granted(&got.page.facts, place.size).unwrap_or(place.size);
+                    place.size = got.word.granted.unwrap_or(place.size);
                 }
                 if let (true, Some(Some(got))) = (open.is_empty(), row.last()) {
-                    place.if_refused = got.if_refused;
+                    place.if_refused = got.word.if_refused;
                 }
                 for got in row {
                     match got {
@@ -299,7 +294,8 @@ impl Reader {
             match self.client.send(&call, &self.decode).await {
                 Ok(answer) => {
                     self.fine(size, &answer);
-                    Ok(vec![Some(got(answer, index, size))])
+                    let word = Word::of(&answer.value.facts, index, size);
+                    Ok(vec![Some(got(answer, word))])
                 }
                 // Some platforms refuse what is beyond the end.
                 Err(SendError::Answered(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, error)) => match if_refused {
@@ -326,17 +322,17 @@ impl Reader {
         let mut row = Row::new();
         let parts = place.size / part;
         for index in (0..parts).map(|at| place.index * parts + at) {
-            let if_refused =
-                row.last().and_then(Option::as_ref).map_or(place.if_refused, |got| got.if_refused);
+            let before = row.last().and_then(Option::as_ref);
+            let if_refused = before.map_or(place.if_refused, |got| got.word.if_refused);
             let part_place = Place { index, size: part, if_refused, ..place };
             let part_row = self.clone().row(window, part_place, spent).await?;
             spent = Spent::default();
             // A part that came in parts itself is as long as it was asked for.
             let is_cut = match part_row.as_slice() {
-                [Some(got)] => index == 0 && granted(&got.page.facts, part).is_some(),
+                [Some(got)] => got.word.granted.is_some(),
                 _ => false,
             };
-            let is_last = part_row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.last));
+            let is_last = part_row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.word.last));
             row.extend(part_row);
             if is_last || is_cut {
                 break;
@@ -366,16 +362,15 @@ impl Reader {
                         self.fine(size, &answer);
                         let facts = answer.value.facts.clone();
                         let following = facts.cursor.clone().filter(|_| facts.rows > 0);
-                        let mut got = got(answer, 0, size);
-                        let goes_on_by_number = cursor.is_none() && following.is_none() && !got.last;
-                        let second = Place { index: 1, if_refused: got.if_refused, ..Place::first(PAGE, size) };
-                        if !goes_on_by_number {
-                            (got.last, got.says_more) = (following.is_none(), None);
-                        }
-                        yield Some(got);
+                        let by_number = Word::of(&facts, 0, size);
+                        let goes_on_by_number = cursor.is_none() && following.is_none() && !by_number.last;
+                        let by_cursor = Word::of_cursor(&facts, following.is_none());
+                        yield Some(got(answer, if goes_on_by_number { by_number } else { by_cursor }));
                         let Some(following) = following else {
                             if goes_on_by_number {
-                                let second = Place { size: granted(&facts, size).unwrap_or(size), ..second };
+                                let Word { if_refused, granted, .. } = by_number;
+                                let size = granted.unwrap_or(size);
+                                let second = Place { index: 1, if_refused, ..Place::first(PAGE, size) };
                                 let mut pages = self.clone().by_index(window, second, enough);
                                 while let Some(got) = pages.next().await {
                                     yield got?;
@@ -449,16 +444,8 @@ impl Reader {
     }
 }
 
-fn got(answer: Answer<Page>, index: u64, size: u64) -> Got {
-    let Answer { value: mut page, requests, bytes, .. } = answer;
-    let facts = &mut page.facts;
-    let (last, says_more) = (is_last(facts, index, size), says_more(facts, index));
-    let if_refused = if_refused(facts, index, size);
-    if index == 0 {
-        // What it is full by, whatever it says.
-        facts.size = granted(facts, size).or(facts.size);
-    }
-    Got { last, says_more, if_refused, page, requests, bytes }
+fn got(answer: Answer<Page>, word: Word) -> Got {
+    Got { page: answer.value, requests: answer.requests, bytes: answer.bytes, word }
 }
 
 fn decode(decoder: &mut Decoder, seen: &mut Seen, body: &[u8]) -> Result<Page, BadBody> {

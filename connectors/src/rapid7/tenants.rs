@@ -6,13 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pipeline::{Error, ErrorKind, Region, Remark, Result, Tenant, TenantId};
 use reqwest::StatusCode;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tracing::warn;
 
-use super::paging::{Refused, granted, if_refused, is_last, says_more, size_of_walk};
+use super::paging::{Refused, Word, size_of_walk};
 use super::walk::{Judgement, Walk, judge};
 use crate::http::{BadBody, Call, SendError, TenantClient};
-use crate::normalize::{ERRORS, NOTHING, Order, PageFacts};
+use crate::normalize::{ERRORS, Order, PageFacts, tells_of_error};
 
 /// Asked for in one page; the platform's own maximum is unknown, and 100 is granted by its neighbours.
 const PAGE_SIZE: u64 = 100;
@@ -86,7 +86,7 @@ impl Listing<'_> {
         let mut refused = Refused::Failure;
         self.shown.clear();
         while index < MOST_PAGES {
-            let mut page = match self.page(index, size).await {
+            let page = match self.page(index, size).await {
                 Err(SendError::Answered(StatusCode::BAD_REQUEST, _)) if index == 0 && size > USUAL_SIZE => {
                     self.size = USUAL_SIZE;
                     size = size_of_walk(self.size, nth);
@@ -102,15 +102,14 @@ impl Listing<'_> {
                 }
                 answered => answered.map_err(with_advice)?,
             };
-            let last = page.bare || is_last(&page.facts, index, size);
-            let says_more = says_more(&page.facts, index);
-            refused = if_refused(&page.facts, index, size);
-            if let (0, Some(cut_to)) = (index, granted(&page.facts, size)) {
-                page.facts.size = Some(cut_to);
+            let word = Word::of(&page.facts, index, size);
+            let last = page.bare || word.last;
+            refused = word.if_refused;
+            if let Some(cut_to) = word.granted {
                 size = cut_to;
                 self.size = self.size.min(cut_to);
             }
-            walk.page(&self.take(page), says_more);
+            walk.page(&self.take(page), &word);
             if last || walk.has_no_pages(asked) {
                 return Ok(walk);
             }
@@ -289,11 +288,7 @@ fn parse(body: Bytes) -> Result<Page, BadBody> {
     let bare = |entries: Vec<Value>| Ok(Page { facts: facts(&entries, &Value::Null), entries, bare: true });
     match serde_json::from_slice(&body).map_err(BadBody::malformed)? {
         Value::Array(entries) => bare(entries),
-        Value::Object(page)
-            if ERRORS
-                .iter()
-                .any(|name| page.get(*name).is_some_and(|it| !NOTHING.contains(&&*it.to_string()))) =>
-        {
+        Value::Object(page) if tells_of_an_error(&page) => {
             Err(BadBody::malformed("it says itself that it is not whole"))
         }
         Value::Object(mut page) => match (page.remove("data"), page.remove("metadata")) {
@@ -306,6 +301,12 @@ fn parse(body: Bytes) -> Result<Page, BadBody> {
         },
         _ => Err(no_list()),
     }
+}
+
+fn tells_of_an_error(page: &Map<String, Value>) -> bool {
+    let tells =
+        |name: &&str| page.get(*name).is_some_and(|it| tells_of_error(name, it.to_string().as_bytes()));
+    ERRORS.iter().any(tells)
 }
 
 fn no_list() -> BadBody {
@@ -335,7 +336,7 @@ mod tests {
 
     fn check(body: &'static str, entries: usize, last: bool) {
         let page = parse(Bytes::from_static(body.as_bytes())).expect("a page");
-        let is_last = page.bare || is_last(&page.facts, 0, PAGE_SIZE);
+        let is_last = page.bare || Word::of(&page.facts, 0, PAGE_SIZE).last;
         assert_eq!((page.entries.len(), is_last), (entries, last), "{body}");
     }
 

@@ -140,7 +140,7 @@ async fn completeness_a_claim_that_is_never_met_is_called_whole_only_where_the_l
     let all = users(1999);
     let server = serve(move |asked| {
         let mut all = all.clone();
-        all.push(all[asked.number("size") % 100].clone());
+        all.push(all[asked.number("size") % 101].clone());
         claimed(&asked.page(&all, "index", usize::MAX), all.len(), asked)
     })
     .await;
@@ -296,6 +296,68 @@ async fn completeness_pages_that_are_smaller_than_they_say_leave_holes() {
     })
     .await;
     check(&server, "users", 1140, true, 4).await;
+}
+
+#[tokio::test]
+async fn completeness_a_page_in_the_middle_that_is_not_full_leaves_a_hole_whatever_it_says_of_its_size() {
+    let page = |rows: &[String], size: Option<usize>, cursor: Option<usize>| {
+        let mut metadata = json!({"totalPages": 2, "total_pages": 3});
+        if let Some(size) = size {
+            metadata["size"] = size.into();
+        }
+        if let Some(cursor) = cursor {
+            metadata["cursor"] = cursor.to_string().into();
+        }
+        good(&format!(r#"{{"data":[{}],"metadata":{metadata}}}"#, rows.join(",")))
+    };
+    // By cursor, and one hides records.
+    let all = assets(1000);
+    let server = serve(move |asked| {
+        let (at, size) = (asked.number("cursor"), asked.number("size"));
+        let shown = (at..(at + size).min(1000)).filter(|at| !(350..500).contains(at));
+        let rows: Vec<_> = shown.map(|at| all[at].clone()).collect();
+        page(&rows, Some(size), Some(at + size).filter(|next| *next < 1000))
+    })
+    .await;
+    let (_, tally) = read(&server, "vm_assets").await;
+    assert!(tally.drifted, "{tally:?}");
+    // By number, and each names as its size what it holds.
+    let all = users(3000);
+    let server = serve(move |asked| {
+        let mut rows = asked.page(&all, "index", usize::MAX);
+        if asked.number("index") == 1 {
+            rows.truncate(rows.len() * 8 / 10);
+        }
+        let pages = all.len().div_ceil(asked.number("size"));
+        let size = rows.len();
+        good(&format!(
+            r#"{{"data":[{}],"metadata":{{"total_pages":{pages},"size":{size}}}}}"#,
+            rows.join(",")
+        ))
+    })
+    .await;
+    let (_, tally) = read(&server, "users").await;
+    assert!(tally.drifted, "{tally:?}");
+    // One that follows nothing is no hole.
+    let all = users(10_000);
+    let server = serve(move |asked| {
+        let size = asked.number("size").min(70);
+        let rows = asked.page(&all, "index", 70).join(",");
+        let pages = all.len().div_ceil(size);
+        good(&format!(r#"{{"data":[{rows}],"metadata":{{"total_pages":{pages},"size":{size}}}}}"#))
+    })
+    .await;
+    check(&server, "users", 10_000, false, 1).await;
+}
+
+#[tokio::test]
+async fn each_walk_asks_for_pages_of_another_size_and_no_smaller_ones_than_it_has_to() {
+    let all = users(900);
+    let server = serve(move |asked| claimed(&asked.page(&all, "index", usize::MAX)[1..], 900, asked)).await;
+    check(&server, "users", 899, true, 4).await;
+    let mut sizes: Vec<_> = server.seen().iter().map(|request| Asked::of(request).number("size")).collect();
+    sizes.dedup();
+    assert_eq!(sizes, [1000, 799, 599, 399]);
 }
 
 #[tokio::test]
@@ -664,6 +726,29 @@ async fn completeness_a_list_that_shifts_is_read_again_and_one_that_repeats_itse
     let mut all = organizations(30);
     all.push(all[3].clone());
     check_list(move |asked| claimed(&asked.page(&all, "index", 100), all.len(), asked), 30, 0).await;
+}
+
+#[tokio::test]
+async fn completeness_a_list_without_totals_that_repeats_an_entry_is_named_and_not_refused() {
+    let mut all = organizations(44);
+    all.push(all[3].clone());
+    let answer = move |asked: &Asked| {
+        let rows: Vec<_> = all.iter().skip(asked.number("index") * 20).take(20).cloned().collect();
+        good(&format!(r#"{{"data":[{}]}}"#, rows.join(",")))
+    };
+    check_list(answer, 44, 1).await;
+}
+
+#[tokio::test]
+async fn completeness_a_list_of_tenants_that_says_it_is_not_whole_is_not_taken() {
+    for trouble in [r#""status":503"#, r#""status":"504""#, r#""error":"backend""#, r#""errorCode":1"#] {
+        let all = organizations(150);
+        let answer = move |asked: &Asked| match asked.number("index") {
+            0 => good(&format!(r#"{{"data":[{}]}}"#, asked.page(&all, "index", 100).join(","))),
+            _ => good(&format!(r#"{{"data":[],{trouble}}}"#)),
+        };
+        check_refused(answer, &["it says itself that it is not whole"]).await;
+    }
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 //!
 //! A listing is walked from its first page to its last. Where the totals on its pages changed, or do not
 //! agree with what the pages held, it is walked again, in pages of another size, and only records not seen before
-//! are added. It is whole where as many different records are known as it claims, or where it is the same list from
-//! end to end wherever the pages began; a listing without a claim, where a walk came to its end.
+//! are added. It is whole where as many different records were shown as it claims, or where it is the same list from
+//! end to end wherever the pages began; a listing without a claim, where a walk came to its end and no record stood on
+//! two pages.
 
-use super::paging::says_nothing;
+use super::paging::{Word, says_nothing};
 use crate::normalize::{Order, PageFacts};
 
 /// How often a listing is walked before it is called drifted.
@@ -41,7 +42,7 @@ pub(super) struct Walk {
     says_more: bool,
     /// Records of its largest page.
     largest: u64,
-    /// Whether its last page held fewer records than the size that it names, or than the largest.
+    /// Whether its last page held fewer records than make it full, or than the largest.
     is_short: bool,
     /// Whether one before it did.
     has_hole: bool,
@@ -67,13 +68,13 @@ pub(super) enum Judgement {
 }
 
 impl Walk {
-    /// Counts a page; `says_more` is what it says of pages behind it.
-    pub(super) fn page(&mut self, facts: &PageFacts, says_more: Option<bool>) {
+    /// Counts a page.
+    pub(super) fn page(&mut self, facts: &PageFacts, word: &Word) {
         let is_second = self.first_page.is_some() && self.rows == self.first_page.unwrap_or(0);
         self.same_again = says_nothing(facts) && is_second && facts.order == self.order;
         self.first_page.get_or_insert(facts.rows);
         self.claims_pages |= facts.pages.is_some();
-        self.says_more = says_more.unwrap_or(self.says_more);
+        self.says_more = word.says_more.unwrap_or(self.says_more);
         self.order.append(facts.order);
         let PageFacts { rows, fresh, distinct, total, .. } = *facts;
         if let (Some(before), Some(now)) = (self.last, total) {
@@ -83,8 +84,9 @@ impl Walk {
         self.first = self.first.or(total);
         self.last = total.or(self.last);
         self.largest = self.largest.max(rows);
-        self.has_hole |= self.is_short;
-        self.is_short = rows < facts.size.unwrap_or(self.largest);
+        // One that is short is the last if nothing follows.
+        self.has_hole |= self.is_short && rows > 0;
+        self.is_short = rows < self.largest.max(word.full);
         self.rows += rows;
         self.fresh += fresh;
         self.distinct += distinct;
@@ -118,9 +120,15 @@ impl Walk {
         self.broke = true;
     }
 
-    /// Returns whether as many records were on its pages as they claim, different or not.
+    /// Returns whether it came to its end, and as many records were on its pages as they claim, different or not.
     pub(super) fn shows_its_claim(&self) -> bool {
-        !self.broke && self.last.is_some_and(|total| self.rows >= total)
+        !self.broke && self.last.map_or(!self.lacks_some(), |total| self.rows >= total)
+    }
+
+    /// Returns whether something is missing by what its pages say, other than a total.
+    fn lacks_some(&self) -> bool {
+        // The number of pages is a claim too: all but the last are full.
+        self.says_more || self.claims_pages && self.has_hole
     }
 
     /// Returns whether it showed all that is claimed in the same order as another walk, with other page borders.
@@ -140,11 +148,9 @@ impl Walk {
     /// Returns whether it came to the end of a listing that claims no total: as far as was said, and without a record
     /// that moved from one page to another, for another one may have moved the other way.
     fn is_whole_without_a_total(&self, earlier: &[Self]) -> bool {
-        // The number of pages is a claim too: all but the last are full.
-        let lacks_some = self.says_more || self.claims_pages && self.has_hole;
         // Where there are no pages, the second one is the list once more.
         let repeats_none = self.distinct == self.rows || self.same_again;
-        !(self.broke || lacks_some)
+        !(self.broke || self.lacks_some())
             && (repeats_none || earlier.iter().any(|other| self.shows_the_list_of(other)))
     }
 
@@ -218,11 +224,15 @@ mod tests {
                     facts.distinct += u64::from(met.insert(record));
                     facts.order.add(record.to_string().as_bytes());
                 }
-                walk.page(&facts, None);
+                walk.page(&facts, &word(&facts, None));
             }
             walk
         };
         walks.iter().map(&mut walk).collect()
+    }
+
+    fn word(facts: &PageFacts, says_more: Option<bool>) -> Word {
+        Word { says_more, ..Word::of(facts, 1, 0) }
     }
 
     fn check(pages: &[&[Page]], expected: Judgement) {
@@ -290,17 +300,16 @@ mod tests {
     #[test]
     fn what_a_window_before_showed_is_shown() {
         let mut walk = Walk::default();
-        walk.page(
-            &PageFacts { rows: 3, fresh: 1, distinct: 3, total: Some(3), ..PageFacts::default() },
-            None,
-        );
+        let facts = PageFacts { rows: 3, fresh: 1, distinct: 3, total: Some(3), ..PageFacts::default() };
+        walk.page(&facts, &word(&facts, None));
         assert_eq!(judge(&[walk], false), Judgement::Whole);
     }
 
     #[test]
     fn a_walk_that_shows_the_same_again_and_again_goes_in_circles() {
         let page = |walk: &mut Walk, rows, fresh| {
-            walk.page(&PageFacts { rows, fresh, ..PageFacts::default() }, None);
+            let facts = PageFacts { rows, fresh, ..PageFacts::default() };
+            walk.page(&facts, &word(&facts, None));
         };
         let mut walk = Walk::default();
         page(&mut walk, 100, 100);
@@ -343,17 +352,17 @@ mod tests {
     #[test]
     fn a_listing_without_totals_is_whole_where_its_last_page_was_reached() {
         let page = PageFacts { rows: 3, fresh: 3, distinct: 3, ..PageFacts::default() };
-        let mut walk = Walk::default();
-        walk.page(&page, None);
+        let (nothing, mut walk) = (PageFacts::default(), Walk::default());
+        walk.page(&page, &word(&page, None));
         assert_eq!(judge(&[walk], false), Judgement::Whole);
         let mut broke = walk;
         broke.break_off();
         assert_eq!(judge(&[broke], false), Judgement::Again);
         // What said that there are more has to say that there are no more.
-        walk.page(&page, Some(true));
-        walk.page(&PageFacts::default(), None);
+        walk.page(&page, &word(&page, Some(true)));
+        walk.page(&nothing, &word(&nothing, None));
         assert_eq!(judge(&[walk], false), Judgement::Again);
-        walk.page(&PageFacts::default(), Some(false));
+        walk.page(&nothing, &word(&nothing, Some(false)));
         assert_eq!(judge(&[walk], false), Judgement::Whole);
     }
 }

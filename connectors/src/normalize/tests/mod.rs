@@ -51,7 +51,7 @@ fn shape() -> RecordShape {
         Field::new("who", Kind::Struct(who)),
         Field::new("links", list(Kind::Struct(link))),
     ];
-    RecordShape { dataset: "records", fields, key: &["id"], version: None }
+    RecordShape { dataset: "records", fields, key: &["id"], has_versions: false }
 }
 
 /// An asset whose findings stand in two lists.
@@ -68,7 +68,7 @@ fn asset() -> (RecordShape, Child) {
         dataset: "findings",
         fields: found,
         key: &["asset", "change", "check", "port"],
-        version: None,
+        has_versions: false,
     };
     let fields = vec![
         text("id"),
@@ -77,7 +77,7 @@ fn asset() -> (RecordShape, Child) {
         Field::new("same", Kind::Children("same")),
         Field::new("size", Kind::Int64),
     ];
-    let shape = RecordShape { dataset: "assets", fields, key: &["id"], version: None };
+    let shape = RecordShape { dataset: "assets", fields, key: &["id"], has_versions: false };
     (shape, Child { shape: findings, parent_key: "asset", change: "change" })
 }
 

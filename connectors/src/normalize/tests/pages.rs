@@ -28,6 +28,7 @@ fn completeness_what_is_no_whole_page_is_not_taken() {
         (r#"{"data":[{"id":"a"}],"errors":[{"message":"x"}]}"#, "a part of it is missing (`errors`)"),
         (r#"{"errors":"x","data":[{"id":"a"}]}"#, "a part of it is missing (`errors`)"),
         (r#"{"data":[],"error":{"code":500}}"#, "a part of it is missing (`error`)"),
+        (r#"{"data":[],"status":"500"}"#, "a part of it is missing (`status`)"),
         (r#"{"data":[],"errorCode":101011}"#, "a part of it is missing (`errorCode`)"),
         (
             r#"{"data":[],"message":"upstream request timeout","status":504}"#,
@@ -80,7 +81,7 @@ fn a_page_says_what_it_knows_of_the_listing() {
         (r#"{"data":[],"metadata":{"total":[3]}}"#, facts(0, 0)),
         (r#"{"data":[],"metadata":null,"failures":[ ],"links":[{"href":"x"}]}"#, facts(0, 0)),
         (
-            r#" { "failures" : null , "data" : [ ] , "errors" : { } , "error" : "" , "status" : 200 } "#,
+            r#" { "failures" : null , "data" : [ ] , "errors" : { } , "error" : "" , "status" : "OK" , "error_code" : 0 } "#,
             facts(0, 0),
         ),
     ] {

@@ -12,7 +12,7 @@ pub(super) fn endpoint() -> Endpoint {
         nested("user", vec![text("rrn").owner(Owner::Rrn), text("name")]),
         text("authentication_service"),
     ];
-    let shape = RecordShape { dataset: "accounts", fields, key: &["rrn"], version: None };
+    let shape = RecordShape { dataset: "accounts", fields, key: &["rrn"], has_versions: false };
     let about = About {
         page_size: 1000,
         ..About::snapshot(

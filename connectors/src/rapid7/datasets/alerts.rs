@@ -19,12 +19,8 @@ const PAGE: PageShape = PageShape {
 };
 
 pub(super) fn endpoint() -> Endpoint {
-    let shape = RecordShape {
-        dataset: "alerts",
-        fields: fields(),
-        key: &["rrn", "version"],
-        version: Some("version"),
-    };
+    let shape =
+        RecordShape { dataset: "alerts", fields: fields(), key: &["rrn", "version"], has_versions: true };
     let about = About {
         cursor: Some("alerted_at"),
         mode: ReadMode::Window,

@@ -5,7 +5,7 @@ use crate::normalize::{Owner, RecordShape};
 
 pub(super) fn endpoint() -> Endpoint {
     let fields = vec![text("rrn").owner(Owner::Rrn), text("name")];
-    let shape = RecordShape { dataset: "assets", fields, key: &["rrn"], version: None };
+    let shape = RecordShape { dataset: "assets", fields, key: &["rrn"], has_versions: false };
     let about = About {
         page_size: 1000,
         ..About::snapshot("assets", "idr", "POST /idr/v1/assets/_search", "the machines the SIEM knows")

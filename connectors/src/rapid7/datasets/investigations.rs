@@ -22,7 +22,7 @@ pub(super) fn endpoint() -> Endpoint {
         list("tags", Kind::Utf8),
         text("responsibility"),
     ];
-    let shape = RecordShape { dataset: "investigations", fields, key: &["rrn"], version: None };
+    let shape = RecordShape { dataset: "investigations", fields, key: &["rrn"], has_versions: false };
     let about = About {
         cursor: Some("created_time"),
         mode: ReadMode::Window,

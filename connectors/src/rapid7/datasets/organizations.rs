@@ -12,7 +12,7 @@ pub(super) fn endpoint() -> Endpoint {
     // The region keeps the platform's spelling; the column `region` of every dataset is where the record was read.
     let fields =
         vec![text("id"), text("name"), text("listed_region").from_key("region"), text("external_id")];
-    let shape = RecordShape { dataset: "organizations", fields, key: &["id"], version: None };
+    let shape = RecordShape { dataset: "organizations", fields, key: &["id"], has_versions: false };
     let about = About {
         scope: Scope::Account,
         ..About::snapshot(

@@ -11,7 +11,7 @@ pub(super) fn endpoint() -> Endpoint {
         text("name"),
         text("domain"),
     ];
-    let shape = RecordShape { dataset: "users", fields, key: &["rrn"], version: None };
+    let shape = RecordShape { dataset: "users", fields, key: &["rrn"], has_versions: false };
     let about = About {
         page_size: 1000,
         ..About::snapshot("users", "idr", "POST /idr/v1/users/_search", "the people the SIEM knows")

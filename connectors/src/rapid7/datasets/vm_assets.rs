@@ -9,7 +9,7 @@ use super::{
 use crate::normalize::{Field, Kind, Owner, RecordShape};
 
 pub(super) fn endpoint() -> Endpoint {
-    let shape = RecordShape { dataset: "vm_assets", fields: fields(), key: &["id"], version: None };
+    let shape = RecordShape { dataset: "vm_assets", fields: fields(), key: &["id"], has_versions: false };
     let about = About {
         page_size: 400,
         by_change: true,

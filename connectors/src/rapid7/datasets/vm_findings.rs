@@ -43,7 +43,7 @@ pub(super) fn child() -> Child {
         "solution_id",
     ];
     Child {
-        shape: RecordShape { dataset: "vm_findings", fields, key, version: None },
+        shape: RecordShape { dataset: "vm_findings", fields, key, has_versions: false },
         parent_key: "asset_id",
         change: "change",
     }

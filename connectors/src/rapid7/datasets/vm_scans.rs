@@ -14,7 +14,7 @@ pub(super) fn endpoint() -> Endpoint {
         Field::new("details", Kind::Json),
         list("asset_ids", Kind::Utf8).owner(Owner::Prefix(ASSET)),
     ];
-    let shape = RecordShape { dataset: "vm_scans", fields, key: &["id"], version: None };
+    let shape = RecordShape { dataset: "vm_scans", fields, key: &["id"], has_versions: false };
     let about = About {
         page_size: 500,
         ..About::snapshot(

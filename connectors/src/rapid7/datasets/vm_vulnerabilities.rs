@@ -6,7 +6,8 @@ use super::{About, Endpoint, Paging, Request, VM_PAGE, float, instant, int, list
 use crate::normalize::{Field, Kind, RecordShape};
 
 pub(super) fn endpoint() -> Endpoint {
-    let shape = RecordShape { dataset: "vm_vulnerabilities", fields: fields(), key: &["id"], version: None };
+    let shape =
+        RecordShape { dataset: "vm_vulnerabilities", fields: fields(), key: &["id"], has_versions: false };
     let about = About {
         page_size: 500,
         cursor: Some("modified"),
