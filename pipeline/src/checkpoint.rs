@@ -45,13 +45,71 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Returns the checkpoint as far as it is that of all of a job's datasets: where one of them was not read with
-    /// the others, or never, everything is read.
+    /// Returns how far a dataset is durable: as far as the pull, or where its last readings were for others, as far as
+    /// its own last one.
+    #[must_use]
+    pub fn through(&self, dataset: &str) -> Option<Timestamp> {
+        let through = self.checkpoint.through;
+        if self.receipts.is_empty() {
+            return through;
+        }
+        let receipt = self.receipts.iter().find(|receipt| receipt.dataset == dataset)?;
+        match self.behind.iter().any(|behind| behind == dataset) {
+            false => through,
+            true if receipt.verdict.is_good() => through.min(Some(receipt.started_at)),
+            true => None,
+        }
+    }
+
+    /// Returns the checkpoint as far as it is that of all of a job's datasets.
     #[must_use]
     pub fn checkpoint_of(&self, job: &Job) -> Checkpoint {
-        let was_read = |name: &str| self.receipts.iter().any(|receipt| receipt.dataset == name);
-        let is_behind = |name: &str| self.behind.iter().any(|behind| behind == name) || !was_read(name);
-        let lags = !self.receipts.is_empty() && job.datasets.iter().any(|dataset| is_behind(dataset.name));
-        if lags { Checkpoint { through: None, full: None, ..self.checkpoint } } else { self.checkpoint }
+        let through = job.datasets.iter().map(|dataset| self.through(dataset.name)).min().flatten();
+        // A full snapshot that was taken since was not for all of them.
+        let full = self.checkpoint.full.filter(|full| Some(full.at) <= through);
+        Checkpoint { through, full, ..self.checkpoint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::testing::{dataset, job, receipt};
+    use crate::{Partition, Verdict};
+
+    fn day(number: i64) -> Timestamp {
+        DateTime::from_timestamp(number * 86_400, 0).expect("an instant")
+    }
+
+    #[test]
+    fn a_dataset_is_as_far_as_its_own_last_reading() {
+        let Job { tenant, region, datasets, .. } = job("a", &dataset("assets", "vm"));
+        let partition = Partition { tenant, region, datasets, window: None, date: day(1).date_naive() };
+        let read = |name: &str, on, verdict| Receipt { verdict, ..receipt(&partition, name, 5, day(on)) };
+        let full = Some(FullSnapshot { at: day(2), records: 5 });
+        let checkpoint = Checkpoint { sequence: 4, through: Some(day(3)), full };
+        let standing = |verdict| Standing {
+            checkpoint,
+            receipts: vec![read("assets", 3, Verdict::Complete), read("findings", 1, verdict)],
+            behind: vec!["findings".to_owned()],
+        };
+        let check = |standing: &Standing, names: &[&'static str], through: Option<i64>, is_full: bool| {
+            let mut job = job("a", &dataset("assets", "vm"));
+            job.datasets = names.iter().map(|name| dataset(name, "vm")).collect();
+            let own = standing.checkpoint_of(&job);
+            assert_eq!(
+                (own.sequence, own.through, own.full.is_some()),
+                (4, through.map(day), is_full),
+                "{names:?}"
+            );
+        };
+        check(&standing(Verdict::Complete), &["assets"], Some(3), true);
+        check(&standing(Verdict::Complete), &["findings"], Some(1), false);
+        check(&standing(Verdict::Complete), &["assets", "findings"], Some(1), false);
+        check(&standing(Verdict::Drifted), &["assets", "findings"], None, false);
+        check(&standing(Verdict::Complete), &["assets", "scans"], None, false);
+        check(&Standing { checkpoint, ..Standing::default() }, &["assets"], Some(3), true);
     }
 }

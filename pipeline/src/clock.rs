@@ -12,8 +12,14 @@ pub trait Clock: Send + Sync {
     /// Returns the present instant, cut to microseconds.
     fn now(&self) -> Timestamp;
 
-    /// Returns an instant that has passed, whichever of the clocks that are known is wrong.
-    fn passed(&self) -> Timestamp {
+    /// Returns the present by the clock that is furthest behind of those that are known: it has passed, whichever of
+    /// them is wrong.
+    fn earliest(&self) -> Timestamp {
+        self.now()
+    }
+
+    /// Returns the present by the clock that is furthest ahead.
+    fn latest(&self) -> Timestamp {
         self.now()
     }
 }
@@ -47,7 +53,11 @@ impl Clock for CorrectedClock {
         self.inner.now() + self.by
     }
 
-    fn passed(&self) -> Timestamp {
-        self.now().min(self.inner.passed())
+    fn earliest(&self) -> Timestamp {
+        self.now().min(self.inner.earliest())
+    }
+
+    fn latest(&self) -> Timestamp {
+        self.now().max(self.inner.latest())
     }
 }

@@ -62,9 +62,7 @@ pub trait Connector: Send + Sync {
     fn key_fingerprint(&self) -> String;
 
     /// Returns a text of the platform's as it may be shown: without the key.
-    fn scrub(&self, text: &str) -> String {
-        text.to_owned()
-    }
+    fn scrub(&self, text: &str) -> String;
 
     /// Returns what time the platform says it is; `None` before it was asked, or where it does not tell.
     fn platform_time(&self) -> Option<Timestamp> {

@@ -78,9 +78,15 @@ impl Drift {
 
     /// Returns the same with the names as they may be shown: they are the platform's, and are told wherever receipts are.
     pub(crate) fn shown_as(self, scrub: impl Fn(&str) -> String) -> Self {
-        let unknown = self.unknown.into_iter().map(|(name, seen)| (scrub(&name), seen)).collect();
-        let misfits = self.misfits.into_iter().map(|(name, records)| (scrub(&name), records)).collect();
-        Self { unknown, misfits }
+        let mut shown = Self::default();
+        let one = |name: &str, seen| [(scrub(name), seen)].into();
+        for (name, seen) in self.unknown {
+            shown.add(&Self { unknown: one(&name, seen), ..Self::default() });
+        }
+        for (name, records) in self.misfits {
+            *bounded(&mut shown.misfits, &scrub(&name)) += records;
+        }
+        shown
     }
 
     /// Takes in what records have beside their columns.

@@ -145,7 +145,9 @@ fn places(standings: Standings, registry: &Registry, narrow: &Narrow) -> Result<
     let mut all: Vec<(Place, Option<Error>)> = known.chain(unreadable).collect();
     let tenants: Vec<Tenant> = all.iter().map(|(place, _)| place.tenant.clone()).collect();
     let meant = known::meant(&narrow.who, &tenants)?;
-    all.retain(|(place, _)| meant.contains(&place.tenant.id) && fills_one_of(&place.pull, &narrow.datasets));
+    all.retain(|(place, _)| {
+        meant.contains(&place.tenant.id) && known::fills_one_of(&place.pull, &narrow.datasets)
+    });
     let (mut places, mut errors) = (Vec::new(), Vec::new());
     for (place, error) in all {
         match error {
@@ -154,11 +156,4 @@ fn places(standings: Standings, registry: &Registry, narrow: &Narrow) -> Result<
         }
     }
     Ok((places, errors))
-}
-
-/// Returns whether a pull fills one of the datasets; any where none is named.
-fn fills_one_of(pull: &str, datasets: &[String]) -> bool {
-    let known = connectors::rapid7::datasets::all();
-    let fills = |name: &String| known.iter().any(|dataset| dataset.name == name && dataset.pull == pull);
-    datasets.is_empty() || datasets.iter().any(fills)
 }

@@ -28,6 +28,13 @@ pub(super) fn meant(who: &Who, tenants: &[Tenant]) -> Result<HashSet<TenantId>> 
     Ok(meant.map(|tenant| tenant.id.clone()).collect())
 }
 
+/// Returns whether a pull fills one of the datasets; any where none is named.
+pub(super) fn fills_one_of(pull: &str, datasets: &[String]) -> bool {
+    let known = connectors::rapid7::datasets::all();
+    let fills = |name: &String| known.iter().any(|dataset| dataset.name == name && dataset.pull == pull);
+    datasets.is_empty() || datasets.iter().any(fills)
+}
+
 fn picked<'a>(pattern: &Pattern, tenants: &'a [Tenant]) -> Result<Vec<&'a TenantId>> {
     let picked = pattern.pick(tenants);
     if picked.is_empty() {

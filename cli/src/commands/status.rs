@@ -43,14 +43,20 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
     let now = context.clock.now();
     let last =
         sink.unsettled().await?.into_iter().chain(last_run.iter().flat_map(|run| run.receipts.clone()));
-    let Standings { known, unreadable } = sink.standings().await?;
+    let Standings { known, mut unreadable } = sink.standings().await?;
     let mut lines = lines(known, last, &targets(&settings), now);
-    let tenants: Vec<Tenant> = lines.values().filter_map(Line::tenant).collect();
+    let mut tenants: Vec<Tenant> = lines.values().filter_map(Line::tenant).collect();
+    let registry = settings.sink.tenants()?;
+    let known_by_id =
+        |id: &TenantId| Tenant { id: id.clone(), name: id.to_string(), region: None, external_id: None };
+    let listed = |id: &TenantId| registry.tenant(id).unwrap_or_else(|| known_by_id(id));
+    tenants.extend(unreadable.iter().map(|it| listed(&it.tenant)));
     let meant = known::meant(&args.narrow.who, &tenants)?;
     let datasets = &args.narrow.datasets;
     lines.retain(|(tenant, dataset), _| {
         meant.contains(tenant) && (datasets.is_empty() || datasets.contains(dataset))
     });
+    unreadable.retain(|it| meant.contains(&it.tenant) && known::fills_one_of(&it.pull, datasets));
     if args.problems {
         lines.retain(|_, line| line.is_bad());
     }
@@ -114,12 +120,10 @@ fn lines(
     let mut lines: BTreeMap<(TenantId, String), Line> = BTreeMap::new();
     let key = |receipt: &Receipt| (receipt.organization_id.clone(), receipt.dataset.clone());
     for standing in standings.into_values() {
-        for receipt in standing.receipts {
+        for receipt in standing.receipts.clone() {
             let target = targets.get(receipt.dataset.as_str()).copied();
-            let mut checkpoint = standing.checkpoint;
-            if standing.behind.contains(&receipt.dataset) {
-                checkpoint.through = checkpoint.through.min(Some(receipt.started_at));
-            }
+            let through = standing.through(&receipt.dataset);
+            let checkpoint = Checkpoint { through, ..standing.checkpoint };
             lines.insert(key(&receipt), Line::of(checkpoint, Some(receipt), target, now));
         }
     }

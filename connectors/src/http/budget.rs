@@ -143,15 +143,16 @@ impl Budget {
 
     fn ready(&self, now: Instant, pace: Option<Pace>) -> Result<(), Instant> {
         let paced = pace.and_then(|pace| self.pacer.ready_at(pace));
-        let spent = self
-            .window
-            .as_ref()
-            .filter(|window| window.left == 0 && window.length >= COUNTED_DOWN)
-            .map(|window| window.until);
-        match paced.max(spent) {
+        match paced.max(self.spent_until()) {
             Some(ready) if now < ready => Err(ready),
             _ => Ok(()),
         }
+    }
+
+    /// Returns when the window ends that has nothing left.
+    fn spent_until(&self) -> Option<Instant> {
+        let is_spent = |window: &&Window| window.left == 0 && window.length >= COUNTED_DOWN;
+        self.window.as_ref().filter(is_spent).map(|window| window.until)
     }
 
     /// Returns the slowest of the paces that are known.
@@ -200,9 +201,9 @@ impl Budget {
     /// Returns when this budget opens, if that is too late to wait for.
     pub(super) fn too_long(&self, now: Instant) -> Option<Duration> {
         let Some(closed) = &self.closed else {
-            // A window may be spent, or nearly so, and last for hours: nobody was refused, and nobody would wait less.
-            let ready = self.ready(now, self.pace(now)).err()?;
-            return Some(ready - now).filter(|wait| *wait > self.longest_pause);
+            // A window may be spent and last for hours: nobody was refused, and nobody would wait less.
+            let wait = self.spent_until()?.saturating_duration_since(now);
+            return Some(wait).filter(|wait| *wait > self.longest_pause);
         };
         let wait = closed.until.saturating_duration_since(now);
         let endless = now - closed.closure.since > self.longest_pause;

@@ -86,7 +86,8 @@ pub(super) fn halves(partition: &Partition, records: u64) -> Option<[Partition; 
     let window = partition.window?;
     let most = PAGES_OF_A_PARTITION * u64::from(partition.datasets[0].page_size);
     let span = window.until - window.since;
-    if records <= most || span < SHORTEST_WINDOW * 2 {
+    // As many as that may be more: some platforms count no further.
+    if records < most || span < SHORTEST_WINDOW * 2 {
         return None;
     }
     let middle = (window.since + span / 2).trunc_subsecs(3);
@@ -98,8 +99,8 @@ pub(super) fn halves(partition: &Partition, records: u64) -> Option<[Partition; 
 pub(super) struct Reached {
     /// When it began.
     pub(super) began: Timestamp,
-    /// An instant before that, whichever clock is wrong: what comes in after it may have been missed.
-    pub(super) passed: Timestamp,
+    /// The same by the clock that is furthest behind: what comes in after that may have been missed.
+    pub(super) earliest: Timestamp,
     /// Records of the listing that it kept.
     pub(super) records: u64,
     /// Whether something may be missing.
@@ -116,12 +117,12 @@ pub(super) fn moved(from: &Checkpoint, job: &Job, partition: &Partition, reached
         return Checkpoint { sequence, ..*from };
     }
     let Some(window) = partition.window else {
-        let at = reached.began.min(reached.passed);
+        let at = reached.began.min(reached.earliest);
         let full = Some(FullSnapshot { at, records: reached.records });
         return Checkpoint { sequence, through: Some(at), full };
     };
     let joins = window.since <= from.through.unwrap_or(job.reading.since);
-    let until = window.until.min(reached.passed);
+    let until = window.until.min(reached.earliest).max(window.since);
     let through = if joins { from.through.max(Some(until)) } else { from.through };
     Checkpoint { sequence, through, full: from.full }
 }
@@ -194,8 +195,8 @@ mod tests {
         let job = job_of(ReadMode::Window, false, reading);
         let whole = due(&job, &Checkpoint::default(), at("03-01T00:00:00")).expect("a backlog");
         assert!(is_worth_counting(&job, &whole));
-        assert!(halves(&whole, 10_000).is_none());
-        let [early, late] = halves(&whole, 10_001).expect("more than a hundred pages of a hundred");
+        assert!(halves(&whole, 9_999).is_none());
+        let [early, late] = halves(&whole, 10_000).expect("a hundred pages of a hundred, or more");
         assert_eq!(early.window, Some(window("01-01T00:00:00", "01-30T12:00:00")));
         assert_eq!(late.window, Some(window("01-30T12:00:00", "03-01T00:00:00")));
         let hour = Partition { window: Some(window("01-01T00:00:00", "01-01T01:30:00")), ..whole };
@@ -209,7 +210,7 @@ mod tests {
             let from = Checkpoint { sequence: 3, through: from.map(at), full: None };
             let partition = partition(&job, Some(span), span.until);
             let reached =
-                Reached { began: span.until, passed: at("01-12T00:00:00"), records: 9, drifted: false };
+                Reached { began: span.until, earliest: at("01-12T00:00:00"), records: 9, drifted: false };
             let expected = Checkpoint { sequence: 4, through: expected.map(at), full: None };
             assert_eq!(moved(&from, &job, &partition, &reached), expected);
         };
@@ -230,7 +231,7 @@ mod tests {
         let from = through("01-09T03:00:00");
         let partition = due(&job, &from, now).expect("the last is of yesterday");
         let after = |drifted| {
-            moved(&from, &job, &partition, &Reached { began: now, passed: now, records: 9, drifted })
+            moved(&from, &job, &partition, &Reached { began: now, earliest: now, records: 9, drifted })
         };
         assert!(due(&job, &after(false), now).is_none());
         assert_eq!(after(true).sequence, 2);

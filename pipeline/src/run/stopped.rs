@@ -43,13 +43,19 @@ impl StoppedTenants {
     /// Returns why a job of the tenant ended: where an answer held another tenant's records, everything of the tenant
     /// is stopped, and the first such answer is the reason for all of it.
     pub(super) fn explain(&mut self, tenant: &TenantId, error: Error) -> Error {
-        if error.kind() == ErrorKind::Isolation {
-            let (token, known) = self.entry(tenant);
-            token.cancel();
-            known.get_or_insert_with(|| Reason { text: error.to_string(), hint: hint(&error) });
+        match (error.kind(), self.reason(tenant)) {
+            (ErrorKind::Isolation | ErrorKind::Cancelled, Some(reason)) => reason,
+            (ErrorKind::Isolation, None) => {
+                let reason = Reason { text: error.to_string(), hint: hint(&error) };
+                let (token, known) = self.entry(tenant);
+                token.cancel();
+                match known.insert(reason).hint.clone() {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                }
+            }
+            _ => error,
         }
-        let is_concerned = matches!(error.kind(), ErrorKind::Isolation | ErrorKind::Cancelled);
-        self.reason(tenant).filter(|_| is_concerned).unwrap_or(error)
     }
 
     fn entry(&mut self, tenant: &TenantId) -> &mut (CancellationToken, Option<Reason>) {

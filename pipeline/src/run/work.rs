@@ -66,13 +66,14 @@ impl Worker<'_> {
     async fn work_off(&self, worked: &mut Worked) -> Result<()> {
         let Worked { receipts: kept, lost: tally, .. } = worked;
         let standing = self.context.sink.standing(&self.job.tenant.id, self.job.pull()).await?;
-        let now = self.context.clock.now();
-        let Some(whole) = due(self.job, &standing.checkpoint_of(self.job), now) else {
-            is_of_this_time(self.job, &standing.checkpoint, now)?;
+        let own = standing.checkpoint_of(self.job);
+        let Some(whole) = due(self.job, &own, self.context.clock.now()) else {
+            is_of_this_time(self.job, &own, self.context.clock.latest())?;
             *kept = receipts::up_to_date(self.job, self.context);
             return Ok(());
         };
         let Standing { mut checkpoint, receipts: last, .. } = standing;
+        let mut own = own;
         // The earliest lies on top: it is committed before the next is begun.
         let mut open = vec![whole];
         while let Some(partition) = open.pop() {
@@ -84,7 +85,7 @@ impl Worker<'_> {
                 continue;
             }
             let reading =
-                PartitionReading { worker: self, partition: &partition, from: checkpoint, last: &last };
+                PartitionReading { worker: self, partition: &partition, from: checkpoint, own, last: &last };
             let commit = self.unless_stopped(reading.read(tally)).await?;
             let (receipts, to) = (commit.receipts.clone(), commit.to);
             // Never dropped half-way: a commit that nobody waits for may still be carried out, and its receipt
@@ -93,7 +94,7 @@ impl Worker<'_> {
             *tally = Tally::default();
             info!(tenant = %self.job.tenant.id, region = %self.job.region, pull = self.job.pull(), "committed");
             receipts::merge(kept, receipts);
-            checkpoint = to;
+            (checkpoint, own) = (to, to);
         }
         Ok(())
     }
@@ -142,6 +143,8 @@ struct PartitionReading<'a> {
     worker: &'a Worker<'a>,
     partition: &'a Partition,
     from: Checkpoint,
+    /// The same as far as it is that of all of the partition's datasets: where it goes on.
+    own: Checkpoint,
     /// The last committed receipt of each dataset.
     last: &'a [Receipt],
 }
@@ -152,7 +155,7 @@ impl PartitionReading<'_> {
     /// The next page is asked for while the last is written, and no earlier: a slow sink slows the reading.
     async fn read(&self, tally: &mut Tally) -> Result<Commit> {
         let (context, partition) = (self.worker.context, self.partition);
-        let (started_at, passed) = (context.clock.now(), context.clock.passed());
+        let (started_at, earliest) = (context.clock.now(), context.clock.earliest());
         let mut sieve = self.sieve().await?;
         let provenance = Provenance::new(partition, &context.run_id, started_at);
         let mut writer = context.sink.writer(partition).await?;
@@ -189,8 +192,8 @@ impl PartitionReading<'_> {
             receipt.content = content.as_ref().and_then(|content| content.get(&receipt.dataset).cloned());
         }
         let records = self.kept(tally).or(self.from.full.map(|full| full.records)).unwrap_or_default();
-        let reached = Reached { began: started_at, passed, records, drifted: tally.drifted };
-        let to = moved(&self.from, self.worker.job, partition, &reached);
+        let reached = Reached { began: started_at, earliest, records, drifted: tally.drifted };
+        let to = moved(&self.own, self.worker.job, partition, &reached);
         let (run_id, partition, from) = (context.run_id.clone(), partition.clone(), self.from);
         Ok(Commit { run_id, partition, files, from, to, receipts, replays: None })
     }

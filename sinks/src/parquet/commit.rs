@@ -18,7 +18,7 @@ pub(super) fn commit(layout: &Layout, store: &Store, run: &OpenRun, commit: &Com
     match previous(layout, commit)? {
         Previous::Fits(previous) => {
             if previous.is_none() {
-                check_first(layout, run, &commit.partition)?;
+                check_first(layout, commit, &id)?;
             }
             let attempt = Attempt { layout, store, run, commit, id, previous };
             attempt.carry_out()
@@ -84,35 +84,43 @@ fn previous(layout: &Layout, commit: &Commit) -> Result<Previous> {
 
 /// Checks that a pull that seems never to have been committed has no files: where its records are lost, all that they
 /// named would be written a second time.
-fn check_first(layout: &Layout, run: &OpenRun, partition: &Partition) -> Result<()> {
-    for dataset in &partition.datasets {
-        let Some(file) = first_file(layout, dataset.name, partition)? else { continue };
-        // Another run may have moved its files and be about to commit them: one of the two will be refused.
-        if recover::others_live(layout, &run.id)? {
-            return Ok(());
-        }
-        let what = format!("commit the first {} of this tenant", partition.pull());
-        return Err(damaged(what, layout.file(&file), "files are there, and the commit records that named them are not")
-            .with_hint("put `_tenantry` back from a copy; where there is none, move the tenant's files away: all of it is read again"));
+fn check_first(layout: &Layout, commit: &Commit, own: &str) -> Result<()> {
+    let partition = &commit.partition;
+    // The order matters: files are named by an intent before they are there, and by a record before that is gone.
+    let files = files_of(layout, partition)?;
+    if files.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let intended = recover::intended(layout)?;
+    let is_unknown = |path: &&String| {
+        layout::parse_data_name(path).is_some_and(|(id, _)| id != own && !intended.contains(id))
+    };
+    let Some(file) = files.iter().find(is_unknown) else { return Ok(()) };
+    let (tenant, pull) = (&partition.tenant.id, partition.pull());
+    if history::read(layout, tenant, pull, commit.from.sequence + 1)?.is_some() {
+        return Err(stale(commit));
+    }
+    let what = format!("commit the first {pull} of this tenant");
+    Err(damaged(what, layout.file(file), "files are there, and the commit records that named them are not")
+        .with_hint("put `_tenantry` back from a copy; where there is none, move the tenant's files away: all of it is read again"))
 }
 
-/// Returns a data file of a tenant's dataset, if there is any.
-fn first_file(layout: &Layout, dataset: &str, partition: &Partition) -> Result<Option<String>> {
-    let folder = layout::tenant_folder(dataset, &partition.region, &partition.tenant.id)?;
+/// Returns the data files of a tenant's datasets.
+fn files_of(layout: &Layout, partition: &Partition) -> Result<Vec<String>> {
     let list = |folder: &str| {
         let path = layout.file(folder);
         names_in(&path).map_err(|error| failed("list the lake's files", path, error))
     };
-    for date in list(&folder)? {
-        let below = format!("{folder}/{date}");
-        let files = list(&below)?.into_iter().map(|name| format!("{below}/{name}"));
-        if let Some(file) = files.into_iter().find(|path| layout::is_data_path(path)) {
-            return Ok(Some(file));
+    let mut files = Vec::new();
+    for dataset in &partition.datasets {
+        let folder = layout::tenant_folder(dataset.name, &partition.region, &partition.tenant.id)?;
+        for date in list(&folder)? {
+            let below = format!("{folder}/{date}");
+            files.extend(list(&below)?.into_iter().map(|name| format!("{below}/{name}")));
         }
     }
-    Ok(None)
+    files.retain(|path| layout::is_data_path(path));
+    Ok(files)
 }
 
 fn stale(commit: &Commit) -> Error {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
+use chrono::TimeDelta;
 use pipeline::dataset::REJECTS;
 use pipeline::rejects::{Backlog, Unreadable, Waiting};
 use pipeline::run::RunSummary;
@@ -19,6 +20,9 @@ use super::store::{damaged, failed, names_in, no_lake, read_if_there};
 pub(super) fn read(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Result<Option<Sealed>> {
     Walk { layout, tenant, pull, segment: None }.read(sequence)
 }
+
+/// What stands on the border of two windows may be read with both, and connectors ask from a moment before.
+const A_MOMENT: TimeDelta = TimeDelta::milliseconds(2);
 
 /// A walk over the records of one pull, which reads a segment once for all of its records.
 struct Walk<'a> {
@@ -94,8 +98,8 @@ pub(super) fn overlapping(layout: &Layout, partition: &Partition) -> Result<Vec<
                 (record.date < partition.date, window.is_none() && record.date == partition.date)
             }
             (Some(asked), Some(read)) => {
-                let touches = read.since <= asked.until && read.until >= asked.since;
-                (record.reach < Some(asked.since), touches)
+                let touches = read.since - A_MOMENT <= asked.until && read.until + A_MOMENT >= asked.since;
+                (record.reach < Some(asked.since - A_MOMENT), touches)
             }
             (Some(asked), None) => (record.reach < Some(asked.since), record.to.through >= Some(asked.since)),
         };

@@ -92,7 +92,9 @@ pub(super) fn newest(layout: &Layout, tenant: &TenantId, pull: &str) -> Result<O
 /// Returns the error for a record that is not there, and has to be.
 pub(super) fn missing(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Error {
     let path = layout.file(&record_path(tenant, pull, sequence));
-    damaged("look at what was committed", path, "a commit record is missing")
+    damaged("look at what was committed", path, "a commit record is missing").with_hint(
+        "`tenantry verify` lists everything that is wrong; put the file back from a copy, or where there is none, begin another lake and keep this one: what is lost cannot be told from what was never there",
+    )
 }
 
 /// The folder of one tenant's pull.

@@ -1,5 +1,6 @@
 //! Clears away what a dead run left: the files that its intents name, and its folders.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::fs::TryLockError;
 use std::io;
@@ -131,6 +132,18 @@ pub(super) fn intents(layout: &Layout, run_id: &str) -> io::Result<Vec<(PathBuf,
         }
     }
     Ok(intents)
+}
+
+/// Returns the commits that runs are about to make, or were when they died.
+pub(super) fn intended(layout: &Layout) -> Result<HashSet<String>> {
+    let all = layout.all_pending();
+    let mut commits = HashSet::new();
+    for run_id in names_in(&all).map_err(|error| failed("list the open runs", &all, error))? {
+        let Ok(run_id) = layout::run_id(&run_id) else { continue };
+        let intents = intents(layout, run_id).map_err(|error| failed("read the intents", &all, error))?;
+        commits.extend(intents.iter().filter_map(|(_, intent)| Some(intent.record()?.commit.clone())));
+    }
+    Ok(commits)
 }
 
 /// Deletes the files of an intent whose commit never happened; returns whether that could be decided.

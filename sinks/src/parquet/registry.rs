@@ -97,6 +97,14 @@ impl Default for Registry {
 }
 
 impl Registry {
+    /// Returns a tenant as it was last listed.
+    #[must_use]
+    pub fn tenant(&self, id: &TenantId) -> Option<Tenant> {
+        let KnownTenant { id, name, region, external_id, .. } =
+            self.tenants.iter().find(|known| known.id == *id)?.clone();
+        Some(Tenant { id, name, region, external_id })
+    }
+
     /// Reads the registry of a lake; an empty one where there is none yet.
     ///
     /// # Errors
