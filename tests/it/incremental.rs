@@ -415,6 +415,8 @@ fn last_good_a_file_that_is_gone_or_damaged_stops_its_own_tenant_alone() {
     let (good, bad) = (&context.tenants()[3].id, &context.tenants()[2].id);
     let set = |tenant| context.run(&["checkpoint", "set", "1d", "--yes", "--tenant", tenant]).code;
     assert_eq!((set(good), set(bad)), (Some(0), Some(6)), "what was not chosen is not told");
+    let status = |tenant| context.run(&["status", "--tenant", tenant]).code;
+    assert_eq!((status(good), status(bad)), (Some(0), Some(6)));
     for (path, text) in [&gone, &cut, &record].into_iter().zip(kept) {
         fs_err::write(path, text).expect("writable");
     }
