@@ -165,7 +165,7 @@ pub(super) fn tell(summary: &RunSummary, console: &Console) -> Result<()> {
         console.problems(&report::problems(summary.not_good()));
     }
     if let Some(set_aside) = report::set_aside(summary) {
-        console.say(&set_aside);
+        console.warn(&set_aside);
     }
     console.say(&report::verdict(summary));
     Ok(())

@@ -71,8 +71,8 @@ pub(super) struct Reader<'a, 't> {
     path: Vec<Step>,
     /// The members that the shape does not know, as a JSON object that is not closed yet.
     extra: Vec<u8>,
-    /// Where in `extra` the members' names stand.
-    names: Vec<Range<usize>>,
+    /// Where in `extra` the members' names stand, and where their values end.
+    names: Vec<(Range<usize>, usize)>,
 }
 
 /// Receives the records inside a record.
@@ -473,25 +473,52 @@ impl<'a, 't> Reader<'a, 't> {
             self.extra.extend_from_slice(if self.path.is_empty() { b"" } else { b"." });
             self.extra.extend_from_slice(name);
         }
-        self.names.push(start..self.extra.len());
+        let name = start..self.extra.len();
         self.extra.extend_from_slice(b"\":");
-        value.iter().for_each(|part| self.extra.extend_from_slice(part));
+        value.iter().for_each(|part| compact(part, &mut self.extra));
+        self.names.push((name, self.extra.len()));
     }
 
-    /// Ends a record and returns its unknown members as an object; nothing where there are none.
+    /// Ends a record and returns its unknown members as an object, by name; nothing where there are none.
+    ///
+    /// The same members in another order, or with other white space between them, are no change.
     pub(super) fn extra(&mut self) -> Result<Option<&[u8]>, Box<Refusal>> {
         if self.extra.is_empty() {
             return Ok(None);
         }
         let extra = &self.extra;
-        self.names.sort_unstable_by(|one, other| extra[one.clone()].cmp(&extra[other.clone()]));
-        let twice = self.names.windows(2).find(|pair| extra[pair[0].clone()] == extra[pair[1].clone()]);
-        if let Some(pair) = twice {
-            let name = String::from_utf8_lossy(&extra[pair[0].clone()]);
-            return Err(Refusal::misfit("the member stands twice").within(&name));
+        let name = |(name, _): &(Range<usize>, usize)| &extra[name.clone()];
+        if !self.names.is_sorted_by(|one, other| name(one) < name(other)) {
+            self.names.sort_unstable_by(|one, other| name(one).cmp(name(other)));
+            if let Some(pair) = self.names.windows(2).find(|pair| name(&pair[0]) == name(&pair[1])) {
+                let name = String::from_utf8_lossy(name(&pair[0]));
+                return Err(Refusal::misfit("the member stands twice").within(&name));
+            }
+            let mut sorted = Vec::with_capacity(extra.capacity());
+            for (name, end) in &self.names {
+                sorted.push(if sorted.is_empty() { b'{' } else { b',' });
+                sorted.extend_from_slice(&extra[name.start - 1..*end]);
+            }
+            self.extra = sorted;
         }
         self.extra.push(b'}');
         Ok(Some(&self.extra))
+    }
+}
+
+/// Adds a value without the white space between its parts.
+fn compact(value: &[u8], to: &mut Vec<u8>) {
+    if !matches!(value.first(), Some(b'{' | b'[')) {
+        return to.extend_from_slice(value);
+    }
+    let (mut in_text, mut is_escaped) = (false, false);
+    for byte in value {
+        if in_text || !byte.is_ascii_whitespace() {
+            to.push(*byte);
+        }
+        let ends = *byte == b'"' && !is_escaped;
+        is_escaped = in_text && *byte == b'\\' && !is_escaped;
+        in_text ^= ends;
     }
 }
 

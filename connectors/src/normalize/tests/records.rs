@@ -1,5 +1,6 @@
 //! Single records: what fits, what is made to fit, and what is set aside.
 
+use arrow::array::AsArray;
 use serde_json::{Value, json};
 
 use super::{Reading, rows};
@@ -132,6 +133,23 @@ fn what_can_be_understood_is() {
         (r#""\u0063ount":5"#, "count", json!(5)),
     ] {
         check_fit(members, column, &value);
+    }
+}
+
+#[test]
+fn unknown_members_are_the_same_in_any_order_and_with_any_white_space() {
+    let text = |page: &str| {
+        let mut reading = Reading::of_records();
+        let page = reading.page(page);
+        let extra = page.records[0].column_by_name("extra").expect("a column");
+        extra.as_string::<i32>().value(0).to_owned()
+    };
+    let expected = r#"{"b":{"x":[1,"a \\\" b"],"y":{ }},"c":"d  e","z":null}"#.replace("{ }", "{}");
+    for record in [
+        r#"{"id":"a","b":{"x":[1,"a \\\" b"],"y":{}},"c":"d  e","z":null}"#,
+        r#"{"z": null, "c" : "d  e", "id":"a","b": { "x" : [ 1 , "a \\\" b" ] , "y" : { } } }"#,
+    ] {
+        assert_eq!(text(record), expected);
     }
 }
 
