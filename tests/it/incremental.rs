@@ -308,7 +308,7 @@ fn a_checkpoint_is_shown_set_and_reset() {
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("nobody is there to confirm it"), "{}", refused.stderr);
     for (args, said) in [
-        (&["checkpoint", "reset", "--tenant", "nobody", "--yes"][..], "nothing was pulled of `nobody`"),
+        (&["checkpoint", "reset", "--tenant", "nobody", "--yes"][..], "the lake knows no tenant `nobody`"),
         (&["checkpoint", "set", "2999-01-01", "--yes"], "lies in the future"),
     ] {
         let output = context.run(args);

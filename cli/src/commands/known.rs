@@ -15,17 +15,30 @@ pub(super) fn meant(who: &Who, tenants: &[Tenant]) -> Result<HashSet<TenantId>> 
     let in_region = |tenant: &&Tenant| {
         who.regions.is_empty() || tenant.region.as_ref().is_some_and(|region| who.regions.contains(region))
     };
-    let by_name = if who.tenants.is_empty() {
-        tenants.iter().map(|tenant| &tenant.id).collect()
-    } else {
-        let mut named = HashSet::new();
-        for pattern in &who.tenants {
-            named.extend(picked(pattern, tenants)?);
+    let named = named(&who.tenants, tenants)?;
+    let is_named = |tenant: &&Tenant| who.tenants.is_empty() || named.contains(&tenant.id);
+    Ok(tenants.iter().filter(in_region).filter(is_named).map(|tenant| tenant.id.clone()).collect())
+}
+
+/// Returns the tenants that patterns mean.
+///
+/// # Errors
+/// Where a pattern means none of them.
+pub(super) fn named(patterns: &[Pattern], tenants: &[Tenant]) -> Result<HashSet<TenantId>> {
+    let mut named = HashSet::new();
+    for pattern in patterns {
+        let picked = pattern.pick(tenants);
+        if picked.is_empty() {
+            let names: Vec<&str> = tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("choose the tenants: the lake knows no tenant `{pattern}`"),
+            )
+            .with_hint(config::suggest::hint(pattern.as_str(), &names, "tenants")));
         }
-        named
-    };
-    let meant = tenants.iter().filter(in_region).filter(|tenant| by_name.contains(&tenant.id));
-    Ok(meant.map(|tenant| tenant.id.clone()).collect())
+        named.extend(picked.into_iter().cloned());
+    }
+    Ok(named)
 }
 
 /// Returns whether a pull fills one of the datasets; any where none is named.
@@ -33,17 +46,4 @@ pub(super) fn fills_one_of(pull: &str, datasets: &[String]) -> bool {
     let known = connectors::rapid7::datasets::all();
     let fills = |name: &String| known.iter().any(|dataset| dataset.name == name && dataset.pull == pull);
     datasets.is_empty() || datasets.iter().any(fills)
-}
-
-fn picked<'a>(pattern: &Pattern, tenants: &'a [Tenant]) -> Result<Vec<&'a TenantId>> {
-    let picked = pattern.pick(tenants);
-    if picked.is_empty() {
-        let names: Vec<&str> = tenants.iter().map(|tenant| tenant.name.as_str()).collect();
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!("choose the tenants: nothing was pulled of `{pattern}`"),
-        )
-        .with_hint(config::suggest::hint(pattern.as_str(), &names, "tenants")));
-    }
-    Ok(picked)
 }

@@ -13,7 +13,7 @@ use pipeline::{Cores, Error, ErrorKind, Result, Sink, Tenant, TenantId, Timestam
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Context;
+use super::{Context, known};
 use crate::args::{Chosen, Narrow, RejectsArgs};
 use crate::interrupt::{Brakes, Interrupts};
 use crate::platform::on_one_line;
@@ -147,9 +147,9 @@ impl Line {
 /// # Errors
 /// Where a flag names a tenant or a dataset that nobody knows.
 fn choice(chosen: &Chosen, waiting: &[Waiting], settings: &Settings) -> Result<Choice> {
-    let known = config::catalogue(&settings.connector);
+    let catalogue = config::catalogue(&settings.connector);
     let of_lake = waiting.iter().flat_map(|waiting| waiting.records.keys().map(String::as_str));
-    let names: BTreeSet<&str> = known.iter().map(|dataset| dataset.name).chain(of_lake).collect();
+    let names: BTreeSet<&str> = catalogue.iter().map(|dataset| dataset.name).chain(of_lake).collect();
     let names: Vec<&str> = names.into_iter().collect();
     if let Some(unknown) = chosen.datasets.iter().find(|name| !names.contains(&name.as_str())) {
         return Err(Error::new(
@@ -158,21 +158,8 @@ fn choice(chosen: &Chosen, waiting: &[Waiting], settings: &Settings) -> Result<C
         )
         .with_hint(config::suggest::hint(unknown, &names, "datasets")));
     }
-    let tenants = tenants(waiting, settings)?;
-    let mut picked = HashSet::new();
-    for pattern in &chosen.tenants {
-        let of_pattern = pattern.pick(&tenants);
-        if of_pattern.is_empty() {
-            let names: Vec<&str> = tenants.iter().map(|tenant| tenant.name.as_str()).collect();
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("choose the rejects: the lake knows no tenant `{pattern}`"),
-            )
-            .with_hint(config::suggest::hint(pattern.as_str(), &names, "tenants")));
-        }
-        picked.extend(of_pattern.into_iter().cloned());
-    }
-    Ok(Choice { tenants: picked, datasets: chosen.datasets.clone() })
+    let tenants = known::named(&chosen.tenants, &tenants(waiting, settings)?)?;
+    Ok(Choice { tenants, datasets: chosen.datasets.clone() })
 }
 
 /// Returns the tenants that were ever listed, and those that rejects are of.
