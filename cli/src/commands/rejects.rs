@@ -1,6 +1,6 @@
 //! `tenantry rejects`: the records that were set aside, and taking them up again. Both ask the platform nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
