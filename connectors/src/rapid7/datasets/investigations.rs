@@ -45,10 +45,9 @@ pub(super) fn endpoint() -> Endpoint {
 }
 
 /// Both ends are always said: without them the platform answers the last 28 days. Oldest first, so that what is
-/// created meanwhile comes behind everything read so far; those of one moment by name, so that pages repeat.
+/// created meanwhile comes behind everything read so far.
 fn query(window: Option<Window>) -> Vec<(&'static str, String)> {
-    let by = |field| ("sort", format!("{field},ASC"));
-    let mut query = vec![by("created_time"), by("rrn")];
+    let mut query = vec![("sort", "created_time,ASC".to_owned())];
     if let Some(window) = window {
         let [start, end] = borders(window);
         query.extend([("start_time", start), ("end_time", end)]);
