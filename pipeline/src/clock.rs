@@ -61,3 +61,27 @@ impl Clock for CorrectedClock {
         self.now().max(self.inner.latest())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed(Timestamp);
+
+    impl Clock for Fixed {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+
+    #[test]
+    fn of_two_clocks_the_earlier_and_the_later_are_known() {
+        let machine = DateTime::from_timestamp(1_790_000_000, 0).expect("an instant");
+        for minutes in [90, -90, 0] {
+            let platform = machine + TimeDelta::minutes(minutes);
+            let clock = CorrectedClock::new(Arc::new(Fixed(machine)), TimeDelta::minutes(minutes));
+            let told = (clock.now(), clock.earliest(), clock.latest());
+            assert_eq!(told, (platform, machine.min(platform), machine.max(platform)), "{minutes}");
+        }
+    }
+}

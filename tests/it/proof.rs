@@ -62,6 +62,9 @@ fn commit_of_two_runs_at_once_one_wins_each_and_nothing_is_there_twice() {
         met += lost.len();
     }
     assert!(met > 0, "the two runs never met");
+    let warned =
+        outputs.iter().filter(|output| output.stderr.contains("another run is at work in this lake"));
+    assert_eq!(warned.count(), 1, "the second of them says so");
     context.check_whole(&DATASETS);
     let report = verified(&context);
     assert_eq!((&report["runs"], &report["unsealed"]), (&2.into(), &Value::Array(Vec::new())));

@@ -66,14 +66,13 @@ impl Worker<'_> {
     async fn work_off(&self, worked: &mut Worked) -> Result<()> {
         let Worked { receipts: kept, lost: tally, .. } = worked;
         let standing = self.context.sink.standing(&self.job.tenant.id, self.job.pull()).await?;
-        let own = standing.checkpoint_of(self.job);
+        let mut own = standing.checkpoint_of(self.job);
         let Some(whole) = due(self.job, &own, self.context.clock.now()) else {
             is_of_this_time(self.job, &own, self.context.clock.latest())?;
             *kept = receipts::up_to_date(self.job, self.context);
             return Ok(());
         };
         let Standing { mut checkpoint, receipts: last, .. } = standing;
-        let mut own = own;
         // The earliest lies on top: it is committed before the next is begun.
         let mut open = vec![whole];
         while let Some(partition) = open.pop() {
