@@ -1,6 +1,7 @@
 //! The seam to a vendor's API: one key, many tenants.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -82,8 +83,10 @@ pub struct BudgetUse {
     pub region: Region,
     /// The part of the platform it belongs to.
     pub family: String,
-    /// Requests a second it grants at present; `None` where it knows no bound yet.
+    /// Requests a second it grants in the long run; `None` where it knows no bound yet.
     pub granted_per_second: Option<f64>,
+    /// How long it grants nothing from now on, where it is spent or closed by a refusal.
+    pub closed_for: Option<Duration>,
     /// Requests a second sent over the last seconds.
     pub used_per_second: f64,
     /// Requests in flight.

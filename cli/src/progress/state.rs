@@ -8,6 +8,9 @@ use pipeline::{BudgetUse, Region, TenantId};
 
 use crate::table::{bytes, count, span};
 
+/// A shorter pause would flicker.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
+
 /// How far a run is.
 #[derive(Debug)]
 pub(super) struct State {
@@ -125,17 +128,25 @@ impl Active {
     }
 }
 
-/// Returns what is asked per second, and of how much that may be asked where it is known.
+/// Returns what is asked per second, and of how much that may be asked where it is known; or what is waited for.
 fn rate(budgets: &[BudgetUse]) -> String {
     // The sum of no floats is minus zero, which would be printed.
     let used = budgets.iter().map(|budget| budget.used_per_second).fold(0.0, |sum: f64, used| sum + used);
     let bounded: Vec<(f64, f64)> = budgets
         .iter()
         .filter_map(|budget| budget.granted_per_second.map(|granted| (budget.used_per_second, granted)))
-        .filter(|(_, granted)| *granted > 0.0)
         .collect();
     let fullest = bounded.iter().map(|(used, granted)| used / granted).fold(0.0, f64::max);
-    if bounded.is_empty() {
+    let spent = budgets
+        .iter()
+        .filter(|budget| budget.waiting > 0 && budget.in_flight == 0)
+        .filter_map(|budget| budget.closed_for.map(|wait| (wait, budget)))
+        .filter(|(wait, _)| *wait >= WORTH_TELLING)
+        .max_by_key(|(wait, _)| *wait);
+    if let Some((wait, budget)) = spent {
+        let (family, region) = (&budget.family, &budget.region);
+        format!("{used:.0} requests/s (budget of {family} in {region} is spent for {})", span(wait))
+    } else if bounded.is_empty() {
         format!("{used:.0} requests/s")
     } else {
         format!("{used:.0} requests/s (fullest budget {:.0} % used)", (fullest * 100.0).min(100.0))
@@ -158,6 +169,7 @@ mod tests {
             region: region("eu"),
             family: "idr".to_owned(),
             granted_per_second: granted,
+            closed_for: None,
             used_per_second: used,
             in_flight: 1,
             waiting: 0,
@@ -203,6 +215,18 @@ mod tests {
         assert_eq!(
             line,
             "1 of 4 jobs, 1,500 records, 2.0 KiB, 6 requests/s (fullest budget 25 % used), 1 not good, about 30 s left"
+        );
+    }
+
+    #[test]
+    fn a_budget_that_is_waited_for_is_named() {
+        let closed_for = Some(Duration::from_secs(312));
+        let spent = BudgetUse { in_flight: 0, waiting: 3, closed_for, ..budget(Some(20.0), 0.0) };
+        let told = rate(&[budget(Some(20.0), 5.0), spent.clone()]);
+        assert_eq!(told, "5 requests/s (budget of idr in eu is spent for 5 min 12 s)");
+        assert!(!rate(&[BudgetUse { waiting: 0, ..spent.clone() }]).contains("spent"));
+        assert!(
+            !rate(&[BudgetUse { closed_for: Some(Duration::from_millis(900)), ..spent }]).contains("spent")
         );
     }
 

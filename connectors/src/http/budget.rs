@@ -27,7 +27,7 @@ const LONG_PAUSE: Duration = Duration::from_secs(2);
 const PAUSE_PART: f64 = 0.06;
 /// A refusal is quick: a probe unanswered for so long was most likely taken, and another may go.
 const PROBE_LEASE: Duration = Duration::from_secs(1);
-/// The part of a limit in the headers that is used: the rest is for clocks that disagree.
+/// The part of a limit in the headers that is used: the rest is for clocks that disagree, and for others with the key.
 const PART_OF_TOLD: f64 = 0.97;
 /// Windows shorter than this are not counted down: their resets, in whole seconds, are too coarse for it.
 const COUNTED_DOWN: Duration = Duration::from_secs(5);
@@ -38,6 +38,8 @@ const USED_OVER: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
     granted_at: Instant,
+    /// How many were granted up to this one.
+    number: u64,
     probe: bool,
 }
 
@@ -138,7 +140,7 @@ impl Budget {
         self.unanswered += 1;
         self.sent += 1;
         self.used.add(now);
-        Ok(Ticket { granted_at: now, probe })
+        Ok(Ticket { granted_at: now, number: self.sent, probe })
     }
 
     fn ready(&self, now: Instant, pace: Option<Pace>) -> Result<(), Instant> {
@@ -151,13 +153,13 @@ impl Budget {
 
     /// Returns when the window ends that has nothing left.
     fn spent_until(&self) -> Option<Instant> {
-        let is_spent = |window: &&Window| window.left == 0 && window.length >= COUNTED_DOWN;
+        let is_spent = |window: &&Window| window.length >= COUNTED_DOWN && window.left <= window.reserve();
         self.window.as_ref().filter(is_spent).map(|window| window.until)
     }
 
     /// Returns the slowest of the paces that are known.
     fn pace(&self, now: Instant) -> Option<Pace> {
-        let told = self.window.as_ref().and_then(|window| window.rate(now));
+        let told = self.window.as_ref().and_then(|window| window.rate(now, self.longest_pause));
         let learned = self.learner.rate();
         [told.and_then(Pace::of_rate), learned.and_then(Pace::of_rate)]
             .into_iter()
@@ -241,10 +243,9 @@ impl Budget {
         let same =
             now < window.until && until.saturating_duration_since(window.until) < Duration::from_secs(2);
         window.until = if same { window.until.min(until) } else { until };
-        window.left = remaining.saturating_sub(self.unanswered);
-        if remaining > 0 {
-            window.left = window.left.max(1);
-        }
+        // Those granted after this one are not counted in its answer, or only if they overtook it.
+        let left = remaining.saturating_sub(self.sent - ticket.number);
+        window.left = if same && self.unanswered > 0 { window.left.min(left) } else { left };
     }
 
     fn close(&mut self, ticket: Ticket, told: &Told, now: Instant) {
@@ -295,14 +296,15 @@ impl Budget {
     /// Returns what it grants and what of it is used.
     pub(super) fn usage(&self, region: &Region, family: &str, now: Instant) -> BudgetUse {
         let (count, over) = self.used.total(now, USED_OVER);
-        let paced = self.pace(now).map(|pace| pace.rate());
+        let told = self.window.as_ref().and_then(Window::even);
+        let paced = told.into_iter().chain(self.learner.rate()).min_by(f64::total_cmp);
         let quota = self.quota.as_ref().map(Quota::rate);
-        let open = [paced, quota].into_iter().flatten().min_by(f64::total_cmp);
-        let granted = if self.closed.is_some() { Some(0.0) } else { open };
+        let closed = self.closed.as_ref().map(|closed| closed.until).or_else(|| self.spent_until());
         BudgetUse {
             region: region.clone(),
             family: family.to_owned(),
-            granted_per_second: granted,
+            granted_per_second: [paced, quota].into_iter().flatten().min_by(f64::total_cmp),
+            closed_for: closed.and_then(|until| until.checked_duration_since(now)),
             used_per_second: count / over.as_secs_f64().max(1.0),
             in_flight: 0,
             waiting: 0,
@@ -325,13 +327,27 @@ impl Closed {
 }
 
 impl Window {
-    /// Returns the requests a second that the window bears: its limit evenly, or what is left of it evenly.
-    fn rate(&self, now: Instant) -> Option<f64> {
-        let even = self.limit.map(|limit| PART_OF_TOLD * limit as f64 / self.length.as_secs_f64());
+    /// Returns the requests a second that the window bears, if it is to be spent evenly: where it is too short to be
+    /// counted down, where it is not known what a new one grants, and where nobody would wait for the next one.
+    fn rate(&self, now: Instant, longest_pause: Duration) -> Option<f64> {
+        let even = self.even();
         if now >= self.until || self.length < COUNTED_DOWN {
             return even;
         }
+        if self.length <= longest_pause {
+            return None;
+        }
         let left = self.left.max(1) as f64 / (self.until - now).as_secs_f64();
         Some(even.map_or(left, |even| even.min(left)))
+    }
+
+    /// Returns the requests a second that it grants in the long run.
+    fn even(&self) -> Option<f64> {
+        self.limit.map(|limit| PART_OF_TOLD * limit as f64 / self.length.as_secs_f64())
+    }
+
+    /// Returns how many requests of it are not sent.
+    fn reserve(&self) -> u64 {
+        self.limit.map_or(0, |limit| ((1.0 - PART_OF_TOLD) * limit as f64) as u64)
     }
 }

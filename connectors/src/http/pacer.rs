@@ -25,11 +25,6 @@ impl Pace {
         let spacing = Duration::try_from_secs_f64(rate.recip()).unwrap_or(Duration::MAX / 4);
         (spacing > Duration::from_micros(10)).then_some(Self { spacing, tolerance: TOLERANCE })
     }
-
-    /// Returns the requests a second.
-    pub(super) fn rate(&self) -> f64 {
-        self.spacing.as_secs_f64().recip()
-    }
 }
 
 /// Spaces requests.

@@ -1,7 +1,7 @@
 //! A limit that the operator told: kept in any window of its length, wherever the window begins.
 //!
-//! Two things hold a request back. governor spaces requests evenly and lets a few catch up after a busy
-//! moment. A ledger holds the promise: each request occupies one of N places from before it is sent until a
+//! Two things hold a request back. governor lets half of the limit go at once, which is all that a small job
+//! asks, and spaces the others evenly. A ledger holds the promise: each request occupies one of N places from before it is sent until a
 //! whole window after its answer came. What arrives at the server within one window occupies places at the
 //! same time, so no window sees more than N, however long the way there takes.
 
@@ -20,8 +20,6 @@ use tokio::time::Instant;
 
 use super::Limit;
 
-/// The part of a limit that may catch up at once after requests were late.
-const CATCH_UP: u32 = 10;
 /// When to look again where every place waits for an answer: nothing else tells when one comes.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -53,7 +51,7 @@ impl Quota {
     pub(super) fn new(limit: &Limit, now: Instant) -> Self {
         let requests = limit.requests.get();
         let spacing = (limit.per / requests).max(Duration::from_nanos(1));
-        let burst = NonZeroU32::new(requests / CATCH_UP).unwrap_or(NonZeroU32::MIN);
+        let burst = NonZeroU32::new(requests / 2).unwrap_or(NonZeroU32::MIN);
         let cells = Cells::with_period(spacing).expect("a spacing is longer than nothing").allow_burst(burst);
         let time = ToldTime::default();
         Self {

@@ -265,6 +265,34 @@ fn a_configured_limit_is_never_exceeded_and_nearly_all_used() {
     }
 }
 
+/// Returns how many requests a server saw in the first seconds.
+fn seen_at_once(case: Case, limit: Option<Limit>) -> usize {
+    run(case, limit, 5.0).journal.len()
+}
+
+#[test]
+fn a_job_that_asks_little_waits_for_no_window_to_pass() {
+    let (window, limit) = (900.0, 1500_u32);
+    let rate = f64::from(limit) / window;
+    let case = Case { counting: fixed(window, 0.0), says: Says::Headers, rate, change: None, latency: 0.05 };
+    let told = seen_at_once(case, None);
+    assert!((1400..=1455).contains(&told), "{told} of the headers' limit");
+
+    let limit = Limit { requests: NonZeroU32::new(limit).expect("not zero"), per: Duration::from_secs(900) };
+    let told = seen_at_once(Case { says: Says::Nothing, ..case }, Some(limit));
+    assert!((750..800).contains(&told), "{told} of the operator's limit");
+}
+
+#[test]
+fn a_window_that_nobody_would_wait_for_is_spent_evenly() {
+    let window = LONG.as_secs_f64() * 3.0;
+    let case =
+        Case { counting: fixed(window, 0.0), says: Says::Headers, rate: 1.0, change: None, latency: 0.05 };
+    let at_once = seen_at_once(case, None);
+    assert!(at_once < 50, "{at_once} in five seconds");
+    check(case, 0.0, window * 2.0, (90.0, 1.0));
+}
+
 #[test]
 fn a_server_without_a_limit_is_soon_not_held_back() {
     let counting = Counting::Bucket { size: 1e9 };
