@@ -71,7 +71,8 @@ struct Listing<'a> {
     known: HashMap<String, usize>,
     /// The entries that no tenant could be made of.
     strange: HashSet<String>,
-    /// What this walk showed.
+    /// The entries that this walk showed. An organization may have several, which differ, and each is counted by what
+    /// the list claims.
     shown: HashSet<String>,
     listed: Listed,
 }
@@ -129,21 +130,18 @@ impl Listing<'_> {
         Ok(self.client.send(&call, &Arc::new(parse)).await?.value)
     }
 
-    /// Takes a page's entries and returns what it said, with how many of them are new.
+    /// Takes a page's entries and returns what it said, with how many of them are new, and how many of its own.
     fn take(&mut self, page: Page) -> PageFacts {
         let mut facts = page.facts;
         for entry in page.entries {
             let entry = self.without_the_key(entry);
-            let (is_new, name) = match tenant_of(&entry) {
-                // Ids differ in more than the case of their letters.
-                Ok(tenant) => {
-                    let id = tenant.id.as_str().to_ascii_lowercase();
-                    (self.add(&id, tenant), id)
-                }
-                Err(why) => (self.set_aside(&entry, &why), entry.to_string()),
+            let text = entry.to_string();
+            let is_new = match tenant_of(&entry) {
+                Ok(tenant) => self.add(tenant),
+                Err(why) => self.set_aside(&text, &why),
             };
             facts.fresh += u64::from(is_new);
-            facts.distinct += u64::from(self.shown.insert(name));
+            facts.distinct += u64::from(self.shown.insert(text));
         }
         facts
     }
@@ -155,9 +153,11 @@ impl Listing<'_> {
         if clean == text { entry } else { serde_json::from_str(&clean).unwrap_or(Value::String(clean)) }
     }
 
-    fn add(&mut self, id: &str, tenant: Tenant) -> bool {
-        let Some(place) = self.known.get(id) else {
-            self.known.insert(id.to_owned(), self.listed.tenants.len());
+    fn add(&mut self, tenant: Tenant) -> bool {
+        // Ids differ in more than the case of their letters.
+        let id = tenant.id.as_str().to_ascii_lowercase();
+        let Some(place) = self.known.get(&id) else {
+            self.known.insert(id, self.listed.tenants.len());
             self.listed.tenants.push(tenant);
             return true;
         };
@@ -190,10 +190,9 @@ impl Listing<'_> {
         }
     }
 
-    fn set_aside(&mut self, entry: &Value, why: &str) -> bool {
-        let text = entry.to_string();
-        let shown: String = text.chars().take(SHOWN).collect();
-        let is_new = self.strange.insert(text);
+    fn set_aside(&mut self, entry: &str, why: &str) -> bool {
+        let shown: String = entry.chars().take(SHOWN).collect();
+        let is_new = self.strange.insert(entry.to_owned());
         if is_new {
             self.say_missing(format!("an entry of the tenant list was set aside: {why}: {shown}"));
         }

@@ -740,6 +740,21 @@ async fn completeness_a_list_without_totals_that_repeats_an_entry_is_named_and_n
 }
 
 #[tokio::test]
+async fn completeness_an_organization_that_is_listed_once_for_each_region_is_no_repetition() {
+    // Pages of twenty, whatever is asked for: no other borders would tell it from one that is shown twice.
+    for claims_all in [true, false] {
+        let mut all = organizations(44);
+        all.push(r#"{"id":"t3","name":"T3 - us1","region":"us1"}"#.to_owned());
+        let answer = move |asked: &Asked| {
+            let rows: Vec<_> = all.iter().skip(asked.number("index") * 20).take(20).cloned().collect();
+            let claim = if claims_all { r#","metadata":{"total_data":45,"total_pages":3}"# } else { "" };
+            good(&format!(r#"{{"data":[{}]{claim}}}"#, rows.join(",")))
+        };
+        check_list(answer, 44, 0).await;
+    }
+}
+
+#[tokio::test]
 async fn completeness_a_list_of_tenants_that_says_it_is_not_whole_is_not_taken() {
     for trouble in [r#""status":503"#, r#""status":"504""#, r#""error":"backend""#, r#""errorCode":1"#] {
         let all = organizations(150);
