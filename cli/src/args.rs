@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use config::{Pattern, Since};
+use config::{Again, Pattern, Since};
 use connectors::rapid7::KeyId;
 use pipeline::{Region, TenantId};
 use simulator::FaultRule;
@@ -114,8 +114,8 @@ pub(crate) enum Command {
     Tenants(Who),
     /// List what can be pulled; with a name, its columns, key, cursor and cost
     Datasets(Datasets),
-    /// Say what a run would spend in requests, bytes and minutes; asks only for the tenant list
-    Plan(Narrow),
+    /// Say what a run with the same flags would spend in requests, bytes and minutes; asks only for the tenant list
+    Plan(RunArgs),
     /// Pull every chosen dataset of every chosen tenant into the sink
     #[command(
         after_help = "Examples:\n  tenantry run\n  tenantry run --region eu --dataset investigations\n  \
@@ -205,6 +205,13 @@ pub(crate) struct RunArgs {
     /// Read everything as if nothing had been read before; what did not change is not written again
     #[arg(long, conflicts_with_all = ["since", "until"], help_heading = "Again")]
     pub(crate) full_refresh: bool,
+}
+
+impl RunArgs {
+    /// Returns what of it is read that was read before.
+    pub(crate) fn again(&self) -> Again {
+        Again { since: self.since, until: self.until, everything: self.full_refresh }
+    }
 }
 
 #[derive(Debug, Subcommand)]

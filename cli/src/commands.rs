@@ -23,7 +23,7 @@ use std::sync::Arc;
 use config::{Again, Environment, Flags, Settings};
 use pipeline::{Clock, Result};
 
-use crate::args::{Command, Global, Narrow, Who};
+use crate::args::{Command, Global, Narrow, RunArgs, Who};
 use crate::console::Console;
 
 /// What every command works with.
@@ -47,11 +47,15 @@ impl Context {
         self.settings_again(narrow, Again::default())
     }
 
-    /// Returns the settings of a command that reads again what was read before.
+    /// Returns the settings of a run, which may read again what was read before.
     ///
     /// # Errors
     /// As [`Context::settings`], and where the flags contradict each other.
-    pub(crate) fn settings_again(&self, narrow: &Narrow, again: Again) -> Result<Settings> {
+    pub(crate) fn settings_of_run(&self, args: &RunArgs) -> Result<Settings> {
+        self.settings_again(&args.narrow, args.again())
+    }
+
+    fn settings_again(&self, narrow: &Narrow, again: Again) -> Result<Settings> {
         let Narrow { who: Who { tenants, regions }, datasets } = narrow.clone();
         let flags = Flags { config: self.global.config.clone(), tenants, datasets, regions, again };
         config::resolve(&flags, &self.environment, self.clock.now())
@@ -69,7 +73,7 @@ pub(crate) async fn execute(command: Command, context: &Context) -> Result<u8> {
         Command::Check(args) => check::check(&args, context).await,
         Command::Tenants(narrow) => tenants::tenants(&narrow, context).await,
         Command::Datasets(args) => datasets::datasets(&args, context).await,
-        Command::Plan(narrow) => plan::plan(&narrow, context).await,
+        Command::Plan(args) => plan::plan(&args, context).await,
         Command::Run(args) => run::run(&args, context).await,
         Command::Checkpoint(args) => checkpoint::checkpoint(&args, context).await,
         Command::Rejects(args) => rejects::rejects(&args, context).await,

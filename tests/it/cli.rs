@@ -194,6 +194,9 @@ fn a_plan_the_tenants_and_the_status_are_told() {
     let standings = status.as_array().expect("a list");
     assert_eq!(standings.len(), 6);
     assert!(standings.iter().all(|it| it["committed"]["verdict"] == "complete"), "{status}");
+    check_flags(&context, &["plan"], 0, &["everything is up to date"]);
+    check_flags(&context, &["plan", "--full-refresh"], 0, &["a run would spend about "]);
+    check_flags(&context, &["plan", "--full-refresh", "--since", "1d"], 2, &["cannot be used with"]);
     check_flags(&context, &["status", "--problems"], 0, &["nothing to look at"]);
 }
 

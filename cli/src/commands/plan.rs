@@ -10,7 +10,7 @@ use pipeline::{
 use serde::Serialize;
 
 use super::Context;
-use crate::args::Narrow;
+use crate::args::RunArgs;
 use crate::jobs::Work;
 use crate::table::{bytes, count, several, table};
 use crate::{failure, platform};
@@ -44,8 +44,8 @@ struct Plan {
     unplaced_tenants: u64,
 }
 
-pub(super) async fn plan(narrow: &Narrow, context: &Context) -> Result<u8> {
-    let settings = context.settings(narrow)?;
+pub(super) async fn plan(args: &RunArgs, context: &Context) -> Result<u8> {
+    let settings = context.settings_of_run(args)?;
     let sink = settings.sink.open()?;
     let history = History::of(sink.standings().await?.known.into_values());
     let connector = platform::connect(&settings, &context.environment).await?;

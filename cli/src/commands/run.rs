@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
-use config::{Again, Settings};
+use config::Settings;
 use pipeline::run::{Outcome, RunContext, RunSummary};
 use pipeline::{Clock, Connector, Cores, Region, Result, Sink};
 use sinks::{Changes, Moved};
@@ -21,8 +21,7 @@ use crate::table::several;
 use crate::{exit_code, failure, platform, report, unplaced};
 
 pub(super) async fn run(args: &RunArgs, context: &Context) -> Result<u8> {
-    let again = Again { since: args.since, until: args.until, everything: args.full_refresh };
-    let settings = context.settings_again(&args.narrow, again)?;
+    let settings = context.settings_of_run(args)?;
     let connector = platform::connect(&settings, &context.environment).await?;
     let summary = work_off(&settings, connector, context).await?;
     tell(&summary, &context.console)?;
