@@ -79,8 +79,8 @@ pub trait Connector: Send + Sync {
 /// What one budget grants and what of it is used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BudgetUse {
-    /// The region it is counted in.
-    pub region: Region,
+    /// The region it is counted in; `None` where it is one for all regions.
+    pub region: Option<Region>,
     /// The part of the platform it belongs to.
     pub family: String,
     /// Requests a second it grants in the long run; `None` where it knows no bound yet.

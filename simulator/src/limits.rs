@@ -63,14 +63,16 @@ impl LimitRule {
     }
 }
 
-/// What a limit counts together; regions and families are always counted apart.
+/// What a limit counts together; families are always counted apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitScope {
-    /// All requests of a key.
+    /// All requests of a key in a region.
     #[default]
     Key,
-    /// The requests of a key for one organization.
+    /// All requests of a key, in all regions.
+    KeyInAllRegions,
+    /// The requests of a key for one organization in a region.
     KeyAndOrganization,
 }
 
@@ -176,7 +178,11 @@ impl Limits {
         organization: &str,
     ) -> Option<Verdict> {
         let rule = self.rules.iter().find(|rule| rule.matches(region, family))?;
-        let organization = if rule.scope == LimitScope::Key { "" } else { organization };
+        let (region, organization) = match rule.scope {
+            LimitScope::Key => (region, ""),
+            LimitScope::KeyInAllRegions => ("*", ""),
+            LimitScope::KeyAndOrganization => (region, organization),
+        };
         let now_ms = now_us / 1000;
         let number = now_ms / rule.window_ms;
         let window = self.windows.entry(format!("{region}/{family}/{key}/{organization}")).or_default();

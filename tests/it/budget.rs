@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use simulator::{Dataset, LimitRule, SimulatorConfig, Span};
+use simulator::{Dataset, LimitHeaders, LimitRule, LimitScope, SimulatorConfig, Span};
 use tests::Context;
 
 use crate::start;
@@ -44,6 +44,43 @@ fn budget_a_told_limit_is_kept_in_every_window_and_nearly_all_of_it_is_used() {
     let used: u64 = while_work_remained.iter().sum();
     assert!(used * 100 >= 95 * 50 * while_work_remained.len() as u64, "{span:?}");
     context.check_whole(&[Dataset::Investigations]);
+}
+
+#[test]
+fn budget_a_limit_for_all_regions_together_is_kept() {
+    let rule = LimitRule { scope: LimitScope::KeyInAllRegions, ..limit(40, 2000) };
+    let regions = ["eu", "us", "ap"].map(str::to_owned).to_vec();
+    let context = start(SimulatorConfig { regions, ..platform(8, rule) });
+    let mut file = context.run_file().of(&[Dataset::Investigations]);
+    file.connector =
+        "budget_scope = \"key\"\n[connector.rapid7.budget]\nidr = { requests = 40, per = \"2s\" }\n"
+            .to_owned();
+    context.write(&file);
+    let output = context.run(&["run", "--quiet"]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let spans = context.platform().journal().spans;
+    let of_idr = || spans.iter().filter(|span| span.family == "idr");
+    assert_eq!((of_idr().count(), of_idr().map(|span| span.refused).sum::<u64>()), (3, 0), "{spans:?}");
+    context.check_whole(&[Dataset::Investigations]);
+}
+
+#[test]
+fn budget_a_window_that_the_headers_tell_is_spent_and_never_overspent() {
+    // One part of the platform, three datasets and ten tenants share it.
+    const DATASETS: [Dataset; 3] = [Dataset::Investigations, Dataset::Users, Dataset::Accounts];
+    let rule = LimitRule { headers: LimitHeaders::RateLimit, ..limit(60, 6000) };
+    let context = start(platform(16, rule));
+    context.write(&context.run_file().of(&DATASETS));
+    let output = context.run(&["run", "--quiet"]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let span = span(&context);
+    assert_eq!(span.refused, 0, "{span:?}");
+    let whole: Vec<u64> = span.windows.iter().map(|(_, arrived, _)| *arrived).collect();
+    let while_work_remained = &whole[..whole.len() - 1];
+    assert!(while_work_remained.len() >= 2, "{span:?}");
+    let used: u64 = while_work_remained.iter().sum();
+    assert!(used * 100 >= 95 * 60 * while_work_remained.len() as u64, "{span:?}");
+    context.check_whole(&DATASETS);
 }
 
 /// What was asked of a budget between two moments.

@@ -144,8 +144,8 @@ fn rate(budgets: &[BudgetUse]) -> String {
         .filter(|(wait, _)| *wait >= WORTH_TELLING)
         .max_by_key(|(wait, _)| *wait);
     if let Some((wait, budget)) = spent {
-        let (family, region) = (&budget.family, &budget.region);
-        format!("{used:.0} requests/s (budget of {family} in {region} is spent for {})", span(wait))
+        let region = budget.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
+        format!("{used:.0} requests/s (budget of {}{region} is spent for {})", budget.family, span(wait))
     } else if bounded.is_empty() {
         format!("{used:.0} requests/s")
     } else {
@@ -166,7 +166,7 @@ mod tests {
 
     fn budget(granted: Option<f64>, used: f64) -> BudgetUse {
         BudgetUse {
-            region: region("eu"),
+            region: Some(region("eu")),
             family: "idr".to_owned(),
             granted_per_second: granted,
             closed_for: None,

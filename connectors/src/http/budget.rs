@@ -294,14 +294,14 @@ impl Budget {
     }
 
     /// Returns what it grants and what of it is used.
-    pub(super) fn usage(&self, region: &Region, family: &str, now: Instant) -> BudgetUse {
+    pub(super) fn usage(&self, region: Option<&Region>, family: &str, now: Instant) -> BudgetUse {
         let (count, over) = self.used.total(now, USED_OVER);
         let told = self.window.as_ref().and_then(Window::even);
         let paced = told.into_iter().chain(self.learner.rate()).min_by(f64::total_cmp);
         let quota = self.quota.as_ref().map(Quota::rate);
         let closed = self.closed.as_ref().map(|closed| closed.until).or_else(|| self.spent_until());
         BudgetUse {
-            region: region.clone(),
+            region: region.cloned(),
             family: family.to_owned(),
             granted_per_second: [paced, quota].into_iter().flatten().min_by(f64::total_cmp),
             closed_for: closed.and_then(|until| until.checked_duration_since(now)),

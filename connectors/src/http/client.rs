@@ -20,7 +20,7 @@ use super::key_ring::{Health, Held, KeyRing, Refusal, Validator};
 use super::retry::{Jitter, Next, Tries};
 use super::send::Sending;
 use super::told::server_time;
-use super::turns::{InFlight, Turns};
+use super::turns::{Asker, InFlight, Turns};
 use super::{Answer, BadBody, Call, HttpConfig, KeySource, PageSize, SendError, Spent};
 
 /// Idle connections are closed before the servers' usual minute ends, so that none is found dead.
@@ -48,7 +48,7 @@ pub struct Http {
     pub(super) cores: Arc<Cores>,
     ahead: Arc<Semaphore>,
     pub(super) jitter: Jitter,
-    regions: Mutex<BTreeMap<Region, Arc<Turns>>>,
+    pub(super) turns: Arc<Turns>,
     page_sizes: Mutex<BTreeMap<(Region, &'static str), Arc<PageSize>>>,
     platform_time: Mutex<Option<(Timestamp, Instant)>>,
 }
@@ -69,11 +69,15 @@ impl Http {
         let client = builder
             .build()
             .map_err(|error| Error::new(ErrorKind::Config, "prepare the connections").with_source(error))?;
+        let bounds = InFlight {
+            per_region: config.in_flight_per_region.get(),
+            per_tenant: config.in_flight_per_tenant.get(),
+        };
         Ok(Arc::new(Self {
+            turns: Arc::new(Turns::new(bounds, config.budget_scope)),
             config,
             client,
             keys: KeyRing::new(key),
-            regions: Mutex::default(),
             page_sizes: Mutex::default(),
             platform_time: Mutex::default(),
             cores: Cores::of_this_machine(),
@@ -90,8 +94,8 @@ impl Http {
         let base = self.config.base(&region)?;
         let organization = HeaderValue::from_str(tenant.as_str())
             .map_err(|error| Error::new(ErrorKind::Bug, "name the tenant in a header").with_source(error))?;
-        let turns = self.turns(&region);
-        Ok(TenantClient { http: self.clone(), tenant: Arc::new(tenant), region, base, organization, turns })
+        let asker = Arc::new(Asker { tenant, region });
+        Ok(TenantClient { http: self.clone(), asker, base, organization })
     }
 
     /// Reads the key, so that a missing one is told before anything is asked.
@@ -170,18 +174,7 @@ impl Http {
     /// Returns how much of each budget is in use.
     #[must_use]
     pub fn budgets(&self) -> Vec<BudgetUse> {
-        let regions: Vec<_> = self.regions.lock().expect("no holder panics").values().cloned().collect();
-        regions.iter().flat_map(|turns| turns.usage()).collect()
-    }
-
-    fn turns(&self, region: &Region) -> Arc<Turns> {
-        let bounds = InFlight {
-            per_region: self.config.in_flight_per_region.get(),
-            per_tenant: self.config.in_flight_per_tenant.get(),
-        };
-        let mut regions = self.regions.lock().expect("no holder panics");
-        let open = || Arc::new(Turns::new(region.clone(), bounds));
-        regions.entry(region.clone()).or_insert_with(open).clone()
+        self.turns.usage()
     }
 
     pub(super) fn open_budget(&self, family: &str) -> Budget {
@@ -244,18 +237,16 @@ impl Validator for Host<'_> {
 #[derive(Debug, Clone)]
 pub struct TenantClient {
     pub(super) http: Arc<Http>,
-    pub(super) tenant: Arc<TenantId>,
-    pub(super) region: Region,
+    pub(super) asker: Arc<Asker>,
     pub(super) base: Url,
     pub(super) organization: HeaderValue,
-    pub(super) turns: Arc<Turns>,
 }
 
 impl TenantClient {
     /// Returns whom it asks for.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
-        &self.tenant
+        &self.asker.tenant
     }
 
     /// Returns the page size of a dataset, shared by the tenants of the region; `largest` is the endpoint's.
@@ -263,7 +254,7 @@ impl TenantClient {
     pub fn page_size(&self, dataset: &'static str, largest: u32) -> Arc<PageSize> {
         let mut sizes = self.http.page_sizes.lock().expect("no holder panics");
         let find = || Arc::new(PageSize::new(largest));
-        sizes.entry((self.region.clone(), dataset)).or_insert_with(find).clone()
+        sizes.entry((self.asker.region.clone(), dataset)).or_insert_with(find).clone()
     }
 
     /// Returns leave to ask for a page of about so many bytes before its turn, where there is room for it; to be held

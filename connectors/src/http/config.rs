@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use pipeline::{Error, ErrorKind, Region, Result};
 use reqwest::header::HeaderName;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 /// Where a region's code belongs in [`HttpConfig::endpoint`].
@@ -55,8 +57,21 @@ pub struct HttpConfig {
     pub in_flight_per_region: NonZeroU32,
     /// Requests in flight at once for one tenant.
     pub in_flight_per_tenant: NonZeroU32,
-    /// What the key may ask in each region, by family; what is not told is learned.
+    /// What the key may ask, by family; what is not told is learned.
     pub budgets: BTreeMap<String, Limit>,
+    /// Where it may ask that.
+    pub budget_scope: BudgetScope,
+}
+
+/// Where a key may ask what a budget grants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetScope {
+    /// In each region as much.
+    #[default]
+    Region,
+    /// In all regions together.
+    Key,
 }
 
 impl HttpConfig {
@@ -82,6 +97,7 @@ impl HttpConfig {
             in_flight_per_region: const { NonZeroU32::new(32).expect("not zero") },
             in_flight_per_tenant: const { NonZeroU32::new(4).expect("not zero") },
             budgets: BTreeMap::new(),
+            budget_scope: BudgetScope::Region,
         }
     }
 

@@ -30,6 +30,6 @@ pub(crate) mod tests;
 pub use call::{Answer, BadBody, Call, SendError, Spent};
 pub use client::{Http, TenantClient};
 pub(crate) use config::base;
-pub use config::{HttpConfig, Limit};
+pub use config::{BudgetScope, HttpConfig, Limit};
 pub use key::{CommandKey, FileKey, FixedKey, KeySource, NoKey};
 pub use page_size::PageSize;

@@ -123,7 +123,7 @@ impl Tries {
         if often && self.spent + self.waited > self.retry_time {
             return Next::GiveUp;
         }
-        self.told_to_wait += wait.unwrap_or_default();
+        self.told_to_wait = self.told_to_wait.saturating_add(wait.unwrap_or_default());
         Next::WhenGranted
     }
 

@@ -77,9 +77,9 @@ impl<'a> Sending<'a> {
 
     /// Waits for the tenant's turn and the budget.
     async fn turn(&self) -> Result<Permit, SendError> {
-        let TenantClient { http, turns, tenant, .. } = self.client;
+        let TenantClient { http, asker, .. } = self.client;
         let open = || http.open_budget(self.call.family);
-        turns.take(self.call.family, tenant, open).await.map_err(|ComeLater(wait)| {
+        http.turns.take(self.call.family, asker, open).await.map_err(|ComeLater(wait)| {
             let wait = humantime::format_duration(Duration::from_secs(wait.as_secs().max(1)));
             let text = format!("{}: the platform grants the key nothing more for now", self.call.what);
             let error = Error::new(ErrorKind::RateLimited, text)
@@ -128,8 +128,8 @@ impl<'a> Sending<'a> {
         let response = attempt::send(&http.client, request, &mut permit).await?;
         http.hear(response.headers());
         tracing::debug!(
-            tenant = %self.client.tenant,
-            region = %self.client.region,
+            tenant = %self.client.asker.tenant,
+            region = %self.client.asker.region,
             method = %self.call.method,
             path = self.url.path(),
             status = response.status().as_u16(),
@@ -150,7 +150,7 @@ impl<'a> Sending<'a> {
         let http = &self.client.http;
         let next = self.tries.next(&failure, self.call.safe, self.call.can_shrink, &http.jitter);
         let why = key.secret.scrub(&format!("{failure:?}"));
-        tracing::debug!(tenant = %self.client.tenant, path = self.url.path(), failure = why, ?next, "attempt failed");
+        tracing::debug!(tenant = %self.client.asker.tenant, path = self.url.path(), failure = why, ?next, "attempt failed");
         match next {
             Next::After(pause) => tokio::time::sleep(pause).await,
             Next::WhenGranted => {}
@@ -197,8 +197,8 @@ impl<'a> Sending<'a> {
         };
         let shown = &self.url[Position::BeforeScheme..Position::AfterPath];
         let error = error
-            .with_context("tenant", self.client.tenant.as_str())
-            .with_context("region", self.client.region.as_str())
+            .with_context("organization", self.client.asker.tenant.as_str())
+            .with_context("region", self.client.asker.region.as_str())
             .with_context("request", format!("{} {shown}", self.call.method))
             .with_context("attempts", self.tries.requests.to_string())
             .with_requests(self.tries.requests)

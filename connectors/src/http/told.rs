@@ -5,7 +5,8 @@ use std::time::Duration;
 use pipeline::Timestamp;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-/// A reset further away than this is an instant since 1970 or a mistake, but no duration.
+/// A reset further away than this is an instant since 1970 or a mistake, but no duration; a wait is not believed
+/// beyond it.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// What the headers of one answer say; all of it is optional.
@@ -35,7 +36,7 @@ impl Told {
             reset: number("x-ratelimit-reset", "ratelimit-reset")
                 .map(Duration::from_secs)
                 .filter(|reset| *reset <= LONGEST),
-            retry_after: retry_after(headers, now),
+            retry_after: retry_after(headers, now).map(|wait| wait.min(LONGEST)),
         }
     }
 
@@ -114,6 +115,9 @@ mod tests {
         check(&[("ratelimit-limit", "0")], Told::default());
         check(&[("retry-after", "soon")], Told::default());
         check(&[("retry-after", "-5")], Told::default());
+        let longest = Told { retry_after: Some(LONGEST), ..Told::default() };
+        check(&[("retry-after", "9999999999999999999")], longest);
+        check(&[("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT")], longest);
     }
 
     #[test]

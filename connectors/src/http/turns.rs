@@ -12,6 +12,7 @@ use pipeline::{BudgetUse, Region, TenantId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::BudgetScope;
 use super::budget::{Budget, Outcome, Ticket};
 use super::told::Told;
 
@@ -26,33 +27,42 @@ pub(super) struct InFlight {
     pub(super) per_tenant: u32,
 }
 
-/// The turns of one region.
+/// Who asks.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Asker {
+    pub(super) tenant: TenantId,
+    pub(super) region: Region,
+}
+
+/// The turns in all budgets of a key.
 #[derive(Debug)]
 pub(super) struct Turns {
-    region: Region,
     bounds: InFlight,
+    scope: BudgetScope,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    in_flight: u32,
-    tenants: HashMap<Arc<TenantId>, u32>,
+    regions: HashMap<Region, u32>,
+    tenants: HashMap<Arc<Asker>, u32>,
     lanes: Vec<Lane>,
-    /// The lane that is served first when room appears in the region; it moves on each time.
+    /// The lane that is served first when room appears; it moves on each time.
     first: usize,
 }
 
 /// Those who wait for one budget.
 #[derive(Debug)]
 struct Lane {
+    /// Where it is spent; `None` for everywhere.
+    region: Option<Region>,
     family: String,
     budget: Budget,
     in_flight: u32,
     waiting: u32,
     /// The tenants that wait, in the order of their turns, and their requests.
-    ring: VecDeque<Arc<TenantId>>,
-    lines: HashMap<Arc<TenantId>, VecDeque<Arc<Waiter>>>,
+    ring: VecDeque<Arc<Asker>>,
+    lines: HashMap<Arc<Asker>, VecDeque<Arc<Waiter>>>,
     /// Who keeps the clock, and until when; `None` where time alone would change nothing.
     keeper: Option<Arc<Waiter>>,
     wake_at: Option<Instant>,
@@ -65,15 +75,15 @@ struct Waiter {
 }
 
 impl Turns {
-    pub(super) fn new(region: Region, bounds: InFlight) -> Self {
-        Self { region, bounds, state: Mutex::default() }
+    pub(super) fn new(bounds: InFlight, scope: BudgetScope) -> Self {
+        Self { bounds, scope, state: Mutex::default() }
     }
 
     /// Waits for a tenant's turn in the budget of a family; `open` makes the budget at its first use.
     pub(super) async fn take(
         self: &Arc<Self>,
         family: &str,
-        tenant: &Arc<TenantId>,
+        tenant: &Arc<Asker>,
         open: impl FnOnce() -> Budget,
     ) -> Result<Permit, ComeLater> {
         let (lane, waiter) = match self.enter(family, tenant, open)? {
@@ -101,12 +111,13 @@ impl Turns {
     fn enter(
         self: &Arc<Self>,
         family: &str,
-        tenant: &Arc<TenantId>,
+        tenant: &Arc<Asker>,
         open: impl FnOnce() -> Budget,
     ) -> Result<Entered, ComeLater> {
         let now = Instant::now();
         let mut state = self.lock();
-        let index = state.lane(family, open);
+        let region = (self.scope == BudgetScope::Region).then_some(&tenant.region);
+        let index = state.lane(region, family, open);
         if let Some(wait) = state.lanes[index].budget.too_long(now)
             && !wait.is_zero()
         {
@@ -140,7 +151,7 @@ impl Turns {
         self.lock().pump(lane, self.bounds, Instant::now());
     }
 
-    fn permit(self: &Arc<Self>, lane: usize, tenant: &Arc<TenantId>, ticket: Ticket) -> Permit {
+    fn permit(self: &Arc<Self>, lane: usize, tenant: &Arc<Asker>, ticket: Ticket) -> Permit {
         Permit { turns: self.clone(), lane, tenant: tenant.clone(), ticket, answered: false }
     }
 
@@ -155,7 +166,7 @@ impl Turns {
         let usage = |lane: &Lane| BudgetUse {
             in_flight: lane.in_flight,
             waiting: lane.waiting,
-            ..lane.budget.usage(&self.region, &lane.family, now)
+            ..lane.budget.usage(lane.region.as_ref(), &lane.family, now)
         };
         state.lanes.iter().map(usage).collect()
     }
@@ -167,27 +178,32 @@ enum Entered {
 }
 
 impl State {
-    fn lane(&mut self, family: &str, open: impl FnOnce() -> Budget) -> usize {
-        if let Some(index) = self.lanes.iter().position(|lane| lane.family == family) {
+    fn lane(&mut self, region: Option<&Region>, family: &str, open: impl FnOnce() -> Budget) -> usize {
+        let is_it = |lane: &Lane| lane.region.as_ref() == region && lane.family == family;
+        if let Some(index) = self.lanes.iter().position(is_it) {
             return index;
         }
-        self.lanes.push(Lane::new(family, open()));
+        self.lanes.push(Lane::new(region.cloned(), family, open()));
         self.lanes.len() - 1
     }
 
-    fn has_room(&self, bounds: InFlight, tenant: &Arc<TenantId>) -> bool {
-        self.in_flight < bounds.per_region
+    fn has_room(&self, bounds: InFlight, tenant: &Arc<Asker>) -> bool {
+        self.in_region(&tenant.region) < bounds.per_region
             && self.tenants.get(tenant).copied().unwrap_or(0) < bounds.per_tenant
     }
 
-    fn start(&mut self, lane: usize, tenant: &Arc<TenantId>) {
-        self.in_flight += 1;
+    fn in_region(&self, region: &Region) -> u32 {
+        self.regions.get(region).copied().unwrap_or(0)
+    }
+
+    fn start(&mut self, lane: usize, tenant: &Arc<Asker>) {
+        *self.regions.entry(tenant.region.clone()).or_default() += 1;
         self.lanes[lane].in_flight += 1;
         *self.tenants.entry(tenant.clone()).or_default() += 1;
     }
 
-    fn finish(&mut self, lane: usize, tenant: &Arc<TenantId>) {
-        self.in_flight -= 1;
+    fn finish(&mut self, lane: usize, tenant: &Arc<Asker>) {
+        *self.regions.get_mut(&tenant.region).expect("it was started there") -= 1;
         self.lanes[lane].in_flight -= 1;
         if let Some(count) = self.tenants.get_mut(tenant) {
             *count -= 1;
@@ -197,7 +213,7 @@ impl State {
         }
     }
 
-    /// Lets those go whose turn it is, in every lane: room in the region is room for all families.
+    /// Lets those go whose turn it is, in every lane: room in a region is room for all families.
     fn pump_all(&mut self, bounds: InFlight, now: Instant) {
         let lanes = self.lanes.len();
         self.first = (self.first + 1) % lanes.max(1);
@@ -224,16 +240,17 @@ impl State {
 
     /// Returns the place in the ring of the first tenant that may send, dropping those who left.
     fn next(&mut self, index: usize, bounds: InFlight) -> Option<usize> {
-        if self.in_flight >= bounds.per_region {
+        let is_full = |region: &Region| self.in_region(region) >= bounds.per_region;
+        if self.lanes[index].region.as_ref().is_some_and(is_full) {
             return None;
         }
-        let (lane, tenants) = (&mut self.lanes[index], &self.tenants);
         let mut place = 0;
-        while let Some(tenant) = lane.ring.get(place) {
-            if lane.lines.get(tenant).is_none_or(VecDeque::is_empty) {
-                lane.lines.remove(tenant);
+        while let Some(tenant) = self.lanes[index].ring.get(place).cloned() {
+            let lane = &mut self.lanes[index];
+            if lane.lines.get(&tenant).is_none_or(VecDeque::is_empty) {
+                lane.lines.remove(&tenant);
                 lane.ring.remove(place);
-            } else if tenants.get(tenant).copied().unwrap_or(0) < bounds.per_tenant {
+            } else if self.has_room(bounds, &tenant) {
                 return Some(place);
             } else {
                 place += 1;
@@ -244,8 +261,9 @@ impl State {
 }
 
 impl Lane {
-    fn new(family: &str, budget: Budget) -> Self {
+    fn new(region: Option<Region>, family: &str, budget: Budget) -> Self {
         Self {
+            region,
             family: family.to_owned(),
             budget,
             in_flight: 0,
@@ -257,7 +275,7 @@ impl Lane {
         }
     }
 
-    fn join(&mut self, tenant: &Arc<TenantId>, waiter: &Arc<Waiter>) {
+    fn join(&mut self, tenant: &Arc<Asker>, waiter: &Arc<Waiter>) {
         self.waiting += 1;
         if !self.lines.contains_key(tenant) {
             self.ring.push_back(tenant.clone());
@@ -266,7 +284,7 @@ impl Lane {
     }
 
     /// Grants the tenant at a place of the ring one request, and moves the tenant to the ring's end.
-    fn serve(&mut self, place: usize, ticket: Ticket) -> Arc<TenantId> {
+    fn serve(&mut self, place: usize, ticket: Ticket) -> Arc<Asker> {
         let tenant = self.ring.remove(place).expect("the place was just found");
         let line = self.lines.get_mut(&tenant).expect("who is in the ring has a line");
         let waiter = line.pop_front().expect("the line was just found not to be empty");
@@ -306,7 +324,7 @@ impl Lane {
         let hired = self.keeper.is_none();
         if hired {
             let lines = &self.lines;
-            let last = |tenant: &Arc<TenantId>| lines.get(tenant).and_then(VecDeque::back).cloned();
+            let last = |tenant: &Arc<Asker>| lines.get(tenant).and_then(VecDeque::back).cloned();
             self.keeper = self.ring.iter().rev().find_map(last);
         }
         // Who sleeps until an earlier time sees the new one when it wakes.
@@ -317,7 +335,7 @@ impl Lane {
         }
     }
 
-    fn leave(&mut self, tenant: &Arc<TenantId>, waiter: &Arc<Waiter>) {
+    fn leave(&mut self, tenant: &Arc<Asker>, waiter: &Arc<Waiter>) {
         self.relieve(waiter);
         if let Some(line) = self.lines.get_mut(tenant) {
             let before = line.len();
@@ -331,7 +349,7 @@ impl Lane {
 struct Waiting<'a> {
     turns: &'a Arc<Turns>,
     lane: usize,
-    tenant: &'a Arc<TenantId>,
+    tenant: &'a Arc<Asker>,
     waiter: &'a Arc<Waiter>,
     taken: bool,
 }
@@ -362,7 +380,7 @@ impl Drop for Waiting<'_> {
 pub(super) struct Permit {
     turns: Arc<Turns>,
     lane: usize,
-    tenant: Arc<TenantId>,
+    tenant: Arc<Asker>,
     ticket: Ticket,
     answered: bool,
 }

@@ -9,6 +9,8 @@ use pipeline::{Region, TenantId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serializer};
 
+use crate::http::BudgetScope;
+
 /// The base URL of every region's host.
 pub const ENDPOINT: &str = "https://{region}.api.insight.rapid7.com";
 
@@ -37,6 +39,10 @@ pub struct Config {
     /// What the key may ask, by part of the platform: `account`, `idr`, `alerts` or `vm`. What is not told is learned.
     #[serde(default)]
     pub budget: BTreeMap<String, Limit>,
+    /// Whether the key may ask as much in each region (`region`) or in all of them together (`key`). The platform does
+    /// not say how it counts.
+    #[serde(default)]
+    pub budget_scope: BudgetScope,
     /// Requests in flight at once in one region.
     #[serde(default = "in_flight_per_region")]
     pub in_flight_per_region: NonZeroU32,

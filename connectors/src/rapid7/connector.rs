@@ -54,6 +54,7 @@ impl Rapid7 {
             (family.clone(), Limit { requests: limit.requests, per: limit.per })
         };
         http.budgets = config.budget.iter().map(limit).collect();
+        http.budget_scope = config.budget_scope;
         let endpoints = datasets::endpoints();
         Ok(Self {
             http: Http::new(http, key)?,

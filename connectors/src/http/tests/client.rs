@@ -167,7 +167,7 @@ async fn an_error_says_where_it_happened_and_never_the_key() {
     };
     assert_eq!(error.to_string(), "read vm_assets: the platform answered 403 (no: ****)");
     let context: Vec<_> = error.context().iter().map(|(name, _)| *name).collect();
-    assert_eq!(context, ["tenant", "region", "request", "attempts", "elapsed", "correlation id"]);
+    assert_eq!(context, ["organization", "region", "request", "attempts", "elapsed", "correlation id"]);
     assert_eq!(error.context()[2].1, format!("GET http://{}/eu/vm/assets", server.address));
     let told = format!("{error:?} {http:?} {client:?}");
     assert!(!told.contains(KEY) && !told.contains("private"), "{told}");

@@ -8,15 +8,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::TenantId;
 use proptest::prelude::*;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::http::Limit;
 use crate::http::budget::{Budget, Outcome};
 use crate::http::told::Told;
-use crate::http::turns::{ComeLater, InFlight, Turns};
+use crate::http::turns::{Asker, ComeLater, InFlight, Turns};
+use crate::http::{BudgetScope, Limit};
 
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -26,11 +25,16 @@ fn paused<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn turns(per_region: u32, per_tenant: u32) -> Arc<Turns> {
-    Arc::new(Turns::new("eu".parse().expect("a region"), InFlight { per_region, per_tenant }))
+    Arc::new(Turns::new(InFlight { per_region, per_tenant }, BudgetScope::Region))
 }
 
-fn tenant(number: u32) -> Arc<TenantId> {
-    Arc::new(format!("tenant-{number}").parse().expect("an id"))
+fn tenant(number: u32) -> Arc<Asker> {
+    tenant_in("eu", number)
+}
+
+fn tenant_in(region: &str, number: u32) -> Arc<Asker> {
+    let tenant = format!("tenant-{number}").parse().expect("an id");
+    Arc::new(Asker { tenant, region: region.parse().expect("a region") })
 }
 
 fn budget(requests: u32) -> Budget {
@@ -219,6 +223,37 @@ fn only_one_probe_finds_out_whether_a_budget_is_open_again() {
             permit.answered(Outcome::Accepted, &Told::default());
         }
         assert_eq!((turns.usage()[0].sent, turns.usage()[0].refused), (21, 1));
+    });
+}
+
+#[test]
+fn budget_one_for_all_regions_is_kept_and_shared_and_a_full_region_holds_up_no_other() {
+    paused(async {
+        let turns = Arc::new(Turns::new(InFlight { per_region: 3, per_tenant: 4 }, BudgetScope::Key));
+        let granted = Rc::new(RefCell::new(Vec::new()));
+        let tasks: Vec<_> = (0..60)
+            .map(|number| {
+                let (turns, granted) = (turns.clone(), granted.clone());
+                let (region, millis) = if number % 2 == 0 { ("eu", 5) } else { ("us", 3000) };
+                spawn_local(async move {
+                    let tenant = tenant_in(region, number / 2);
+                    let mut permit = turns.take("vm", &tenant, || budget(10)).await.expect("it is open");
+                    granted.borrow_mut().push((Instant::now(), region));
+                    sleep(Duration::from_millis(millis)).await;
+                    permit.answered(Outcome::Accepted, &Told::default());
+                })
+            })
+            .collect();
+        sleep(Duration::from_millis(5900)).await;
+        let granted = granted.borrow();
+        let in_window = |from: Instant| {
+            granted.iter().filter(|(at, _)| (from..from + Duration::from_secs(1)).contains(at)).count()
+        };
+        assert!(granted.iter().all(|(at, _)| in_window(*at) <= 10), "{granted:?}");
+        let in_region = |region: &str| granted.iter().filter(|(_, of)| *of == region).count();
+        assert_eq!((in_region("eu"), in_region("us")), (30, 6), "{granted:?}");
+        assert_eq!(turns.usage().len(), 1);
+        tasks.iter().for_each(JoinHandle::abort);
     });
 }
 

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::http::Limit;
 use crate::http::budget::{Budget, Outcome};
 use crate::http::told::Told;
-use crate::http::turns::{InFlight, Turns};
+use crate::http::turns::{Asker, InFlight, Turns};
+use crate::http::{BudgetScope, Limit};
 
 const LONG: Duration = Duration::from_secs(16 * 60);
 
@@ -157,15 +157,16 @@ fn run(case: Case, limit: Option<Limit>, seconds: f64) -> Server {
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime.expect("a runtime"), async {
         let bounds = InFlight { per_region: 32, per_tenant: 4 };
-        let turns = Arc::new(Turns::new("eu".parse().expect("a region"), bounds));
+        let turns = Arc::new(Turns::new(bounds, BudgetScope::Region));
         let server = Rc::new(RefCell::new(Server::new(case)));
         for number in 0..32_u32 {
-            let tenant = Arc::new(format!("tenant-{}", number / 4).parse().expect("an id"));
+            let tenant = format!("tenant-{}", number / 4).parse().expect("an id");
+            let asker = Arc::new(Asker { tenant, region: "eu".parse().expect("a region") });
             let (turns, server) = (turns.clone(), server.clone());
             tokio::task::spawn_local(async move {
                 loop {
                     let open = || Budget::new(limit.as_ref(), LONG, 7, Instant::now());
-                    let mut permit = turns.take("vm", &tenant, open).await.expect("no pause is too long");
+                    let mut permit = turns.take("vm", &asker, open).await.expect("no pause is too long");
                     sleep(Duration::from_secs_f64(case.latency * 0.4)).await;
                     let (outcome, told) = server.borrow_mut().ask();
                     let work = if outcome == Outcome::Accepted { 0.6 } else { 0.4 };
