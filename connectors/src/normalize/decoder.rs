@@ -15,7 +15,7 @@ use super::page::{ERRORS, Order, PageFacts, PageShape, digest, tells_of_error};
 use super::record::{Childless, Children, Reader, Refusal};
 use super::room::Room;
 use super::seen::{Meeting, Met, Parts, Seen};
-use super::shape::{Child, Kind, RecordShape};
+use super::shape::{Child, Field, Kind, RecordShape};
 
 /// The longest key, in bytes: each record inside a record holds its parent's once more.
 const LONGEST_KEY: usize = 4096;
@@ -308,7 +308,7 @@ impl Decoder {
                     Some(length) => seen.meet_any_version(&scratch[..length])?,
                     None => met,
                 };
-                Some((met.met, Shown { fresh: counted.met == Met::New, distinct: counted.distinct }))
+                Some((met.met, Shown::of(counted)))
             }
             Err(_) => None,
         };
@@ -337,8 +337,15 @@ impl Decoder {
                 reader.json.go_back(start);
                 let inside = self.child.as_ref().map_or(&[][..], |child| &child.table.shape.fields);
                 reader.check_owners(&self.table.shape.fields, inside).map_err(|refusal| *refusal)?;
-                order.add(reader.json.since(start));
-                self.set_aside(seen, column, reason, reader.json.since(start))?
+                let raw = reader.json.since(start);
+                order.add(raw);
+                let by_text = self.set_aside(seen, column, reason, raw)?;
+                // The listing counts it by its key, as any other.
+                match (self.table.key_alone(raw, scratch), self.table.versioned) {
+                    (false, _) => by_text,
+                    (true, None) => Shown::of(seen.meet_misfit(scratch)?),
+                    (true, Some(_)) => Shown::of(seen.meet_any_version(scratch)?),
+                }
             }
             (Err(other), _) => return Err(other.into()),
         };
@@ -357,15 +364,14 @@ impl Decoder {
         raw: &[u8],
     ) -> Result<Shown, Stop> {
         self.table.truncate();
-        let Meeting { met, distinct } = seen.meet_text(raw)?;
-        let fresh = met == Met::New;
-        if fresh {
+        let meeting = seen.meet_text(raw)?;
+        if meeting.fresh {
             self.table.counts.rejects += 1;
             self.rejects.push(reject(self.table.shape.dataset, column, reason, raw));
         } else {
             self.table.counts.duplicates += 1;
         }
-        Ok(Shown { fresh, distinct })
+        Ok(Shown::of(meeting))
     }
 }
 
@@ -373,6 +379,12 @@ impl Decoder {
 struct Shown {
     fresh: bool,
     distinct: bool,
+}
+
+impl Shown {
+    fn of(Meeting { fresh, distinct, .. }: Meeting) -> Self {
+        Self { fresh, distinct }
+    }
 }
 
 /// The reason of what came once more with other content: a row that was handed on cannot be taken back.
@@ -478,6 +490,16 @@ impl Table {
             return Err(Refusal::misfit("the key is too long"));
         }
         Ok(())
+    }
+
+    /// Leaves the key of a record that does not fit in `key`, without the version's number; returns whether it has one.
+    fn key_alone(&self, raw: &[u8], key: &mut Vec<u8>) -> bool {
+        key.clear();
+        let named = self.key.len() - usize::from(self.versioned.is_some());
+        let fields: Vec<&Field> = self.key[..named].iter().map(|at| &self.shape.fields[*at]).collect();
+        Reader::new(Json::new(raw), None)
+            .key(&fields, key)
+            .is_ok_and(|found| found && key.len() <= LONGEST_KEY)
     }
 
     fn push_extra(&mut self, members: Option<&[u8]>) {

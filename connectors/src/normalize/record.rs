@@ -345,6 +345,24 @@ impl<'a, 't> Reader<'a, 't> {
         }
     }
 
+    /// Reads the members of a record's key alone and appends what stands for them; returns whether each is there, once.
+    pub(super) fn key(&mut self, fields: &[&Field], key: &mut Vec<u8>) -> Result<bool, Box<Refusal>> {
+        let mut columns: Vec<(usize, Column)> = fields.iter().map(|it| (0, Column::new(&it.kind))).collect();
+        self.json.expect(b'{')?;
+        let mut first = true;
+        while self.json.another(&mut first, b'}')? {
+            let name = self.json.name()?;
+            match fields.iter().position(|field| name.is(field.key)) {
+                Some(at) => {
+                    columns[at].0 += 1;
+                    self.value(&fields[at].kind, &mut columns[at].1)?;
+                }
+                None => drop(self.json.skip()?),
+            }
+        }
+        Ok(columns.iter().all(|(times, column)| *times == 1 && column.key_bytes(0, key)))
+    }
+
     /// Consumes a record whose values did not fit, and compares wherever it names its organization: the misfit may
     /// stand before that. `inside` are the fields of the records that it may hold.
     pub(super) fn check_owners(&mut self, fields: &[Field], inside: &[Field]) -> Taken {
@@ -374,6 +392,7 @@ impl<'a, 't> Reader<'a, 't> {
         let mut first = true;
         while self.json.another(&mut first, b'}')? {
             let name = self.json.name()?;
+            self.json.check_escapes(name)?;
             let field = find(fields, name).map(|at| &fields[at]);
             if let Some(Field { kind: Kind::Children(_), .. }) = field {
                 self.check_owners_within(inside, &[], depth + 1)?;

@@ -20,12 +20,23 @@ pub struct Seen {
     walk: u16,
 }
 
+/// The bits that number the walk which met a record last; the others are of the digest of its text.
+const OF_WALK: u64 = u16::MAX as u64;
+
+/// In place of a text: it does not fit, and stands nowhere.
+const MISFIT: u64 = 0;
+
+/// In place of a text: the key is all there is.
+const ALONE: u64 = OF_WALK + 1;
+
 type Page = HashMap<u128, u64, BuildHasherDefault<Digest>>;
 
 /// What is known of a record that was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Meeting {
     pub(super) met: Met,
+    /// Whether no walk showed one with its key before, whether that fitted its columns or not.
+    pub(super) fresh: bool,
     /// Whether this walk meets it for the first time.
     pub(super) distinct: bool,
 }
@@ -33,7 +44,7 @@ pub(super) struct Meeting {
 /// Whether a record was read before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Met {
-    /// It was not.
+    /// It was not, or did not fit its columns and stands nowhere.
     New,
     /// It was, just so.
     Same,
@@ -52,7 +63,15 @@ impl Seen {
     /// # Errors
     /// Where the temporary file cannot be used.
     pub(super) fn meet(&mut self, key: &[u8], text: u128) -> io::Result<Meeting> {
-        self.add(XxHash3_128::oneshot(key), text as u64)
+        self.add(XxHash3_128::oneshot(key), text as u64 & !OF_WALK)
+    }
+
+    /// Adds the key of a record that does not fit its columns.
+    ///
+    /// # Errors
+    /// Where the temporary file cannot be used.
+    pub(super) fn meet_misfit(&mut self, key: &[u8]) -> io::Result<Meeting> {
+        self.add(XxHash3_128::oneshot(key), MISFIT)
     }
 
     /// Adds what has no key but its whole text.
@@ -61,7 +80,7 @@ impl Seen {
     /// Where the temporary file cannot be used.
     pub(super) fn meet_text(&mut self, text: &[u8]) -> io::Result<Meeting> {
         const NOT_A_KEY: u64 = 1;
-        self.add(XxHash3_128::oneshot_with_seed(NOT_A_KEY, text), 0)
+        self.add(XxHash3_128::oneshot_with_seed(NOT_A_KEY, text), ALONE)
     }
 
     /// Adds a record of which there are versions, by its key without the version's number.
@@ -70,26 +89,26 @@ impl Seen {
     /// Where the temporary file cannot be used.
     pub(super) fn meet_any_version(&mut self, key: &[u8]) -> io::Result<Meeting> {
         const OF_ALL_VERSIONS: u64 = 2;
-        self.add(XxHash3_128::oneshot_with_seed(OF_ALL_VERSIONS, key), 0)
+        self.add(XxHash3_128::oneshot_with_seed(OF_ALL_VERSIONS, key), ALONE)
     }
 
     fn add(&mut self, key: u128, text: u64) -> io::Result<Meeting> {
-        const OF_WALK: u64 = u16::MAX as u64;
         let known = match self.page.get(&key) {
             Some(known) => Some(*known),
             None => self.listing.get(key)?,
         };
-        let met = match known {
-            None => Met::New,
-            Some(known) if (known ^ text) & !OF_WALK == 0 => Met::Same,
-            Some(_) => Met::Changed,
+        let walk = u64::from(self.walk);
+        let (met, stays) = match known.map(|known| known & !OF_WALK) {
+            // What is to stand takes the place of what did not fit.
+            None | Some(MISFIT) => (Met::New, text),
+            Some(known) if known == text => (Met::Same, known),
+            Some(known) => (Met::Changed, known),
         };
-        let stays = known.unwrap_or(text) & !OF_WALK | u64::from(self.walk);
-        let distinct = known != Some(stays);
-        if distinct {
-            self.page.insert(key, stays);
+        if known != Some(stays | walk) {
+            self.page.insert(key, stays | walk);
         }
-        Ok(Meeting { met, distinct })
+        let distinct = known.is_none_or(|known| known & OF_WALK != walk);
+        Ok(Meeting { met, fresh: known.is_none(), distinct })
     }
 
     /// Makes what was added part of the set for good.
@@ -185,7 +204,8 @@ mod tests {
     fn each_walk_meets_a_record_for_the_first_time_once() {
         let mut seen = Seen::default();
         let check = |seen: &mut Seen, text, met, distinct| {
-            assert_eq!(meeting(seen, 1, text), Meeting { met, distinct });
+            let Meeting { met: as_met, distinct: is_distinct, .. } = meeting(seen, 1, text);
+            assert_eq!((as_met, is_distinct), (met, distinct));
         };
         check(&mut seen, 7, Met::New, true);
         check(&mut seen, 7, Met::Same, false);
@@ -199,6 +219,25 @@ mod tests {
         check(&mut seen, 7, Met::Same, false);
         seen.keep().expect("memory");
         check(&mut seen, 7, Met::Same, false);
+    }
+
+    #[test]
+    fn completeness_a_record_that_does_not_fit_is_one_with_the_others_of_its_key() {
+        let mut seen = Seen::default();
+        let key = 1_u64.to_le_bytes();
+        let check = |meeting: Meeting, met, fresh, distinct| {
+            assert_eq!(meeting, Meeting { met, fresh, distinct });
+        };
+        check(seen.meet_misfit(&key).expect("memory"), Met::New, true, true);
+        check(seen.meet_misfit(&key).expect("memory"), Met::New, false, false);
+        seen.keep().expect("memory");
+        // It fits by now, and is to stand.
+        check(meeting(&mut seen, 1, 7), Met::New, false, false);
+        check(meeting(&mut seen, 1, 7), Met::Same, false, false);
+        seen.next_walk();
+        // It does not fit any more; what stands does.
+        check(seen.meet_misfit(&key).expect("memory"), Met::Changed, false, true);
+        check(meeting(&mut seen, 1, 7), Met::Same, false, false);
     }
 
     #[test]

@@ -120,12 +120,21 @@ fn is_last(page: &PageFacts, index: u64, size: u64) -> bool {
 }
 
 /// Returns the page size of a walk over a listing: each has its borders elsewhere than the ones before it, so that
-/// a record that fell between two pages of one walk stands inside a page of another.
+/// a record that fell between two pages of one walk stands inside a page of another. Sizes without a common factor have
+/// their first common border at their product.
 pub(super) fn size_of_walk(size: u64, walk: usize) -> u64 {
-    match walk as u64 {
-        0 => size,
-        walk => size.saturating_sub(walk * size / 5 + 1).max(1),
+    let mut sizes = vec![size];
+    for walk in 1..=walk as u64 {
+        let most = size.saturating_sub(walk * size / 5 + 1).max(1);
+        let has_none_in_common = |size: &u64| sizes.iter().all(|other| gcd(*size, *other) == 1);
+        sizes.push((2..=most).rev().find(has_none_in_common).unwrap_or(1));
     }
+    sizes[walk]
+}
+
+/// Returns the greatest common divisor.
+pub(super) fn gcd(one: u64, other: u64) -> u64 {
+    if other == 0 { one } else { gcd(other, one % other) }
 }
 
 /// Returns the cursor in a page's link to the next one; the link itself is never followed.
@@ -254,9 +263,13 @@ mod tests {
 
     #[test]
     fn each_walk_has_its_borders_elsewhere() {
-        for (size, expected) in
-            [(1000, [1000, 799, 599, 399]), (100, [100, 79, 59, 39]), (5, [5, 3, 2, 1]), (1, [1, 1, 1, 1])]
-        {
+        for (size, expected) in [
+            (1000, [1000, 799, 599, 399]),
+            (100, [100, 79, 59, 39]),
+            (20, [20, 13, 11, 7]),
+            (5, [5, 3, 2, 1]),
+            (1, [1, 1, 1, 1]),
+        ] {
             assert_eq!([0, 1, 2, 3].map(|walk| size_of_walk(size, walk)), expected);
         }
     }

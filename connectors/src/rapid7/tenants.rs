@@ -1,12 +1,13 @@
 //! The managed organizations: listed afresh in every run, each once, and none left out in silence.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use pipeline::{Error, ErrorKind, Region, Remark, Result, Tenant, TenantId};
 use reqwest::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use tracing::warn;
 
 use super::paging::{Refused, Word, size_of_walk};
@@ -282,30 +283,46 @@ struct Page {
     bare: bool,
 }
 
+/// The members of an object, each as it stands.
+type Members<'a> = BTreeMap<String, &'a RawValue>;
+
 #[expect(clippy::needless_pass_by_value, reason = "the client hands a body over")]
 fn parse(body: Bytes) -> Result<Page, BadBody> {
     let bare = |entries: Vec<Value>| Ok(Page { facts: facts(&entries, &Value::Null), entries, bare: true });
-    match serde_json::from_slice(&body).map_err(BadBody::malformed)? {
-        Value::Array(entries) => bare(entries),
-        Value::Object(page) if tells_of_an_error(&page) => {
-            Err(BadBody::malformed("it says itself that it is not whole"))
+    let page: &RawValue = serde_json::from_slice(&body).map_err(BadBody::malformed)?;
+    if let Some(entries) = entries(page) {
+        return bare(entries);
+    }
+    let members: Members<'_> = serde_json::from_str(page.get()).map_err(|_| no_list())?;
+    let tells = |name: &&str| members.get(*name).is_some_and(|it| tells_of_error(name, it.get().as_bytes()));
+    if ERRORS.iter().any(tells) {
+        return Err(BadBody::malformed("it says itself that it is not whole"));
+    }
+    match members.get("data").map(|data| entries(data)) {
+        Some(Some(entries)) => {
+            let metadata = members.get("metadata").copied().map(readable).unwrap_or_default();
+            Ok(Page { facts: facts(&entries, &metadata), entries, bare: false })
         }
-        Value::Object(mut page) => match (page.remove("data"), page.remove("metadata")) {
-            (Some(Value::Array(entries)), metadata) => {
-                let facts = facts(&entries, &metadata.unwrap_or_default());
-                Ok(Page { facts, entries, bare: false })
-            }
-            (None, _) if page.contains_key("id") => bare(vec![Value::Object(page)]),
-            _ => Err(no_list()),
-        },
+        None if members.contains_key("id") => bare(vec![readable(page)]),
         _ => Err(no_list()),
     }
 }
 
-fn tells_of_an_error(page: &Map<String, Value>) -> bool {
-    let tells =
-        |name: &&str| page.get(*name).is_some_and(|it| tells_of_error(name, it.to_string().as_bytes()));
-    ERRORS.iter().any(tells)
+fn entries(list: &RawValue) -> Option<Vec<Value>> {
+    let entries: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
+    Some(entries.into_iter().map(readable).collect())
+}
+
+/// Returns what can be read of an entry: of all its members only the id has to be good.
+fn readable(entry: &RawValue) -> Value {
+    let members = || -> Option<Value> {
+        let members: Members<'_> = serde_json::from_str(entry.get()).ok()?;
+        let readable =
+            |(name, value): (String, &RawValue)| Some((name, serde_json::from_str(value.get()).ok()?));
+        Some(Value::Object(members.into_iter().filter_map(readable).collect()))
+    };
+    let whole = serde_json::from_str(entry.get()).ok();
+    whole.or_else(members).unwrap_or_else(|| Value::String(entry.get().to_owned()))
 }
 
 fn no_list() -> BadBody {

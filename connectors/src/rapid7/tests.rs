@@ -105,7 +105,12 @@ fn assets(count: usize) -> Vec<String> {
 
 /// Answers a page of the SIEM's lists with what it claims.
 fn claimed(rows: &[String], total: usize, asked: &Asked) -> Reply {
-    let (size, index) = (asked.number("size"), asked.number("index"));
+    claimed_in(rows, total, asked, usize::MAX)
+}
+
+/// The same, of a platform that cuts its pages and says so.
+fn claimed_in(rows: &[String], total: usize, asked: &Asked, most: usize) -> Reply {
+    let (size, index) = (asked.number("size").min(most), asked.number("index"));
     let pages = total.div_ceil(size);
     good(&format!(
         r#"{{"data":[{}],"metadata":{{"index":{index},"size":{size},"total_pages":{pages},"total_data":{total}}}}}"#,
@@ -217,7 +222,9 @@ async fn completeness_a_count_that_ends_where_search_engines_stop_counting_is_do
 
 #[tokio::test]
 async fn a_page_that_nobody_promised_may_be_refused() {
-    for (count, most, drifted, passes) in [(20, 20, false, 1), (60, 20, false, 3), (2000, 1000, false, 2)] {
+    for (count, most, drifted, passes) in
+        [(20, 20, false, 1), (60, 20, false, 2), (780, 20, false, 3), (2000, 1000, false, 2)]
+    {
         let all = users(count);
         let server = serve(move |asked| match asked.page(&all, "index", most) {
             page if page.is_empty() => reply(404, "", ""),
@@ -566,6 +573,48 @@ async fn completeness_what_is_gone_stands_for_no_record_that_was_not_shown() {
 }
 
 #[tokio::test]
+async fn completeness_a_record_that_does_not_fit_and_comes_again_hides_no_other() {
+    for again in [r#"{"rrn":"u1","name":"same"}"#, r#"{"rrn":"u1","name":{"odd":2}}"#] {
+        let fits = !again.contains("odd");
+        let (all, again) = (users(4), again.to_owned());
+        let asked_before = std::sync::atomic::AtomicUsize::new(0);
+        let server = serve(move |asked| {
+            let page = |numbers: &[usize]| -> Vec<String> {
+                numbers.iter().map(|at| if *at == 1 { again.clone() } else { all[*at].clone() }).collect()
+            };
+            let rows = match asked_before.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 => vec![all[0].clone(), r#"{"rrn":"u1","name":{"odd":1}}"#.to_owned()],
+                // It changed meanwhile, and stands behind the third one by now.
+                1 => page(&[1, 3]),
+                _ => asked.page(&page(&[0, 2, 1, 3]), "index", 2),
+            };
+            claimed_in(&rows, 4, asked, 2)
+        })
+        .await;
+        check(&server, "users", 3 + usize::from(fits), false, 2).await;
+    }
+}
+
+#[tokio::test]
+async fn completeness_a_record_hides_behind_no_border_that_two_walks_have_in_common() {
+    for border in [20, 40, 60, 100, 160] {
+        let all = users(190);
+        let server = serve(move |asked| {
+            let size = asked.number("size").min(20);
+            let first = asked.number("index") * size;
+            let mut all = all.clone();
+            // Two of one name: a page that begins between them has them the other way round.
+            if first >= border {
+                all.swap(border - 1, border);
+            }
+            claimed_in(&asked.page(&all, "index", 20), all.len(), asked, 20)
+        })
+        .await;
+        check(&server, "users", 190, false, 2).await;
+    }
+}
+
+#[tokio::test]
 async fn completeness_what_stands_on_the_border_of_two_windows_is_read_whether_they_hold_it_or_not() {
     let border = |body: &str, name: &str| -> pipeline::Timestamp {
         let search: serde_json::Value = serde_json::from_str(body).expect("JSON");
@@ -775,6 +824,10 @@ async fn an_entry_that_is_no_tenant_is_set_aside_and_the_others_go_on() {
         (r#"{"name":"no id"}"#, 2, 1),
         ("null", 2, 1),
         (r#"12345,{"id":12345,"name":"num","region":"us"}"#, 3, 1),
+        // What no reader of JSON takes stands in a member that does not matter.
+        (r#"{"id":"x","name":"half \ud83d","region":"us"}"#, 3, 0),
+        (r#"{"id":"x","name":"X","region":"us","size":1e400}"#, 3, 0),
+        (r#"{"id":"half \ud83d","name":"X","region":"us"}"#, 2, 1),
     ] {
         let (body, pages) = (organizations(2).join(","), r#"{"total_pages":"1"}"#);
         let answer = move |_: &Asked| good(&format!(r#"{{"data":[{body},{entry}],"metadata":{pages}}}"#));

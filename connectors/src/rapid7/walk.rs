@@ -6,7 +6,7 @@
 //! end to end wherever the pages began; a listing without a claim, where a walk came to its end and no record stood on
 //! two pages.
 
-use super::paging::{Word, says_nothing};
+use super::paging::{Word, gcd, says_nothing};
 use crate::normalize::{Order, PageFacts};
 
 /// How often a listing is walked before it is called drifted.
@@ -46,8 +46,10 @@ pub(super) struct Walk {
     is_short: bool,
     /// Whether one before it did.
     has_hole: bool,
-    /// Records of its first page, which tell where its pages had their borders.
+    /// Records of its first page.
     first_page: Option<u64>,
+    /// The greatest number that each of its page borders is a multiple of; 0 where it has none.
+    borders: u64,
     /// The order of its records.
     order: Order,
     /// Whether its second page is its first one once more, without any word of how many there are.
@@ -72,6 +74,9 @@ impl Walk {
     pub(super) fn page(&mut self, facts: &PageFacts, word: &Word) {
         let is_second = self.first_page.is_some() && self.rows == self.first_page.unwrap_or(0);
         self.same_again = says_nothing(facts) && is_second && facts.order == self.order;
+        if self.first_page.is_some() && facts.rows > 0 {
+            self.borders = gcd(self.borders, self.rows);
+        }
         self.first_page.get_or_insert(facts.rows);
         self.claims_pages |= facts.pages.is_some();
         self.says_more = word.says_more.unwrap_or(self.says_more);
@@ -131,18 +136,14 @@ impl Walk {
         self.says_more || self.claims_pages && self.has_hole
     }
 
-    /// Returns whether it showed all that is claimed in the same order as another walk, with other page borders.
-    fn is_the_list_of(&self, other: &Self, total: u64) -> bool {
-        let whole = |walk: &Self| walk.is_steady(total) && walk.rows == total;
-        whole(self) && whole(other) && self.shows_the_list_of(other)
-    }
-
-    /// Returns whether it showed the same records as another walk in the same order, with other page borders.
-    fn shows_the_list_of(&self, other: &Self) -> bool {
-        let has_no_borders = self.first_page == Some(self.rows);
-        self.rows == other.rows
-            && self.order == other.order
-            && (has_no_borders || self.first_page != other.first_page)
+    /// Returns whether other walks showed the same records in the same order, wherever their pages began: no border
+    /// is one of all of them, for a record could hide behind it.
+    fn shows_one_list<'a>(&self, others: impl Iterator<Item = &'a Self>) -> bool {
+        let is_same = |other: &&Self| self.rows == other.rows && self.order == other.order;
+        let borders = others.filter(is_same).map(|other| other.borders);
+        let common =
+            borders.fold((self.borders, 0), |(common, walks), borders| (lcm(common, borders), walks + 1));
+        common.1 > 0 && (common.0 == 0 || common.0 >= self.rows)
     }
 
     /// Returns whether it came to the end of a listing that claims no total: as far as was said, and without a record
@@ -150,13 +151,17 @@ impl Walk {
     fn is_whole_without_a_total(&self, earlier: &[Self]) -> bool {
         // Where there are no pages, the second one is the list once more.
         let repeats_none = self.distinct == self.rows || self.same_again;
-        !(self.broke || self.lacks_some())
-            && (repeats_none || earlier.iter().any(|other| self.shows_the_list_of(other)))
+        !(self.broke || self.lacks_some()) && (repeats_none || self.shows_one_list(earlier.iter()))
     }
 
     fn is_steady(&self, total: u64) -> bool {
         !self.broke && !self.changed && self.last == Some(total)
     }
+}
+
+/// Returns what borders are multiples of that are multiples of both; 0 where one of them has none.
+fn lcm(one: u64, other: u64) -> u64 {
+    if one == 0 || other == 0 { 0 } else { (one / gcd(one, other)).saturating_mul(other) }
 }
 
 /// Judges a listing by the walks over it.
@@ -172,7 +177,8 @@ pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
         // Fewer different records than claimed, but the same list from end to end, wherever its pages began: it
         // repeats some by itself.
         Some(total) if shown(walks, total) < total => {
-            earlier.iter().any(|earlier| walk.is_the_list_of(earlier, total))
+            let whole = earlier.iter().filter(|earlier| earlier.is_steady(total));
+            walk.rows == total && walk.shows_one_list(whole)
         }
         // Every record the listing claims was on a page, and that many different ones were shown. Where it holds
         // more than it claims, a second walk shows the same.

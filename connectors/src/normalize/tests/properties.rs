@@ -165,7 +165,7 @@ fn check_between(body: &[u8]) -> Result<(), TestCaseError> {
     }
     match reading.decode(body) {
         Ok(_) => {
-            prop_assert!(is_json(body));
+            prop_assert!(is_json(body), "{}", String::from_utf8_lossy(body));
             reading.take();
         }
         Err(error) => {
@@ -239,6 +239,16 @@ proptest! {
             let half = json!([{"id": "half", "source": null}]);
             prop_assert!(ids.iter().all(|row| row["ids"] == half));
         }
+    }
+}
+
+#[test]
+fn completeness_a_record_that_does_not_fit_is_json_to_its_last_name() {
+    let page = |name: &str| {
+        format!(r#"[{{"id":"a","size":"x","{name}":1}},{{"id":"b","size":"x","ids":[{{"{name}":1}}]}}]"#)
+    };
+    for name in ["check", "\\u0063heck", "\\heck", "\\u00zz"] {
+        check_between(page(name).as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
 
