@@ -86,6 +86,9 @@ pub struct Counts {
     /// Records that an earlier commit holds just so, and that were not written again.
     #[serde(default)]
     pub unchanged: u64,
+    /// Those of the unchanged that it set aside.
+    #[serde(default)]
+    pub unchanged_rejects: u64,
     /// Records that changed after the end of the window, and are left for the next one.
     #[serde(default)]
     pub later: u64,
@@ -95,7 +98,12 @@ impl Counts {
     /// Returns how many different records fitted their columns.
     #[must_use]
     pub fn kept(&self) -> u64 {
-        self.read.saturating_sub(self.duplicates + self.rejects)
+        self.read.saturating_sub(self.duplicates + self.do_not_fit())
+    }
+
+    /// Returns how many different records did not fit.
+    pub(crate) fn do_not_fit(&self) -> u64 {
+        self.rejects + self.unchanged_rejects
     }
 
     /// Returns how many records were read and are in no file of records that fit.
@@ -108,6 +116,7 @@ impl Counts {
         self.duplicates += more.duplicates;
         self.rejects += more.rejects;
         self.unchanged += more.unchanged;
+        self.unchanged_rejects += more.unchanged_rejects;
         self.later += more.later;
     }
 }
@@ -116,7 +125,7 @@ impl Tally {
     /// Says that an earlier commit holds every record just so.
     pub(crate) fn all_unchanged(&mut self) {
         for counts in self.datasets.values_mut() {
-            counts.rejects = 0;
+            counts.unchanged_rejects += std::mem::take(&mut counts.rejects);
             counts.unchanged = counts.read - counts.duplicates;
         }
     }

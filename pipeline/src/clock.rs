@@ -50,7 +50,7 @@ impl CorrectedClock {
 
 impl Clock for CorrectedClock {
     fn now(&self) -> Timestamp {
-        self.inner.now() + self.by
+        (self.inner.now() + self.by).trunc_subsecs(6)
     }
 
     fn earliest(&self) -> Timestamp {

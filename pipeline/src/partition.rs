@@ -69,12 +69,12 @@ impl Job {
     }
 }
 
-/// A half-open span of time: `since` belongs to it, `until` does not.
+/// A span of time, closed at both ends: neighbours share a border, and what stands on it is read by both and kept once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// The first instant.
     pub since: Timestamp,
-    /// The first instant after it.
+    /// The last instant.
     pub until: Timestamp,
 }
 

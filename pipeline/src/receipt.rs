@@ -121,8 +121,10 @@ impl Receipt {
     /// Adds the receipt of the partition that followed: together they are that of both windows.
     pub(crate) fn add(&mut self, later: &Self) {
         let sum = |a: Option<u64>, b: Option<u64>| a.and_then(|a| Some(a + b?));
-        if later.verdict != Verdict::Empty {
+        // What is wrong with one window is not made good by the next.
+        if !later.verdict.is_good() || self.verdict == Verdict::Empty {
             self.verdict = later.verdict;
+            (self.error, self.hint) = (later.error.clone(), later.hint.clone());
         }
         self.window = match (self.window, later.window) {
             (Some(first), Some(last)) => Some(Window { since: first.since, until: last.until }),

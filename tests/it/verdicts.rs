@@ -64,6 +64,24 @@ fn verdict_records_that_all_fail_to_fit_are_not_called_complete() {
 }
 
 #[test]
+fn verdict_records_that_still_do_not_fit_are_not_called_complete_the_next_time() {
+    let context = start(SimulatorConfig { reject_rate: 1.0, ..small(2) });
+    for lines in ["", "only_changes = true"] {
+        let file = context.run_file().of(&[]).and(Dataset::Investigations, "overlap = \"90d\"");
+        context.write(&file.and(Dataset::Users, lines));
+        for _ in 0..2 {
+            let (output, summary) = context.pull(&[]);
+            assert_eq!(output.code, Some(7), "{lines}: {}", output.stderr);
+            let failed = summary.receipts.iter().filter(|receipt| receipt.verdict == "failed").count();
+            assert_eq!(failed, summary.receipts.len(), "{lines}: {summary:?}");
+        }
+    }
+    let problems = context.run(&["status", "--problems"]);
+    assert!(problems.stdout.matches("failed").count() >= 4, "{}", problems.stdout);
+    context.check_verified();
+}
+
+#[test]
 fn verdict_a_tenant_that_is_always_unauthorized() {
     check_one(Fault::Status { status: 401 }, "unauthorized", "2s");
 }

@@ -1,8 +1,8 @@
 //! Which job is opened next.
 //!
 //! Jobs that spend the same budget (region and family) share a lane. The next job comes from the lane with
-//! the fewest open ones, so that a slow budget cannot hold every place while another lies idle. Within a
-//! lane the tenants alternate, and so do the pulls.
+//! the fewest open ones, and of these from the one that was served longest ago, so that slow budgets cannot hold every
+//! place while others lie idle. Within a lane the tenants alternate, and so do the pulls.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -13,7 +13,18 @@ type Lane = (Region, &'static str);
 /// The jobs still to be begun.
 pub(super) struct Lanes {
     waiting: BTreeMap<Lane, VecDeque<Job>>,
-    open: HashMap<Lane, usize>,
+    served: HashMap<Lane, Served>,
+    /// How many jobs were taken out.
+    taken: u64,
+}
+
+/// What a lane got so far; the least of them is next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Served {
+    /// Its jobs that are open.
+    open: usize,
+    /// How many jobs of all lanes were taken out when it was served last.
+    last: u64,
 }
 
 impl Lanes {
@@ -39,7 +50,7 @@ impl Lanes {
                 waiting.entry(lane_of(&job)).or_default().push_back(job);
             }
         }
-        Self { waiting, open: HashMap::new() }
+        Self { waiting, served: HashMap::new(), taken: 0 }
     }
 
     /// Returns how many jobs each region has.
@@ -53,13 +64,15 @@ impl Lanes {
 
     /// Takes the next job out and counts it as open.
     pub(super) fn next(&mut self) -> Option<Job> {
-        let open = &self.open;
+        let served = &self.served;
         let (lane, jobs) = self
             .waiting
             .iter_mut()
             .filter(|(_, jobs)| !jobs.is_empty())
-            .min_by_key(|(lane, _)| open.get(*lane).copied().unwrap_or(0))?;
-        *self.open.entry(lane.clone()).or_default() += 1;
+            .min_by_key(|(lane, _)| served.get(*lane).copied().unwrap_or_default())?;
+        self.taken += 1;
+        let served = self.served.entry(lane.clone()).or_default();
+        *served = Served { open: served.open + 1, last: self.taken };
         jobs.pop_front()
     }
 
@@ -70,8 +83,8 @@ impl Lanes {
 
     /// Counts a job as no longer open.
     pub(super) fn ended(&mut self, job: &Job) {
-        if let Some(open) = self.open.get_mut(&lane_of(job)) {
-            *open -= 1;
+        if let Some(served) = self.served.get_mut(&lane_of(job)) {
+            served.open -= 1;
         }
     }
 
@@ -110,7 +123,18 @@ mod tests {
             // Jobs of the fast budget end at once, the others stay open.
             if job.datasets[0].family == "fast" { lanes.ended(&job) } else { slow.push(job) }
         }
-        assert_eq!(order, ["by", "ay", "ax", "bx"]);
+        assert_eq!(order, ["by", "ax", "ay", "bx"]);
+    }
+
+    #[test]
+    fn every_lane_is_served_in_turn_where_places_are_few() {
+        let mut lanes = Lanes::new(jobs(&["a", "b", "c"], &[("x", "f"), ("y", "g"), ("z", "h")]));
+        let mut order = String::new();
+        while let Some(job) = lanes.next() {
+            order.push_str(job.datasets[0].family);
+            lanes.ended(&job);
+        }
+        assert_eq!(order, "fghfghfgh");
     }
 
     #[test]

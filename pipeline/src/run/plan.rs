@@ -103,25 +103,29 @@ pub(super) struct Reached {
     pub(super) earliest: Timestamp,
     /// Records of the listing that it kept.
     pub(super) records: u64,
-    /// Whether something may be missing.
-    pub(super) drifted: bool,
+    /// Whether nothing is missing of what was asked for, and it fits.
+    pub(super) is_whole: bool,
 }
 
 /// Returns where the checkpoint stands after a partition.
 ///
 /// A window that does not join what is durable, as a backfill of an earlier span may not, leaves it where it is.
-/// So does a snapshot that drifted: it is due until it is whole.
+/// So does a snapshot that drifted, or of which nothing fits: it is due until it is whole.
 pub(super) fn moved(from: &Checkpoint, job: &Job, partition: &Partition, reached: &Reached) -> Checkpoint {
     let sequence = from.sequence + 1;
-    if reached.drifted {
-        return Checkpoint { sequence, ..*from };
-    }
     let Some(window) = partition.window else {
+        if !reached.is_whole {
+            return Checkpoint { sequence, ..*from };
+        }
         let at = reached.began.min(reached.earliest);
         let full = Some(FullSnapshot { at, records: reached.records });
         return Checkpoint { sequence, through: Some(at), full };
     };
-    let joins = window.since <= from.through.unwrap_or(job.reading.since);
+    let joins = match from.through {
+        Some(through) => window.since <= through,
+        // What was asked for of the time before is not where the reading begins.
+        None => window.since <= job.reading.since && job.reading.since <= window.until,
+    };
     let until = window.until.min(reached.earliest).max(window.since);
     let through = if joins { from.through.max(Some(until)) } else { from.through };
     Checkpoint { sequence, through, full: from.full }
@@ -210,13 +214,15 @@ mod tests {
             let from = Checkpoint { sequence: 3, through: from.map(at), full: None };
             let partition = partition(&job, Some(span), span.until);
             let reached =
-                Reached { began: span.until, earliest: at("01-12T00:00:00"), records: 9, drifted: false };
+                Reached { began: span.until, earliest: at("01-12T00:00:00"), records: 9, is_whole: true };
             let expected = Checkpoint { sequence: 4, through: expected.map(at), full: None };
             assert_eq!(moved(&from, &job, &partition, &reached), expected);
         };
         let tenth = "01-10T00:00:00";
         check(None, window(tenth, "01-12T00:00:00"), Some("01-12T00:00:00"));
         check(None, window("01-11T00:00:00", "01-12T00:00:00"), None);
+        check(None, window("01-02T00:00:00", "01-03T00:00:00"), None);
+        check(None, window("01-02T00:00:00", tenth), Some(tenth));
         check(Some(tenth), window("01-02T00:00:00", "01-03T00:00:00"), Some(tenth));
         check(Some(tenth), window("01-09T00:00:00", "01-12T00:00:00"), Some("01-12T00:00:00"));
         check(Some(tenth), window("01-11T00:00:00", "01-12T00:00:00"), Some(tenth));
@@ -230,11 +236,11 @@ mod tests {
         let job = job_of(ReadMode::Snapshot, false, Reading::from(now));
         let from = through("01-09T03:00:00");
         let partition = due(&job, &from, now).expect("the last is of yesterday");
-        let after = |drifted| {
-            moved(&from, &job, &partition, &Reached { began: now, earliest: now, records: 9, drifted })
+        let after = |is_whole| {
+            moved(&from, &job, &partition, &Reached { began: now, earliest: now, records: 9, is_whole })
         };
-        assert!(due(&job, &after(false), now).is_none());
-        assert_eq!(after(true).sequence, 2);
-        assert!(due(&job, &after(true), now).is_some());
+        assert!(due(&job, &after(true), now).is_none());
+        assert_eq!(after(false).sequence, 2);
+        assert!(due(&job, &after(false), now).is_some());
     }
 }

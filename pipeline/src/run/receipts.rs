@@ -40,7 +40,7 @@ fn of_dataset(
     let counts = tally.datasets.get(dataset.name).copied().unwrap_or_default();
     let rows_written = rows(files, dataset.name);
     agree(dataset.name, counts.read, rows_written + counts.left_out())?;
-    let fits_nothing = counts.kept() == 0 && counts.rejects > 0;
+    let fits_nothing = counts.kept() == 0 && counts.do_not_fit() > 0;
     let verdict = match (tally.drifted, counts.read) {
         (_, _) if fits_nothing => Verdict::Failed,
         (true, _) => Verdict::Drifted,
@@ -52,7 +52,7 @@ fn of_dataset(
     let listed = dataset.name == dataset.pull;
     let wrong = match verdict {
         Verdict::Failed => Some((
-            format!("none of the {} records fits the dataset's columns", counts.rejects),
+            format!("none of the {} records fits the dataset's columns", counts.do_not_fit()),
             "the platform answers otherwise than this version knows; the records are kept in `_rejects`, with the reason",
         )),
         Verdict::Drifted => Some((

@@ -14,7 +14,7 @@ use super::{Outcome, RunContext, RunEvent, RunSummary, run};
 use crate::batch::{Counts, Records, Reject};
 use crate::testing::{MemorySink, Step, VecConnector, batch, dataset, job, tenant};
 use crate::{
-    Batch, Checkpoint, Clock, Connector, Cores, Dataset, ErrorKind, FullSnapshot, Job, Reading, Tally,
+    Ask, Batch, Checkpoint, Clock, Connector, Cores, Dataset, ErrorKind, FullSnapshot, Job, Reading, Tally,
     Timestamp, Verdict,
 };
 
@@ -389,6 +389,23 @@ async fn a_snapshot_of_today_is_not_taken_again() {
     assert_eq!(verdicts(&second), expect(&[("a", Verdict::UpToDate)]));
     assert_eq!(second.outcome, Outcome::Complete);
     assert_eq!(scene.sink.commits().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn last_good_what_was_read_later_is_later_by_its_time_whatever_the_clock_says() {
+    let users = dataset("users", "idr");
+    let steps = vec![Step::Page(batch(&users, &["1"]))];
+    let scene = Scene::new(VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", steps));
+    let mut before = None;
+    // Each run begins at the same instant again.
+    for _ in 0..3 {
+        let job = job("a", &users);
+        let reading = Reading { ask: Ask::Everything, ..job.reading.clone() };
+        let (summary, _) = scene.run(vec![Job { reading, ..job }]).await;
+        let read_at = summary.receipts[0].started_at;
+        assert!(before.is_none_or(|before| read_at > before), "{read_at} after {before:?}");
+        before = Some(read_at);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -132,6 +132,12 @@ fn is_of_this_time(job: &Job, checkpoint: &Checkpoint, now: Timestamp) -> Result
     }
 }
 
+/// Returns the instant of a reading that comes after others, and is told from them by it, whatever the clocks said then.
+fn behind(last: &[Receipt], now: Timestamp) -> Timestamp {
+    let before = last.iter().map(|receipt| receipt.started_at).max();
+    before.map_or(now, |before| now.max(before + TimeDelta::microseconds(1)))
+}
+
 fn interrupted() -> Error {
     Error::new(ErrorKind::Cancelled, "the run was interrupted between two windows of a backlog")
         .with_hint("what is told is committed; running again goes on behind it")
@@ -154,7 +160,8 @@ impl PartitionReading<'_> {
     /// The next page is asked for while the last is written, and no earlier: a slow sink slows the reading.
     async fn read(&self, tally: &mut Tally) -> Result<Commit> {
         let (context, partition) = (self.worker.context, self.partition);
-        let (started_at, earliest) = (context.clock.now(), context.clock.earliest());
+        let started_at = behind(self.last, context.clock.now());
+        let earliest = context.clock.earliest();
         let mut sieve = self.sieve().await?;
         let provenance = Provenance::new(partition, &context.run_id, started_at);
         let mut writer = context.sink.writer(partition).await?;
@@ -191,7 +198,8 @@ impl PartitionReading<'_> {
             receipt.content = content.as_ref().and_then(|content| content.get(&receipt.dataset).cloned());
         }
         let records = self.kept(tally).or(self.from.full.map(|full| full.records)).unwrap_or_default();
-        let reached = Reached { began: started_at, earliest, records, drifted: tally.drifted };
+        let is_whole = !tally.drifted && receipts.iter().all(|receipt| receipt.verdict.is_good());
+        let reached = Reached { began: started_at, earliest, records, is_whole };
         let to = moved(&self.own, self.worker.job, partition, &reached);
         let (run_id, partition, from) = (context.run_id.clone(), partition.clone(), self.from);
         Ok(Commit { run_id, partition, files, from, to, receipts, replays: None })
@@ -338,6 +346,7 @@ impl Sieve {
             let counts = batch.tally.datasets.entry(reject.dataset.to_owned()).or_default();
             counts.rejects -= 1;
             counts.unchanged += 1;
+            counts.unchanged_rejects += 1;
         }
         batch.rejects = fresh;
         Ok(())

@@ -7,7 +7,9 @@ use chrono::TimeDelta;
 use pipeline::dataset::REJECTS;
 use pipeline::rejects::{Backlog, Unreadable, Waiting};
 use pipeline::run::RunSummary;
-use pipeline::{Checkpoint, Error, ErrorKind, Partition, Receipt, Result, Standing, Standings, TenantId};
+use pipeline::{
+    Checkpoint, Error, ErrorKind, Partition, Receipt, Result, Standing, Standings, TenantId, Timestamp,
+};
 
 use super::chain::Coverage;
 use super::layout::Layout;
@@ -94,8 +96,11 @@ pub(super) fn overlapping(layout: &Layout, partition: &Partition) -> Result<Vec<
             return Err(pulls::missing(layout, tenant, pull, sequence));
         };
         let (is_over, overlaps) = match (partition.window, record.window) {
-            (None, window) => {
-                (record.date < partition.date, window.is_none() && record.date == partition.date)
+            (None, _) => {
+                // A clock that was ahead may have dated one before them.
+                let is_before = |reach: Timestamp| reach.date_naive() < partition.date;
+                let is_over = record.date < partition.date && record.reach.is_none_or(is_before);
+                (is_over, record.date == partition.date)
             }
             (Some(asked), Some(read)) => {
                 let touches = read.since - A_MOMENT <= asked.until && read.until + A_MOMENT >= asked.since;

@@ -143,7 +143,8 @@ impl Sealed {
 }
 
 fn read_up_to(commit: &Commit) -> Option<Timestamp> {
-    commit.partition.window.map(|window| window.until).or(commit.to.through)
+    let day = commit.partition.date.and_time(chrono::NaiveTime::MIN).and_utc();
+    commit.partition.window.map(|window| window.until).or(commit.to.through.max(Some(day)))
 }
 
 /// Returns the hash that a text is sealed with, if it is of a version that this program knows.

@@ -3,6 +3,7 @@
 use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use pipeline::{Error, ErrorKind, Result};
 use tracing::warn;
@@ -11,6 +12,10 @@ use super::layout::Layout;
 use super::recover;
 use super::signing::SigningKey;
 use super::store::{Store, failed};
+
+/// How often it is looked whether a lock is free that belongs to nobody else, and how long apart.
+const LOOKS: u32 = 50;
+const A_LOOK: Duration = Duration::from_millis(20);
 
 /// An open run of this process; its lock is released by dropping it, or by the process's death.
 pub(super) struct OpenRun {
@@ -86,16 +91,27 @@ fn register(layout: &Layout, store: &Store, run_id: &str) -> Result<fs_err::File
     let pending = layout.pending(run_id);
     store.create_dirs(&pending).map_err(|error| refused(&pending, error))?;
     let file = lock_file(&path).map_err(|error| refused(&path, error))?;
-    match file.try_lock() {
-        Ok(()) => {
-            recover::clear(layout, store, run_id, recover::Keep::Folder)?;
-            Ok(file)
+    let mut looks = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => {
+                recover::clear(layout, store, run_id, recover::Keep::Folder)?;
+                return Ok(file);
+            }
+            // Who looks whether the run lives holds its lock for a moment.
+            Err(TryLockError::WouldBlock) if looks < LOOKS => {
+                looks += 1;
+                std::thread::sleep(A_LOOK);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(
+                    ErrorKind::Sink,
+                    format!("register the run {run_id}: it is already running"),
+                )
+                .with_hint("wait until it has ended, or start another run"));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed("register the run", &path, error)),
         }
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::new(ErrorKind::Sink, format!("register the run {run_id}: it is already running"))
-                .with_hint("wait until it has ended, or start another run"))
-        }
-        Err(TryLockError::Error(error)) => Err(failed("register the run", &path, error)),
     }
 }
 

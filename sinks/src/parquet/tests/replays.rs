@@ -218,6 +218,25 @@ async fn last_good_a_replay_is_not_the_last_reading() {
 }
 
 #[tokio::test]
+async fn completeness_what_a_day_holds_is_found_whatever_was_dated_after_it_and_however_it_was_read() {
+    let lake = TestLake::new();
+    let sink = lake.prepared("one").await;
+    let (today, ahead) = (snapshot(23), snapshot(24));
+    let changes = Partition { window: Some(Window { since: at(0), until: at(1) }), ..ahead.clone() };
+    // A clock that was a day ahead, and was put right.
+    read(&sink, "one", &ahead).await;
+    for _ in 0..3 {
+        read(&sink, "one", &today).await;
+    }
+    read(&sink, "one", &changes).await;
+    let rows = async |partition: &Partition| -> usize {
+        let found: Vec<_> = sink.committed(partition).collect().await;
+        found.into_iter().map(|records| records.expect("reads").columns.num_rows()).sum()
+    };
+    assert_eq!((rows(&ahead).await, rows(&today).await), (2 * 8, 3 * 8));
+}
+
+#[tokio::test]
 async fn a_replay_is_compared_in_the_place_of_its_reading() {
     let lake = TestLake::new();
     let sink = lake.prepared("one").await;
