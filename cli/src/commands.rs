@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use config::{Again, Environment, Flags, Settings};
 use pipeline::{Clock, Result};
+use uuid::Uuid;
 
 use crate::args::{Command, Global, Narrow, RunArgs, Who};
 use crate::console::Console;
@@ -53,6 +54,25 @@ impl Context {
     /// As [`Context::settings`], and where the flags contradict each other.
     pub(crate) fn settings_of_run(&self, args: &RunArgs) -> Result<Settings> {
         self.settings_again(&args.narrow, args.again())
+    }
+
+    /// Returns the settings of a command that looks at what the lake holds, whether the run file still names it or not.
+    ///
+    /// # Errors
+    /// As [`Context::settings`], and where nobody knows a dataset.
+    pub(crate) fn settings_of_lake(&self, narrow: &Narrow) -> Result<Settings> {
+        let settings = self.settings(&Narrow { who: narrow.who.clone(), datasets: Vec::new() })?;
+        let catalogue = config::catalogue(&settings.connector);
+        known::check_datasets(&narrow.datasets, catalogue.iter().map(|dataset| dataset.name).collect())?;
+        Ok(settings)
+    }
+
+    /// Returns the identifier of a new run, which begins with the time.
+    pub(crate) fn run_id(&self) -> String {
+        let now = self.clock.now();
+        let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
+        let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.timestamp_subsec_nanos());
+        Uuid::new_v7(time).to_string()
     }
 
     fn settings_again(&self, narrow: &Narrow, again: Again) -> Result<Settings> {

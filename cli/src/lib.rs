@@ -86,5 +86,10 @@ fn start(cli: Cli, environment: Environment, console: &Console, clock: Arc<dyn C
         .build()
         .map_err(|error| Error::new(ErrorKind::Bug, "start the threads").with_source(error))?;
     let context = Context { global: cli.global, console: console.clone(), environment, clock };
-    runtime.block_on(commands::execute(cli.command, &context))
+    let ended = runtime.block_on(commands::execute(cli.command, &context));
+    if ended.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled) {
+        // Interrupted before it began: it waits for nothing more, such as a lock that another run holds.
+        runtime.shutdown_background();
+    }
+    ended
 }

@@ -8,7 +8,6 @@ use futures::StreamExt;
 use pipeline::run::due;
 use pipeline::{Checkpoint, Connector, Error, ErrorKind, Job, Result, Timestamp};
 use serde::Serialize;
-use uuid::Uuid;
 
 use super::Context;
 use crate::args::{Check, Narrow};
@@ -51,7 +50,7 @@ pub(super) async fn check(args: &Check, context: &Context) -> Result<u8> {
 
 impl Lines<'_> {
     async fn online(&mut self, settings: &Settings, context: &Context) -> Result<()> {
-        self.sink(settings).await?;
+        self.sink(settings, context).await?;
         let Some((connector, work)) = self.platform(settings, context).await? else { return Ok(()) };
         let mut tried: BTreeSet<&str> = BTreeSet::new();
         for job in &work.jobs {
@@ -62,8 +61,8 @@ impl Lines<'_> {
         Ok(())
     }
 
-    async fn sink(&mut self, settings: &Settings) -> Result<()> {
-        let tried = async { settings.sink.open()?.prepare(&Uuid::now_v7().to_string()).await }.await;
+    async fn sink(&mut self, settings: &Settings, context: &Context) -> Result<()> {
+        let tried = async { settings.sink.open()?.prepare(&context.run_id()).await }.await;
         self.line("sink", tried.map(|()| "can be written".to_owned()))
     }
 
@@ -123,7 +122,7 @@ impl Lines<'_> {
         };
         let names: Vec<&str> = job.datasets.iter().map(|dataset| dataset.name).collect();
         let asked = format!("asked {} in {}", job.tenant.name, job.region);
-        let found = found.map(|batch| match batch.and_then(|batch| batch.tally.claimed_first) {
+        let found = found.map(|batch| match batch.and_then(|batch| batch.tally.claimed_last) {
             Some(claimed) => format!("answers: {} ({asked})", several(claimed, "record")),
             None => format!("answers ({asked})"),
         });

@@ -9,7 +9,6 @@ use pipeline::{
 };
 use serde::Serialize;
 use sinks::Registry;
-use uuid::Uuid;
 
 use super::{Context, known};
 use crate::args::{CheckpointArgs, Moved, Narrow};
@@ -45,7 +44,7 @@ fn instant_of(when: Since, now: Timestamp) -> Result<Timestamp> {
 }
 
 async fn show(narrow: &Narrow, context: &Context) -> Result<u8> {
-    let settings = context.settings(narrow)?;
+    let settings = context.settings_of_lake(narrow)?;
     let standings = settings.sink.open()?.standings().await?;
     let (places, unreadable) = places(standings, &settings.sink.tenants()?, narrow)?;
     let told = || failure::tell_each(&unreadable, &context.console);
@@ -81,7 +80,7 @@ async fn move_to(
     whereto: &str,
     to: impl Fn(&Checkpoint) -> Checkpoint,
 ) -> Result<u8> {
-    let settings = context.settings(&moved.narrow)?;
+    let settings = context.settings_of_lake(&moved.narrow)?;
     let sink = settings.sink.open()?;
     let (places, unreadable) = places(sink.standings().await?, &settings.sink.tenants()?, &moved.narrow)?;
     if places.is_empty() && !unreadable.is_empty() {
@@ -100,7 +99,7 @@ async fn move_to(
         context.console.say("nothing was moved");
         return Ok(exit_code::OK);
     }
-    let run_id = Uuid::now_v7().to_string();
+    let run_id = context.run_id();
     sink.prepare(&run_id).await?;
     for place in &places {
         sink.commit(commit(place, &run_id, to(&place.checkpoint), context.clock.now())?).await?;

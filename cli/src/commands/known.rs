@@ -1,6 +1,6 @@
-//! Which of the tenants that a lake knows the flags mean.
+//! Which of the tenants and datasets that a lake knows the flags mean.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use config::Pattern;
 use pipeline::{Error, ErrorKind, Result, Tenant, TenantId};
@@ -29,7 +29,8 @@ pub(super) fn named(patterns: &[Pattern], tenants: &[Tenant]) -> Result<HashSet<
     for pattern in patterns {
         let picked = pattern.pick(tenants);
         if picked.is_empty() {
-            let names: Vec<&str> = tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+            let names: BTreeSet<&str> = tenants.iter().map(|tenant| tenant.name.as_str()).collect();
+            let names: Vec<&str> = names.into_iter().collect();
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!("choose the tenants: the lake knows no tenant `{pattern}`"),
@@ -39,6 +40,17 @@ pub(super) fn named(patterns: &[Pattern], tenants: &[Tenant]) -> Result<HashSet<
         named.extend(picked.into_iter().cloned());
     }
     Ok(named)
+}
+
+/// Refuses a dataset that is none of those that are known.
+///
+/// # Errors
+/// Where one is not, with what it is like.
+pub(super) fn check_datasets(named: &[String], known: BTreeSet<&str>) -> Result<()> {
+    let Some(unknown) = named.iter().find(|name| !known.contains(name.as_str())) else { return Ok(()) };
+    let known: Vec<&str> = known.into_iter().collect();
+    Err(Error::new(ErrorKind::Usage, format!("choose the datasets: there is no dataset `{unknown}`"))
+        .with_hint(config::suggest::hint(unknown, &known, "datasets")))
 }
 
 /// Returns whether a pull fills one of the datasets; any where none is named.

@@ -1,6 +1,6 @@
 //! `tenantry rejects`: the records that were set aside, and taking them up again. Both ask the platform nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,8 +11,8 @@ use pipeline::rejects::{Backlog, Choice, Kept, Unreadable, Waiting};
 use pipeline::run::{Became, Events, Replay, RunContext, RunEvent};
 use pipeline::{Cores, Error, ErrorKind, Result, Sink, Tenant, TenantId, Timestamp};
 use serde::Serialize;
-use uuid::Uuid;
 
+use super::run::interrupted;
 use super::{Context, known};
 use crate::args::{Chosen, Narrow, RejectsArgs};
 use crate::interrupt::{Brakes, Interrupts};
@@ -149,15 +149,8 @@ impl Line {
 fn choice(chosen: &Chosen, waiting: &[Waiting], settings: &Settings) -> Result<Choice> {
     let catalogue = config::catalogue(&settings.connector);
     let of_lake = waiting.iter().flat_map(|waiting| waiting.records.keys().map(String::as_str));
-    let names: BTreeSet<&str> = catalogue.iter().map(|dataset| dataset.name).chain(of_lake).collect();
-    let names: Vec<&str> = names.into_iter().collect();
-    if let Some(unknown) = chosen.datasets.iter().find(|name| !names.contains(&name.as_str())) {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!("choose the rejects: there is no dataset `{unknown}`"),
-        )
-        .with_hint(config::suggest::hint(unknown, &names, "datasets")));
-    }
+    let names = catalogue.iter().map(|dataset| dataset.name).chain(of_lake).collect();
+    known::check_datasets(&chosen.datasets, names)?;
     let tenants = known::named(&chosen.tenants, &tenants(waiting, settings)?)?;
     Ok(Choice { tenants, datasets: chosen.datasets.clone() })
 }
@@ -190,8 +183,11 @@ async fn replay(chosen: &Chosen, context: &Context) -> Result<u8> {
     let all = meant.flat_map(|waiting| waiting.records.values()).sum();
     let watch = Arc::new(Watch::new(console));
     let mut interrupts = Interrupts::listen()?;
-    let run_id = Uuid::now_v7().to_string();
-    sink.prepare(&run_id).await?;
+    let run_id = context.run_id();
+    tokio::select! {
+        prepared = sink.prepare(&run_id) => prepared?,
+        () = interrupts.next() => return Err(interrupted("prepare the lake")),
+    }
     let brakes = Brakes::default();
     let running = RunContext {
         connector: settings.connector.offline()?,

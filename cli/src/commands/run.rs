@@ -9,7 +9,6 @@ use pipeline::run::{Outcome, RunContext, RunSummary};
 use pipeline::{Clock, Connector, Cores, Region, Result, Sink};
 use sinks::{Changes, Moved};
 use tokio::time::{MissedTickBehavior, interval};
-use uuid::Uuid;
 
 use super::Context;
 use crate::args::RunArgs;
@@ -39,13 +38,16 @@ pub(super) async fn work_off(
 ) -> Result<RunSummary> {
     let console = &context.console;
     let mut interrupts = Interrupts::listen()?;
-    let run_id = Uuid::now_v7().to_string();
+    let run_id = context.run_id();
     let sink = settings.sink.open()?;
     // Before anything is asked: a disk that is full or forbidden is found out without spending a request.
-    sink.prepare(&run_id).await?;
+    tokio::select! {
+        prepared = sink.prepare(&run_id) => prepared?,
+        () = interrupts.next() => return Err(interrupted("prepare the lake")),
+    }
     let listed = tokio::select! {
         listed = platform::tenants(settings, connector.as_ref(), console) => listed?,
-        () = interrupts.next() => return Err(interrupted()),
+        () = interrupts.next() => return Err(interrupted("list the tenants")),
     };
     let work = Work::new(settings, listed.clone(), connector.account())?;
     // Before any of them is asked for data: who moved is asked elsewhere from now on.
@@ -89,8 +91,9 @@ pub(super) async fn work_off(
     Ok(summary)
 }
 
-fn interrupted() -> pipeline::Error {
-    pipeline::Error::new(pipeline::ErrorKind::Cancelled, "list the tenants: interrupted")
+/// Returns the error of a run that is interrupted before it began to work.
+pub(super) fn interrupted(what: &str) -> pipeline::Error {
+    pipeline::Error::new(pipeline::ErrorKind::Cancelled, format!("{what}: interrupted"))
 }
 
 fn announce(work: &Work, console: &Console) {

@@ -37,7 +37,7 @@ fn seconds<S: Serializer>(span: &Option<TimeDelta>, serializer: S) -> Result<S::
 }
 
 pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
-    let settings = context.settings(&args.narrow)?;
+    let settings = context.settings_of_lake(&args.narrow)?;
     let sink = settings.sink.open()?;
     let last_run = sink.last_run().await?;
     let now = context.clock.now();
