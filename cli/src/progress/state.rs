@@ -86,17 +86,21 @@ impl State {
     /// Returns how far the run is in one line.
     pub(super) fn line(&self, budgets: &[BudgetUse], now: Instant) -> String {
         let (ended, jobs) = self.jobs();
-        let mut parts = vec![
+        let spent = spent(budgets);
+        // Whoever waits for long looks for the reason first; the end of a line may be cut.
+        let mut parts: Vec<String> = spent.map(|(wait, budget)| waits(wait, budget)).into_iter().collect();
+        parts.extend([
             format!("{} of {} jobs", count(ended), count(jobs)),
             format!("{} records", count(self.records)),
             bytes(self.bytes),
             rate(budgets),
-        ];
+        ]);
         if self.bad > 0 {
             parts.push(format!("{} not good", count(self.bad)));
         }
         if let Some(left) = self.time_left(now) {
-            parts.push(format!("about {} left", span(left)));
+            let wait = spent.map(|(wait, _)| wait);
+            parts.push(format!("about {} left", span(wait.map_or(left, |wait| wait + left))));
         }
         parts.join(", ")
     }
@@ -128,7 +132,22 @@ impl Active {
     }
 }
 
-/// Returns what is asked per second, and of how much that may be asked where it is known; or what is waited for.
+/// Returns the budget that is waited for the longest, and how long.
+fn spent(budgets: &[BudgetUse]) -> Option<(Duration, &BudgetUse)> {
+    budgets
+        .iter()
+        .filter(|budget| budget.waiting > 0 && budget.in_flight == 0)
+        .filter_map(|budget| Some((budget.closed_for?, budget)))
+        .filter(|(wait, _)| *wait >= WORTH_TELLING)
+        .max_by_key(|(wait, _)| *wait)
+}
+
+fn waits(wait: Duration, BudgetUse { family, region, .. }: &BudgetUse) -> String {
+    let region = region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
+    format!("waiting {} for the budget of {family}{region}", span(wait))
+}
+
+/// Returns what is asked per second, and of how much that may be asked where it is known.
 fn rate(budgets: &[BudgetUse]) -> String {
     // The sum of no floats is minus zero, which would be printed.
     let used = budgets.iter().map(|budget| budget.used_per_second).fold(0.0, |sum: f64, used| sum + used);
@@ -137,16 +156,7 @@ fn rate(budgets: &[BudgetUse]) -> String {
         .filter_map(|budget| budget.granted_per_second.map(|granted| (budget.used_per_second, granted)))
         .collect();
     let fullest = bounded.iter().map(|(used, granted)| used / granted).fold(0.0, f64::max);
-    let spent = budgets
-        .iter()
-        .filter(|budget| budget.waiting > 0 && budget.in_flight == 0)
-        .filter_map(|budget| budget.closed_for.map(|wait| (wait, budget)))
-        .filter(|(wait, _)| *wait >= WORTH_TELLING)
-        .max_by_key(|(wait, _)| *wait);
-    if let Some((wait, budget)) = spent {
-        let region = budget.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
-        format!("{used:.0} requests/s (budget of {}{region} is spent for {})", budget.family, span(wait))
-    } else if bounded.is_empty() {
+    if bounded.is_empty() {
         format!("{used:.0} requests/s")
     } else {
         format!("{used:.0} requests/s (fullest budget {:.0} % used)", (fullest * 100.0).min(100.0))
@@ -222,11 +232,15 @@ mod tests {
     fn a_budget_that_is_waited_for_is_named() {
         let closed_for = Some(Duration::from_secs(312));
         let spent = BudgetUse { in_flight: 0, waiting: 3, closed_for, ..budget(Some(20.0), 0.0) };
-        let told = rate(&[budget(Some(20.0), 5.0), spent.clone()]);
-        assert_eq!(told, "5 requests/s (budget of idr in eu is spent for 5 min 12 s)");
-        assert!(!rate(&[BudgetUse { waiting: 0, ..spent.clone() }]).contains("spent"));
+        let began = Instant::now();
+        let line = |budget| halfway(began).line(&[budget], began + Duration::from_secs(10));
+        let told = line(spent.clone());
+        assert!(told.starts_with("waiting 5 min 12 s for the budget of idr in eu, 1 of 4 jobs, "), "{told}");
+        assert!(told.ends_with("about 5 min 42 s left"), "{told}");
+        assert!(line(BudgetUse { region: None, ..spent.clone() }).contains("the budget of idr, 1 of 4"));
+        assert!(!line(BudgetUse { waiting: 0, ..spent.clone() }).contains("waiting"));
         assert!(
-            !rate(&[BudgetUse { closed_for: Some(Duration::from_millis(900)), ..spent }]).contains("spent")
+            !line(BudgetUse { closed_for: Some(Duration::from_millis(900)), ..spent }).contains("waiting")
         );
     }
 

@@ -29,8 +29,10 @@ const PAUSE_PART: f64 = 0.06;
 const PROBE_LEASE: Duration = Duration::from_secs(1);
 /// The part of a limit in the headers that is used: the rest is for clocks that disagree, and for others with the key.
 const PART_OF_TOLD: f64 = 0.97;
-/// Windows shorter than this are not counted down: their resets, in whole seconds, are too coarse for it.
+/// Windows shorter than this are spent evenly: their resets, in whole seconds, are too coarse to count them down.
 const COUNTED_DOWN: Duration = Duration::from_secs(5);
+/// Ends of windows that lie closer together are one: resets are told in whole seconds.
+const SAME_END: Duration = Duration::from_secs(2);
 /// Over how long the requests sent are counted for people.
 const USED_OVER: Duration = Duration::from_secs(5);
 
@@ -61,7 +63,7 @@ pub(super) struct Budget {
     pacer: Pacer,
     closed: Option<Closed>,
     opened_at: Option<Instant>,
-    /// Set where the headers promise what the server then refuses.
+    /// Set where the server refused what its headers promised: they do not tell all that bounds the key.
     distrusted: bool,
     longest_pause: Duration,
     unanswered: u64,
@@ -75,7 +77,9 @@ pub(super) struct Budget {
 #[derive(Debug)]
 struct Window {
     limit: Option<u64>,
+    /// The longest time to its end that was told, and that of the window before it, which came to its end.
     length: Duration,
+    before: Option<Duration>,
     left: u64,
     until: Instant,
 }
@@ -153,7 +157,9 @@ impl Budget {
 
     /// Returns when the window ends that has nothing left.
     fn spent_until(&self) -> Option<Instant> {
-        let is_spent = |window: &&Window| window.length >= COUNTED_DOWN && window.left <= window.reserve();
+        // Of the first window only the end may be seen: it may be a long one.
+        let may_be_long = |window: &Window| window.before.is_none() || window.whole() >= COUNTED_DOWN;
+        let is_spent = |window: &&Window| window.left <= window.reserve() && may_be_long(window);
         self.window.as_ref().filter(is_spent).map(|window| window.until)
     }
 
@@ -203,7 +209,11 @@ impl Budget {
     /// Returns when this budget opens, if that is too late to wait for.
     pub(super) fn too_long(&self, now: Instant) -> Option<Duration> {
         let Some(closed) = &self.closed else {
-            // A window may be spent and last for hours: nobody was refused, and nobody would wait less.
+            // A window may be spent and last for hours: nobody was refused, and nobody would wait less. An answer that
+            // is on its way may know better.
+            if self.unanswered > 0 {
+                return None;
+            }
             let wait = self.spent_until()?.saturating_duration_since(now);
             return Some(wait).filter(|wait| *wait > self.longest_pause);
         };
@@ -224,32 +234,37 @@ impl Budget {
         if self.window.is_none() && !self.distrusted && told.limit.is_some() {
             self.learner.unbound();
         }
-        let window = self.window.get_or_insert(Window {
-            limit: None,
-            length: Duration::from_secs(1),
-            left: remaining,
-            until: now,
-        });
-        window.limit = told.limit.or(window.limit);
-        window.length = window.length.max(reset);
-        if window.length < COUNTED_DOWN {
-            return;
-        }
-        let until = ticket.granted_at + reset.max(Duration::from_secs(1));
+        let length = reset.max(Duration::from_secs(1));
+        let until = ticket.granted_at + length;
         if until <= now {
             return;
         }
-        // A reset in whole seconds is rounded up: the earliest end that one window's answers name is the best.
-        let same =
-            now < window.until && until.saturating_duration_since(window.until) < Duration::from_secs(2);
-        window.until = if same { window.until.min(until) } else { until };
         // Those granted after this one are not counted in its answer, or only if they overtook it.
         let left = remaining.saturating_sub(self.sent - ticket.number);
-        window.left = if same && self.unanswered > 0 { window.left.min(left) } else { left };
+        match &mut self.window {
+            // A reset in whole seconds is rounded up: the earliest end that one window's answers name is the best.
+            Some(window) if now < window.until && window.ends_at(until) => {
+                window.limit = told.limit.or(window.limit);
+                window.length = window.length.max(length);
+                window.until = window.until.min(until);
+                window.left = if self.unanswered > 0 { window.left.min(left) } else { left };
+            }
+            window => {
+                let limit = told.limit.or_else(|| window.as_ref()?.limit);
+                let before = window.as_ref().and_then(|last| last.over_by(now));
+                *window = Some(Window { limit, length, before, left, until });
+            }
+        }
     }
 
     fn close(&mut self, ticket: Ticket, told: &Told, now: Instant) {
-        let wait = told.wait();
+        let is_promised = match (told.remaining, &self.window) {
+            (Some(remaining), _) => remaining > 0,
+            (None, Some(window)) => now < window.until && window.left > window.reserve(),
+            (None, None) => false,
+        };
+        // A window with room does not say when something else that refuses will grant more.
+        let wait = if is_promised { told.retry_after.filter(|wait| !wait.is_zero()) } else { told.wait() };
         if self.opened_at.is_some_and(|opened| ticket.granted_at < opened) {
             return;
         }
@@ -259,9 +274,7 @@ impl Budget {
             closed.until = closed.until.max(now + wait.unwrap_or_default());
             return;
         }
-        if told.remaining.is_some_and(|remaining| remaining > 0) {
-            self.distrusted = true;
-        }
+        self.distrusted |= is_promised;
         let (since, tries) =
             self.closed.as_ref().map_or((now, 0), |closed| (closed.closure.since, closed.tries + 1));
         // A wait that proved too short is not believed to the letter a second time.
@@ -328,22 +341,37 @@ impl Closed {
 
 impl Window {
     /// Returns the requests a second that the window bears, if it is to be spent evenly: where it is too short to be
-    /// counted down, where it is not known what a new one grants, and where nobody would wait for the next one.
+    /// counted down, where it is not known what a new one grants, and where nobody would wait for the next one; of that
+    /// half goes at once.
     fn rate(&self, now: Instant, longest_pause: Duration) -> Option<f64> {
-        let even = self.even();
-        if now >= self.until || self.length < COUNTED_DOWN {
-            return even;
+        if now >= self.until || self.whole() < COUNTED_DOWN {
+            return self.even();
         }
-        if self.length <= longest_pause {
+        let has_half = self.limit.is_some_and(|limit| self.left > limit / 2);
+        if self.whole() <= longest_pause || has_half {
             return None;
         }
-        let left = self.left.max(1) as f64 / (self.until - now).as_secs_f64();
-        Some(even.map_or(left, |even| even.min(left)))
+        Some(self.left.max(1) as f64 / (self.until - now).as_secs_f64())
     }
 
     /// Returns the requests a second that it grants in the long run.
     fn even(&self) -> Option<f64> {
-        self.limit.map(|limit| PART_OF_TOLD * limit as f64 / self.length.as_secs_f64())
+        self.limit.map(|limit| PART_OF_TOLD * limit as f64 / self.whole().as_secs_f64())
+    }
+
+    /// Returns how long such windows are, as far as it is known.
+    fn whole(&self) -> Duration {
+        self.before.map_or(self.length, |before| before.max(self.length))
+    }
+
+    /// Returns how long the one before the next was: this one, if it came to its end.
+    fn over_by(&self, now: Instant) -> Option<Duration> {
+        if now >= self.until { Some(self.length) } else { self.before }
+    }
+
+    fn ends_at(&self, until: Instant) -> bool {
+        let (early, late) = (self.until.min(until), self.until.max(until));
+        late - early < SAME_END
     }
 
     /// Returns how many requests of it are not sent.

@@ -13,6 +13,8 @@ const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 /// After that many slow answers a caller who can asks for less.
 const SLOW_ENOUGH: u32 = 2;
+/// So many refusals may be bad luck, however long each said to wait: others had their turns meanwhile.
+const SOME: u32 = 3;
 
 /// A source of numbers from 0 up to 1, so that a test can foresee the pauses.
 #[derive(Clone)]
@@ -116,10 +118,11 @@ impl Tries {
     /// Refusals for want of budget are the budget's: only one who is refused again and again gives up.
     ///
     /// Turns may be long in coming among many tenants, so time alone is no reason: it takes as many refusals as
-    /// failures, or the whole time spent as the server said.
+    /// failures, or some and the whole time spent as the server said.
     fn refused(&mut self, wait: Option<Duration>) -> Next {
         self.refused += 1;
-        let often = self.refused > self.max_attempts || self.told_to_wait > self.retry_time;
+        let is_told = self.refused > SOME && self.told_to_wait > self.retry_time;
+        let often = self.refused > self.max_attempts || is_told;
         if often && self.spent + self.waited > self.retry_time {
             return Next::GiveUp;
         }
@@ -235,7 +238,7 @@ mod tests {
         assert_eq!(comes_back(tries(6, 300), Some(30), 2400), Some(6));
         // The server's own word was kept for the whole time.
         assert_eq!(comes_back(tries(6, 300), Some(60), 60), Some(6));
-        assert_eq!(comes_back(tries(6, 300), Some(900), 900), Some(1));
+        assert_eq!(comes_back(tries(6, 300), Some(900), 900), Some(3));
     }
 
     #[test]

@@ -25,17 +25,17 @@ pub(super) struct Told {
 impl Told {
     /// Reads the headers; `now` serves where a date stands without the server's own.
     pub(super) fn read(headers: &HeaderMap, now: impl FnOnce() -> Timestamp) -> Self {
-        let number = |long: &str, short: &str| {
-            let text = headers.get(long).or_else(|| headers.get(short))?;
-            text.to_str().ok()?.trim().parse::<u64>().ok()
+        let one = |name: &str| {
+            let number: f64 = headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
+            (0.0..u32::MAX.into()).contains(&number).then_some(number.ceil() as u64)
         };
+        let number = |long: &str, short: &str| one(long).or_else(|| one(short));
+        let reset = |name: &str| one(name).map(Duration::from_secs).filter(|reset| *reset <= LONGEST);
         Self {
             // An answered request shows that there is one.
             limit: number("x-ratelimit-limit", "ratelimit-limit").filter(|limit| *limit > 0),
             remaining: number("x-ratelimit-remaining", "ratelimit-remaining"),
-            reset: number("x-ratelimit-reset", "ratelimit-reset")
-                .map(Duration::from_secs)
-                .filter(|reset| *reset <= LONGEST),
+            reset: reset("x-ratelimit-reset").or_else(|| reset("ratelimit-reset")),
             retry_after: retry_after(headers, now).map(|wait| wait.min(LONGEST)),
         }
     }
@@ -112,6 +112,11 @@ mod tests {
         check(&[], Told::default());
         check(&[("ratelimit-limit", "many"), ("ratelimit-remaining", "-1")], Told::default());
         check(&[("x-ratelimit-reset", "1764000000")], Told::default());
+        let reset = Some(Duration::from_secs(6));
+        check(
+            &[("x-ratelimit-reset", "1764000000"), ("ratelimit-reset", "5.5")],
+            Told { reset, ..Told::default() },
+        );
         check(&[("ratelimit-limit", "0")], Told::default());
         check(&[("retry-after", "soon")], Told::default());
         check(&[("retry-after", "-5")], Told::default());
