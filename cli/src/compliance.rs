@@ -138,6 +138,8 @@ pub(crate) struct Sources {
     pub(crate) registry: Registry,
     /// How each dataset is read, as the run file says now.
     pub(crate) paces: BTreeMap<String, Pace>,
+    /// Which of them every tenant has that is read at all.
+    pub(crate) of_tenants: BTreeSet<String>,
 }
 
 /// How often a dataset is read.
@@ -174,10 +176,11 @@ struct Part<'a> {
 impl Report {
     /// Makes the report of a month.
     pub(crate) fn new(sources: Sources) -> Self {
-        let Sources { month, now, lake, evidence, registry, paces } = sources;
+        let Sources { month, now, lake, evidence, registry, paces, of_tenants } = sources;
         let Window { since, until } = month.span();
         let span = Window { since, until: until.min(now).max(since) };
-        let tenants = tenants(&evidence, &registry, &paces, span, now);
+        let parts = parts(&evidence, &registry, &of_tenants, span);
+        let tenants = tenants(parts, &paces, span, now);
         let Evidence { runs, findings, unsealed, .. } = evidence;
         Self {
             schema_version: SCHEMA_VERSION,
@@ -218,52 +221,71 @@ impl DatasetReport {
     }
 }
 
-fn tenants(
-    evidence: &Evidence,
+/// What is known of a tenant: its name, its regions, and the evidence of each dataset.
+#[derive(Default)]
+struct Known<'a> {
+    name: String,
+    regions: BTreeSet<Region>,
+    parts: BTreeMap<&'a str, Part<'a>>,
+}
+
+fn parts<'a>(
+    evidence: &'a Evidence,
     registry: &Registry,
-    paces: &BTreeMap<String, Pace>,
+    of_tenants: &'a BTreeSet<String>,
     span: Window,
-    now: Timestamp,
-) -> Vec<TenantReport> {
-    let mut parts: BTreeMap<TenantId, BTreeMap<&str, Part<'_>>> = BTreeMap::new();
-    let mut about: BTreeMap<TenantId, (String, BTreeSet<Region>)> = BTreeMap::new();
+) -> BTreeMap<TenantId, Known<'a>> {
+    let mut tenants: BTreeMap<TenantId, Known<'_>> = BTreeMap::new();
     let was_there =
         |at: Option<Timestamp>, or: bool, is: fn(Timestamp, Window) -> bool| at.map_or(or, |at| is(at, span));
     for known in &registry.tenants {
         let joined = was_there(known.first_seen.at, true, |at, span| at < span.until);
         let stayed = known.listed || was_there(known.last_seen.at, false, |at, span| at >= span.since);
         if joined && stayed {
-            parts.entry(known.id.clone()).or_default();
-            about.insert(known.id.clone(), (known.name.clone(), known.region.iter().cloned().collect()));
+            let (name, regions) = (known.name.clone(), known.region.iter().cloned().collect());
+            tenants.insert(known.id.clone(), Known { name, regions, ..Known::default() });
         }
     }
-    let mut meet = |receipt: &pipeline::Receipt| {
-        let known = about.entry(receipt.organization_id.clone());
-        let (name, regions) = known.or_insert_with(|| (receipt.organization_name.clone(), BTreeSet::new()));
-        name.clone_from(&receipt.organization_name);
-        regions.insert(receipt.region.clone());
+    let mut part_of = |receipt: &'a pipeline::Receipt, add: &dyn Fn(&mut Part<'a>)| {
+        let known = tenants.entry(receipt.organization_id.clone()).or_default();
+        known.name.clone_from(&receipt.organization_name);
+        known.regions.insert(receipt.region.clone());
+        add(known.parts.entry(&receipt.dataset).or_default());
     };
     for commit in &evidence.commits {
         for receipt in &commit.receipts {
-            meet(receipt);
-            let of_tenant = parts.entry(receipt.organization_id.clone()).or_default();
-            let part = of_tenant.entry(&receipt.dataset).or_default();
-            let place = if commit.replays.is_some() { &mut part.replays } else { &mut part.commits };
-            place.push((commit, receipt));
+            part_of(receipt, &|part| {
+                let place = if commit.replays.is_some() { &mut part.replays } else { &mut part.commits };
+                place.push((commit, receipt));
+            });
         }
     }
     for run in &evidence.runs {
         for receipt in &run.receipts {
-            meet(receipt);
-            let of_tenant = parts.entry(receipt.organization_id.clone()).or_default();
-            of_tenant.entry(&receipt.dataset).or_default().attempts.push(Attempt { run, receipt });
+            part_of(receipt, &|part| part.attempts.push(Attempt { run, receipt }));
         }
     }
-    parts
+    // A dataset of which nothing is known is a gap as well.
+    for known in tenants.values_mut() {
+        if known.parts.keys().any(|name| of_tenants.contains(*name)) {
+            for name in of_tenants {
+                known.parts.entry(name).or_default();
+            }
+        }
+    }
+    tenants
+}
+
+fn tenants(
+    known: BTreeMap<TenantId, Known<'_>>,
+    paces: &BTreeMap<String, Pace>,
+    span: Window,
+    now: Timestamp,
+) -> Vec<TenantReport> {
+    known
         .into_iter()
-        .map(|(id, datasets)| {
-            let (organization_name, regions) = about.remove(&id).unwrap_or_default();
-            let datasets = datasets
+        .map(|(id, Known { name: organization_name, regions, parts })| {
+            let datasets = parts
                 .into_iter()
                 .map(|(name, part)| {
                     dataset(name, &part, paces.get(name).copied().unwrap_or_default(), span, now)

@@ -141,10 +141,10 @@ pub(crate) fn verdict(summary: &RunSummary) -> String {
             several(summary.receipts.len() as u64, "receipt")
         ),
         Outcome::Cancelled => {
-            format!("interrupted: {} committed; run again to take up the rest", several(rows, "row"))
+            format!("interrupted: {} committed; the same command takes up the rest", several(rows, "row"))
         }
         Outcome::Failed => {
-            format!("ended early: {} committed; run again to take up the rest", several(rows, "row"))
+            format!("ended early: {} committed; the same command takes up the rest", several(rows, "row"))
         }
     };
     format!("{came_to} ({}, {}, run {})", several(summary.tenants, "tenant"), span(took), summary.run_id)

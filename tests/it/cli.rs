@@ -177,6 +177,7 @@ fn a_plan_the_tenants_and_the_status_are_told() {
     let context = start(small(3));
     context.write(&context.run_file().of(&[Dataset::Users, Dataset::VmScans]));
     check_flags(&context, &["status"], 0, &["nothing was pulled yet"]);
+    check_flags(&context, &["status", "--problems"], 2, &["nothing was pulled yet", "put back from a copy"]);
     let plan = check_flags(&context, &["plan"], 0, &[]);
     assert!(plan.stdout.contains("users") && plan.stdout.contains("vm_scans"), "{}", plan.stdout);
     let tenants = check_flags(&context, &["tenants"], 0, &["nothing is known of an earlier run"]);

@@ -1,9 +1,10 @@
 //! `tenantry report`: what was covered in a month, what was not and why, for paper and for programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use config::{Pull, Settings};
+use pipeline::dataset::Scope;
 use pipeline::{Error, ErrorKind, Result};
 
 use super::Context;
@@ -27,6 +28,7 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<u8> {
         evidence: settings.sink.evidence(span)?,
         registry: settings.sink.tenants()?,
         paces: paces(&settings),
+        of_tenants: of_tenants(&settings),
     });
     let console = &context.console;
     let json = serde_json::to_string_pretty(&report)
@@ -61,6 +63,13 @@ fn paces(settings: &Settings) -> BTreeMap<String, Pace> {
         pull.datasets.iter().map(move |dataset| (dataset.name.to_owned(), pace)).collect::<Vec<_>>()
     };
     settings.pulls.iter().flat_map(of_pull).collect()
+}
+
+/// Returns the datasets that every tenant has.
+fn of_tenants(settings: &Settings) -> BTreeSet<String> {
+    let datasets = settings.pulls.iter().flat_map(|pull| &pull.datasets);
+    let of_tenants = datasets.filter(|dataset| dataset.scope == Scope::Tenant);
+    of_tenants.map(|dataset| dataset.name.to_owned()).collect()
 }
 
 fn told(report: &Report, args: &ReportArgs) -> String {

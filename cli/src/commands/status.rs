@@ -1,14 +1,19 @@
 //! `tenantry status`: how far each tenant's dataset is, how fresh, and how it ended last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::TimeDelta;
 use config::Settings;
-use pipeline::{Checkpoint, Receipt, Result, Standing, Standings, Tenant, TenantId, Timestamp, Verdict};
+use pipeline::rejects::Waiting;
+use pipeline::{
+    Checkpoint, Error, ErrorKind, Receipt, Result, Sink, Standing, Standings, Tenant, TenantId, Timestamp,
+    Verdict,
+};
 use serde::{Serialize, Serializer};
 
 use super::{Context, known};
 use crate::args::StatusArgs;
+use crate::console::Console;
 use crate::table::{age, count, instant, several, span, table};
 use crate::{failure, report};
 
@@ -45,6 +50,12 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
         sink.unsettled().await?.into_iter().chain(last_run.iter().flat_map(|run| run.receipts.clone()));
     let Standings { known, mut unreadable } = sink.standings().await?;
     let mut lines = lines(known, last, &targets(&settings), now);
+    let is_new = lines.is_empty() && unreadable.is_empty();
+    if is_new && args.problems {
+        return Err(Error::new(ErrorKind::Config, "look for problems: nothing was pulled yet").with_hint(
+            "`tenantry run` does it; a lake that was there and is gone has to be put back from a copy",
+        ));
+    }
     let mut tenants: Vec<Tenant> = lines.values().filter_map(Line::tenant).collect();
     let registry = settings.sink.tenants()?;
     let known_by_id =
@@ -67,14 +78,16 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
         console.json(&lines.values().collect::<Vec<_>>())?;
         return Ok(told());
     }
+    let waiting = if is_new { 0 } else { waiting(sink.as_ref(), &meant, datasets).await? };
     if lines.is_empty() {
         if unreadable.is_empty() {
-            console.say(if args.problems {
-                "nothing to look at"
-            } else {
-                "nothing was pulled yet: `tenantry run` does it"
+            console.say(match (is_new, args.problems) {
+                (true, _) => "nothing was pulled yet: `tenantry run` does it",
+                (false, true) => "nothing to look at",
+                (false, false) => "there is nothing of what the flags say",
             });
         }
+        tell_waiting(waiting, console);
         return Ok(told());
     }
     let rows = lines.values().map(|line| line.row(now)).collect();
@@ -99,7 +112,24 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
     if bad > 0 && !args.problems {
         console.say(&format!("{} to look at: `tenantry status --problems`", several(bad, "dataset")));
     }
+    tell_waiting(waiting, console);
     Ok(told())
+}
+
+/// Returns how many records are set aside; pulls that cannot be read are told already.
+async fn waiting(sink: &dyn Sink, meant: &HashSet<TenantId>, datasets: &[String]) -> Result<u64> {
+    let waiting = sink.backlog().await?.waiting;
+    let of = |it: &Waiting| -> u64 {
+        let is_meant = |name: &&String| datasets.is_empty() || datasets.contains(name);
+        it.records.iter().filter(|(name, _)| is_meant(name)).map(|(_, records)| records).sum()
+    };
+    Ok(waiting.iter().filter(|it| meant.contains(&it.tenant)).map(of).sum())
+}
+
+fn tell_waiting(records: u64, console: &Console) {
+    if records > 0 {
+        console.say(&format!("{} set aside: `tenantry rejects list` says why", several(records, "record")));
+    }
 }
 
 /// Returns how old each dataset of the run file may become.

@@ -59,7 +59,25 @@ fn report(evidence: Evidence, now: &str) -> Report {
         evidence,
         registry: Registry::default(),
         paces: [("vm_scans".to_owned(), Pace { every: 7, ..Pace::default() })].into(),
+        of_tenants: BTreeSet::new(),
     })
+}
+
+#[test]
+fn a_dataset_that_was_never_read_is_a_gap() {
+    let commits = vec![commit(1, "alerts", 6, Some(window("01T00:00", "06T03:00")))];
+    let sources = Sources {
+        month: "2026-10".parse().expect("a month"),
+        now: at("06T03:00"),
+        lake: "./lake".to_owned(),
+        evidence: Evidence { commits, ..Evidence::default() },
+        registry: Registry::default(),
+        paces: BTreeMap::new(),
+        of_tenants: ["alerts", "users"].map(str::to_owned).into(),
+    };
+    let report = Report::new(sources);
+    let gaps: Vec<_> = report.tenants[0].datasets.iter().map(|it| (&*it.dataset, it.gaps.len())).collect();
+    assert_eq!((gaps, report.whole()), (vec![("alerts", 0), ("users", 1)], (1, 2)));
 }
 
 #[test]

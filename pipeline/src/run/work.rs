@@ -140,7 +140,7 @@ fn behind(last: &[Receipt], now: Timestamp) -> Timestamp {
 
 fn interrupted() -> Error {
     Error::new(ErrorKind::Cancelled, "the run was interrupted between two windows of a backlog")
-        .with_hint("what is told is committed; running again goes on behind it")
+        .with_hint("what is told is committed; the same command takes up the rest")
 }
 
 /// One partition on its way to a commit.
