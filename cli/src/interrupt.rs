@@ -5,10 +5,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::console::Console;
 
+/// The number of `SIGXFSZ` on every system that this runs on.
+const TOO_LARGE: std::ffi::c_int = 25;
+
 /// Listens to Ctrl-C and the signal to terminate.
 pub(crate) struct Interrupts {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    /// A file that grows beyond what the system allows is an error of its write, and not the end of the process.
+    _too_large: tokio::signal::unix::Signal,
 }
 
 impl Interrupts {
@@ -22,6 +27,7 @@ impl Interrupts {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            _too_large: signal(SignalKind::from_raw(TOO_LARGE)).map_err(failed)?,
         })
     }
 

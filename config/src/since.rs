@@ -67,6 +67,9 @@ impl FromStr for Since {
             }
             return match text.parse() {
                 Ok(day) => Ok(Self::Day(day)),
+                Err(_) if text.contains('T') => {
+                    Err(format!("`{text}` is no instant: write it with its zone, as `2026-01-31T06:00:00Z`"))
+                }
                 Err(_) => Err(format!("`{text}` is no day of the calendar: write it as `2026-01-31`")),
             };
         }
@@ -221,7 +224,8 @@ mod tests {
         check("ninety days", Err("neither"));
         check("", Err("neither"));
         check("9999999999d", Err("before any time"));
-        check("2026-11-24T25:00:00Z", Err("no day of the calendar"));
+        check("2026-11-24T25:00:00Z", Err("no instant"));
+        check("2026-11-24T11:30:00", Err("with its zone"));
     }
 
     #[test]

@@ -116,7 +116,9 @@ fn from_nothing_to_a_checked_run_file() {
     assert!(output.stdout.contains("ok    run file"), "{}", output.stdout);
     let output = check_flags(&context, &["check"], 0, &[]);
     assert!(
-        output.stdout.contains("ok    key") && output.stdout.contains("ok    vm_scans"),
+        output.stdout.contains("ok    key")
+            && output.stdout.contains("ok    vm_scans")
+            && output.stdout.contains("answers: 12 records (asked "),
         "{}",
         output.stdout
     );
@@ -170,6 +172,25 @@ fn a_reader_that_leaves_early_is_no_defect() {
         assert_eq!(output.code, Some(0), "{args:?}: {}", output.stderr);
         assert!(!output.stderr.contains("panicked"), "{args:?}: {}", output.stderr);
     }
+}
+
+#[test]
+fn a_lake_of_a_newer_version_is_left_alone() {
+    let context = start(small(1));
+    context.write(&context.run_file().of(&[Dataset::Users]));
+    check_flags(&context, &["run"], 0, &[]);
+    let head = context.lake().root().join("_tenantry/head.json");
+    let text = std::fs::read_to_string(&head).expect("a head");
+    let newer = text.replacen("\"schema_version\":1", "\"schema_version\":99", 1);
+    assert_ne!(newer, text);
+    std::fs::write(&head, &newer).expect("the head is this test's");
+    let files = context.lake().files();
+    for command in ["run", "check"] {
+        let told = check_flags(&context, &[command], 2, &[]);
+        let told = format!("{}{}", told.stdout, told.stderr);
+        assert!(told.contains("schema version 99") && told.contains("use that version"), "{told}");
+    }
+    assert_eq!(context.lake().files(), files);
 }
 
 #[test]

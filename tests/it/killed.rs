@@ -166,6 +166,23 @@ fn verdict_an_interrupted_run_commits_what_is_open_and_says_so() {
 }
 
 #[test]
+fn an_interrupt_is_heard_while_the_run_waits_for_another_one() {
+    let context = slow(2);
+    assert_eq!(context.run(&["run"]).code, Some(0));
+    let lock =
+        std::fs::File::open(context.lake().root().join("_tenantry/prepare.lock")).expect("it is there");
+    lock.lock().expect("nobody holds it");
+    let before = context.platform().journal().total.requests;
+    let running = context.command(&["run"]).spawn().expect("the program under test");
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&running, "-INT");
+    let output = tests::Output::of(running);
+    assert_eq!(output.code, Some(130), "{}", output.stderr);
+    assert!(output.stderr.contains("prepare the lake: interrupted"), "{}", output.stderr);
+    assert_eq!(context.platform().journal().total.requests, before, "nothing was asked");
+}
+
+#[test]
 fn verdict_a_second_interrupt_stops_at_once() {
     let stall = FaultRule { after: 6, ..FaultRule::always(Fault::Stall { seconds: 60 }) };
     let context = start(SimulatorConfig { faults: vec![stall], ..small(4) });

@@ -1,5 +1,6 @@
 //! The tests of the program as a whole, one file for each kind of thing that may be relied on.
 
+mod bounded;
 mod budget;
 mod cli;
 mod fairness;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Context;
 use crate::args::Datasets;
 use crate::exit_code;
-use crate::table::table;
+use crate::table::{several, table};
 
 mod drift;
 
@@ -71,7 +71,9 @@ struct Told {
     key: &'static [&'static str],
     cursor: Option<&'static str>,
     page_size: u32,
-    requests_per_1000_records: u32,
+    pull: &'static str,
+    /// Nothing where the pages are counted in another dataset's records.
+    requests_per_1000_records: Option<u32>,
     read_together_with: Vec<&'static str>,
     columns: Vec<Column>,
 }
@@ -100,21 +102,27 @@ impl Told {
             key: dataset.key,
             cursor: dataset.cursor,
             page_size: dataset.page_size,
-            requests_per_1000_records: 1000_u32.div_ceil(dataset.page_size.max(1)),
+            requests_per_1000_records: (dataset.name == dataset.pull)
+                .then(|| 1000_u32.div_ceil(dataset.page_size.max(1))),
+            pull: dataset.pull,
             read_together_with: together.map(|other| other.name).collect(),
             columns: columns.collect(),
         }
     }
 
     fn in_words(&self) -> String {
-        let requests = self.requests_per_1000_records;
-        let plural = if requests == 1 { "" } else { "s" };
+        let cost = match self.requests_per_1000_records {
+            Some(requests) => {
+                format!("{} for 1,000 records, and at least one", several(requests.into(), "request"))
+            }
+            None => format!("none beside {}, whose records hold them", self.pull),
+        };
         let whose = match self.scope {
             Scope::Tenant => "every tenant has its own",
             Scope::Account => "the account that manages the tenants has it, once",
         };
         let read = match self.mode {
-            ReadMode::Snapshot => "as a whole, at most once a day (UTC)",
+            ReadMode::Snapshot => "as a whole, once a day (UTC) or every so many days as the run file says",
             ReadMode::Window => "by time; a run goes on where the last one ended",
         };
         let mut facts = vec![
@@ -124,8 +132,8 @@ impl Told {
             ("endpoint", format!("{} (budget: {})", self.endpoint, self.family)),
             ("key", self.key.join(", ")),
             ("cursor", self.cursor.unwrap_or("none").to_owned()),
-            ("pages", format!("up to {} records", self.page_size)),
-            ("cost", format!("{requests} request{plural} for 1,000 records, and at least one")),
+            ("pages", format!("up to {} records of {}", self.page_size, self.pull)),
+            ("cost", cost),
         ];
         if !self.read_together_with.is_empty() {
             facts.push((

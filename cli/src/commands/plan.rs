@@ -54,7 +54,8 @@ pub(super) async fn plan(args: &RunArgs, context: &Context) -> Result<u8> {
     for warning in &work.warnings {
         context.console.warn(warning);
     }
-    let (lines, unreadable) = lines(&work, &history, sink.as_ref(), context.clock.now()).await?;
+    let clock = platform::clock(&context.clock, connector.as_ref(), &context.console);
+    let (lines, unreadable) = lines(&work, &history, sink.as_ref(), clock.now()).await?;
     let plan = Plan::of(lines, work.unplaced.len() as u64, history.at_once);
     if context.console.json {
         context.console.json(&plan)?;

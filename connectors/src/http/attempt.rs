@@ -37,11 +37,12 @@ pub(super) async fn send(
 pub(super) fn not_whole(response: &Response) -> Option<Failure> {
     let status = response.status();
     let wait = Told::read(response.headers(), || SystemClock.now()).retry_after;
-    matches!(status.as_u16(), 202 | 203 | 206 | 207).then_some(Failure::Status {
-        status,
-        message: None,
-        wait,
-    })
+    is_part(status).then_some(Failure::Status { status, message: None, wait })
+}
+
+/// Returns whether a success says that its answer is late, in parts or changed on its way.
+pub(super) fn is_part(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 202 | 203 | 206 | 207)
 }
 
 /// Returns the body of a good answer, or why the answer is none.

@@ -310,7 +310,7 @@ pub(super) fn connections(config: &HttpConfig) -> ClientBuilder {
 /// Returns the error of a key that is refused everywhere; `unread` says why no newer one could be read.
 pub(super) fn dead_key(what: &str, unread: Option<Error>) -> Error {
     let error = Error::new(ErrorKind::Auth, format!("{what}: the platform refused the key (401)"))
-        .with_hint("the key was revoked or has expired: put a new one in its place and run again");
+        .with_hint("the key is wrong, was revoked or has expired: put a good one in its place and run again");
     match unread {
         Some(unread) => error.with_context("newer key", unread.chain()),
         None => error,

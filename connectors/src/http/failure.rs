@@ -7,6 +7,8 @@ use std::time::Duration;
 use pipeline::{Error, ErrorKind};
 use reqwest::StatusCode;
 
+use super::attempt::is_part;
+
 /// A failed attempt.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -167,8 +169,8 @@ fn remedy_of(status: StatusCode, wait: Option<Duration>) -> Remedy {
         429 => Remedy::WhenGranted(wait),
         401 => Remedy::AskOfKey,
         501 | 505 => Remedy::None,
-        // A success that is no whole answer, or a trouble that passes.
-        202 | 203 | 206 | 207 | 408 | 425 | 500.. => Remedy::Again(wait),
+        _ if is_part(status) => Remedy::Again(wait),
+        408 | 425 | 500.. => Remedy::Again(wait),
         _ => Remedy::None,
     }
 }
@@ -184,7 +186,7 @@ fn answered(what: &str, status: StatusCode, message: Option<String>) -> Error {
             ErrorKind::Unauthorized,
             "the key is good, but not for this tenant: its region may be wrong, or it lacks the product's licence",
         ),
-        202 | 203 | 206 | 207 => (
+        _ if is_part(status) => (
             ErrorKind::Unavailable,
             "that is no whole answer: it is late, in parts or changed on its way; run again later",
         ),

@@ -78,7 +78,7 @@ fn refused(error: PageError) -> Error {
 }
 
 fn no_record(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(ErrorKind::Sink, "decode a record that was set aside")
+    Error::new(ErrorKind::Damaged, "decode a record that was set aside")
         .with_source(cause)
         .with_hint("its raw text is not what a page held: `tenantry verify` tells more")
 }
@@ -186,7 +186,7 @@ mod tests {
         ] {
             let within = (dataset == "vm_findings").then_some((asset.as_str(), "same"));
             let error = decode(dataset, raw, within).expect_err("no record");
-            assert_eq!(error.kind(), ErrorKind::Sink, "{dataset} {raw:?}: {error:?}");
+            assert_eq!(error.kind(), ErrorKind::Damaged, "{dataset} {raw:?}: {error:?}");
         }
     }
 }

@@ -266,7 +266,7 @@ impl Again<'_> {
     async fn chunk(&mut self, kept: &[Kept], writer: &mut dyn Writer) -> Result<()> {
         let Some(first) = kept.first() else { return Ok(()) };
         if kept.iter().any(|it| (it.pulled_at, &it.run_id) != (first.pulled_at, &first.run_id)) {
-            return Err(Error::new(ErrorKind::Sink, "replay rejects: a file holds those of two readings"));
+            return Err(Error::new(ErrorKind::Damaged, "replay rejects: a file holds those of two readings"));
         }
         let provenance = Provenance::new(self.partition, &first.run_id, first.pulled_at);
         let mut still = Vec::new();

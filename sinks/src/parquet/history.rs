@@ -14,9 +14,9 @@ use pipeline::{
 use super::chain::Coverage;
 use super::layout::Layout;
 use super::pulls::{self, Names, Pull};
-use super::record::{Record, Sealed};
+use super::record::{Flaw, Record, Sealed};
 use super::segment::Segment;
-use super::store::{damaged, failed, names_in, no_lake, read_if_there};
+use super::store::{damaged, failed, names_in, newer, no_lake, read_if_there};
 
 /// Returns a commit record, if there is one.
 pub(super) fn read(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Result<Option<Sealed>> {
@@ -257,5 +257,8 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 
 fn read_file(path: &Path) -> Result<Option<Sealed>> {
     let Some(text) = read_if_there("read a commit record", path)? else { return Ok(None) };
-    Sealed::parse(&text).map(Some).map_err(|flaw| damaged("read a commit record", path, flaw.to_string()))
+    Sealed::parse(&text).map(Some).map_err(|flaw| match flaw {
+        Flaw::Version(version) => newer("read a commit record", path, version),
+        flaw => damaged("read a commit record", path, flaw.to_string()),
+    })
 }

@@ -8,10 +8,12 @@ use std::time::Duration;
 use pipeline::{Error, ErrorKind, Result};
 use tracing::warn;
 
+use super::chain::Head;
 use super::layout::Layout;
+use super::record::Flaw;
 use super::recover;
 use super::signing::SigningKey;
-use super::store::{Store, failed};
+use super::store::{Store, failed, newer};
 
 /// How often it is looked whether a lock is free that belongs to nobody else, and how long apart.
 const LOOKS: u32 = 50;
@@ -37,6 +39,9 @@ impl OpenRun {
     ) -> Result<Self> {
         for folder in [layout.root().to_owned(), layout.own(), layout.all_pending(), layout.all_temporary()] {
             store.create_dirs(&folder).map_err(|error| refused(&folder, error))?;
+        }
+        if let Some(Err(Flaw::Version(version))) = Head::read(layout)? {
+            return Err(newer("prepare the lake", layout.head(), version));
         }
         // One at a time: nobody may take a run for dead that has its folder and not yet its lock.
         let _turn = take_turn(layout)?;

@@ -180,6 +180,14 @@ pub(super) fn damaged(
         .with_hint("`tenantry verify` lists everything that is wrong; put the file back from a copy")
 }
 
+/// Returns the error for a file of the lake that a newer version of the program wrote.
+pub(super) fn newer(action: impl Into<String>, path: impl AsRef<Path>, version: u64) -> Error {
+    Error::new(ErrorKind::Config, action)
+        .with_source(format!("a newer version of the program wrote the lake (schema version {version})"))
+        .with_context("path", path.as_ref().display().to_string())
+        .with_hint("use that version, or one that is newer still, for this lake")
+}
+
 /// Returns the error for a lake that is to be read and is not there.
 pub(super) fn no_lake(action: &str, root: &Path) -> Error {
     let what = format!("{action} the lake {}: it is not there", root.display());
