@@ -29,6 +29,10 @@ impl Work {
         let (ours, of_account): (Vec<Pull>, Vec<Pull>) =
             settings.pulls.iter().cloned().partition(|pull| pull.datasets[0].scope == Scope::Tenant);
         let mut work = Self { pulls: ours, ..Self::default() };
+        if !settings.left_out.is_empty() {
+            let names = settings.left_out.join(", ");
+            work.warnings.push(format!("not read by time, so left out where a span is asked for: {names}"));
+        }
         if !of_account.is_empty() && concerns(settings, &account) {
             work.add(&Arc::new(account), &of_account);
         }
@@ -36,7 +40,7 @@ impl Work {
             return Ok(work);
         }
         let selection = settings.tenants.choose(listed, &settings.narrowing)?;
-        work.warnings = selection.warnings;
+        work.warnings.extend(selection.warnings);
         let pulls = work.pulls.clone();
         for tenant in selection.tenants {
             work.add(&Arc::new(tenant), &pulls);

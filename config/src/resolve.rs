@@ -94,6 +94,8 @@ pub struct Settings {
     pub narrowing: Narrowing,
     /// What is pulled of every tenant.
     pub pulls: Vec<Pull>,
+    /// The chosen datasets that are left out because only a span of time is asked for.
+    pub left_out: Vec<&'static str>,
     /// How many partitions are open at once.
     pub concurrency: NonZeroU32,
 }
@@ -124,9 +126,11 @@ pub fn resolve(flags: &Flags, environment: &Environment, now: Timestamp) -> Resu
 /// # Errors
 /// Where a flag names what the run file doesn't have.
 pub fn settings(file: RunFile, path: PathBuf, flags: &Flags, now: Timestamp) -> Result<Settings> {
+    let (pulls, left_out) = pulls(&file, flags, now)?;
     Ok(Settings {
         path,
-        pulls: pulls(&file, flags, now)?,
+        pulls,
+        left_out,
         connector: file.connector,
         sink: file.sink,
         tenants: file.tenants,
@@ -166,7 +170,8 @@ pub fn key(connector: &ConnectorConfig, environment: &Environment) -> Result<Opt
     }
 }
 
-fn pulls(file: &RunFile, flags: &Flags, now: Timestamp) -> Result<Vec<Pull>> {
+/// Returns what is pulled, and the datasets that are left out because they are not read by time.
+fn pulls(file: &RunFile, flags: &Flags, now: Timestamp) -> Result<(Vec<Pull>, Vec<&'static str>)> {
     let chosen = &flags.datasets;
     let named: Vec<&str> = file.dataset.iter().map(|entry| entry.name.as_str()).collect();
     if let Some(unknown) = chosen.iter().find(|name| !named.contains(&name.as_str())) {
@@ -187,17 +192,15 @@ fn pulls(file: &RunFile, flags: &Flags, now: Timestamp) -> Result<Vec<Pull>> {
         };
         pull.datasets.push(dataset.clone());
     }
-    let mut pulls: Vec<Pull> = pulls.into_values().collect();
-    if pulls.iter().any(|pull| matches!(pull.reading.ask, Ask::Span(_))) {
-        pulls.retain(|pull| pull.datasets[0].mode == ReadMode::Window);
-        if pulls.is_empty() {
-            return Err(Error::new(ErrorKind::Usage, "choose the datasets: none of them is read by time")
-                .with_hint(
-                    "`--since` and `--until` are for datasets that are; `tenantry datasets` says which",
-                ));
-        }
+    let is_asked =
+        |pull: &Pull| pull.datasets[0].mode == ReadMode::Window || !matches!(pull.reading.ask, Ask::Span(_));
+    let (pulls, left_out): (Vec<Pull>, Vec<Pull>) = pulls.into_values().partition(is_asked);
+    if !left_out.is_empty() && pulls.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "choose the datasets: none of them is read by time")
+            .with_hint("`--since` and `--until` are for datasets that are; `tenantry datasets` says which"));
     }
-    Ok(pulls)
+    let names = left_out.iter().flat_map(|pull| &pull.datasets).map(|dataset| dataset.name);
+    Ok((pulls, names.collect()))
 }
 
 fn pull(entry: &DatasetEntry, again: Again, now: Timestamp) -> Result<Pull> {

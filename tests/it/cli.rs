@@ -175,6 +175,15 @@ fn a_reader_that_leaves_early_is_no_defect() {
 }
 
 #[test]
+fn what_a_span_of_time_leaves_out_is_named() {
+    let context = start(small(1));
+    context.write(&context.run_file().of(&[Dataset::Investigations, Dataset::Users]));
+    for command in ["plan", "run"] {
+        check_flags(&context, &[command, "--since", "5d"], 0, &["where a span is asked for: users"]);
+    }
+}
+
+#[test]
 fn a_lake_of_a_newer_version_is_left_alone() {
     let context = start(small(1));
     context.write(&context.run_file().of(&[Dataset::Users]));

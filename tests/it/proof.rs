@@ -236,6 +236,10 @@ fn this_month(context: &Context) -> String {
 fn evidence_a_report_says_what_is_covered_and_what_to_check_it_by() {
     let context = pulled(3);
     let month = this_month(&context);
+    let lake = context.lake().root().join("reports").display().to_string();
+    let refused = context.run(&["report", "--month", &month, "--into", &lake]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the folder lies in the lake"), "{}", refused.stderr);
     let output = context.run(&["report", "--month", &month, "--into", "reports/of"]);
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     let paths: Vec<&str> = output.stdout.lines().collect();

@@ -35,6 +35,12 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<u8> {
         .map_err(|error| Error::new(ErrorKind::Bug, "write JSON").with_source(error))?;
     let here = || (!console.json).then(|| PathBuf::from("."));
     if let Some(folder) = args.into.clone().or_else(here) {
+        if lies_in(&folder, Path::new(&settings.sink.place())) {
+            return Err(Error::new(ErrorKind::Usage, "write the report: the folder lies in the lake")
+                .with_hint(
+                    "name another one with `--into DIR`: the lake holds what runs wrote, and nothing else",
+                ));
+        }
         for (kind, text) in [("html", &html::page(&report)), ("json", &format!("{json}\n"))] {
             let path = folder.join(format!("tenantry-{}.{kind}", args.month));
             write(&path, text)?;
@@ -82,6 +88,15 @@ fn told(report: &Report, args: &ReportArgs) -> String {
         count(whole),
         several(all, "dataset")
     )
+}
+
+/// Returns whether a folder that may not be there yet lies in another one.
+fn lies_in(folder: &Path, other: &Path) -> bool {
+    let there = folder.ancestors().find_map(|folder| {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        fs_err::canonicalize(folder).ok()
+    });
+    there.zip(fs_err::canonicalize(other).ok()).is_some_and(|(there, other)| there.starts_with(other))
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
