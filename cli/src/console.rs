@@ -8,6 +8,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use pipeline::{Clock, Error, ErrorKind, Result, SystemClock};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::args::{ColorChoice, Global, LogFormat};
 
@@ -84,7 +85,7 @@ impl Console {
         }
         match self.log_format {
             LogFormat::Text => self.words(text),
-            LogFormat::Json => self.record("INFO", text),
+            LogFormat::Json => self.record("INFO", text, &json!({})),
         }
     }
 
@@ -92,16 +93,7 @@ impl Console {
     pub(crate) fn warn(&self, text: &str) {
         match self.log_format {
             LogFormat::Text => self.words(&format!("{} {text}", self.paint("warning:", AnsiColor::Yellow))),
-            LogFormat::Json => self.record("WARN", text),
-        }
-    }
-
-    /// Writes what was not good about a run, a block for each reason.
-    pub(crate) fn problems(&self, blocks: &[String]) {
-        match self.log_format {
-            _ if blocks.is_empty() => {}
-            LogFormat::Text => self.words(&format!("\n{}\n", blocks.join("\n"))),
-            LogFormat::Json => blocks.iter().for_each(|block| self.record("ERROR", block)),
+            LogFormat::Json => self.record("WARN", text, &json!({})),
         }
     }
 
@@ -133,12 +125,15 @@ impl Console {
         format!("{style}{word}{style:#}")
     }
 
-    fn record(&self, level: &str, text: &str) {
-        // The shape of the log's own lines, so that a collector needs to know one.
+    /// Writes a line of a log in JSON: what every line has, as the log's own do, and what this one has besides.
+    pub(crate) fn record(&self, level: &str, text: &str, more: &serde_json::Value) {
         let timestamp = SystemClock.now().to_rfc3339_opts(SecondsFormat::Micros, true);
-        let line = serde_json::json!({
+        let mut line = json!({
             "timestamp": timestamp, "level": level, "message": text, "target": env!("CARGO_PKG_NAME"),
         });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            line[name] = value.clone();
+        }
         self.words(&line.to_string());
     }
 

@@ -1,8 +1,7 @@
 //! How an error is told: what happened, to whom, and what to do.
 
-use chrono::SecondsFormat;
 use clap::builder::styling::AnsiColor;
-use pipeline::{Clock, Error, SystemClock};
+use pipeline::Error;
 
 use crate::args::LogFormat;
 use crate::console::Console;
@@ -12,7 +11,7 @@ use crate::exit_code;
 pub(crate) fn tell(error: &Error, console: &Console) {
     match console.log_format {
         LogFormat::Text => console.words(&in_words(error, console)),
-        LogFormat::Json => console.words(&in_json(error)),
+        LogFormat::Json => console.record("ERROR", &error.chain(), &members(error)),
     }
 }
 
@@ -37,7 +36,7 @@ pub(crate) fn tell_rest(error: &Error, console: &Console) {
                 console.words(&rest[1..]);
             }
         }
-        LogFormat::Json => console.words(&in_json(error)),
+        LogFormat::Json => console.record("ERROR", &error.chain(), &members(error)),
     }
 }
 
@@ -63,19 +62,11 @@ fn rest(error: &Error, console: &Console) -> String {
     text
 }
 
-fn in_json(error: &Error) -> String {
+/// Returns what a log in JSON tells of an error beside its message.
+fn members(error: &Error) -> serde_json::Value {
     let context: serde_json::Map<_, _> =
         error.context().iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
-    let timestamp = SystemClock.now().to_rfc3339_opts(SecondsFormat::Micros, true);
-    serde_json::json!({
-        "timestamp": timestamp,
-        "level": "ERROR",
-        "kind": format!("{:?}", error.kind()),
-        "message": error.chain(),
-        "context": context,
-        "hint": error.hint(),
-    })
-    .to_string()
+    serde_json::json!({ "kind": error.kind(), "context": context, "hint": error.hint() })
 }
 
 #[cfg(test)]
@@ -126,12 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn an_error_as_json_is_one_object_on_one_line() {
-        let text = in_json(&error());
-        assert_eq!(text.lines().count(), 1);
-        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!(value["kind"], "Auth");
-        assert_eq!(value["context"]["region"], "eu");
-        assert_eq!(value["message"], "read vm_assets: the platform refused the key (401)");
+    fn a_log_in_json_tells_the_kind_the_facts_and_the_hint() {
+        let told = members(&error());
+        assert_eq!(told["kind"], "auth");
+        assert_eq!(told["context"]["region"], "eu");
+        assert!(told["hint"].as_str().is_some_and(|hint| hint.starts_with("put the new key")), "{told}");
     }
 }

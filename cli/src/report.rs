@@ -6,6 +6,8 @@ use std::time::Duration;
 use pipeline::run::{Outcome, RunSummary};
 use pipeline::{Receipt, TenantId, Verdict};
 
+use crate::args::LogFormat;
+use crate::console::Console;
 use crate::table::{bytes, count, several, span, table};
 
 #[cfg(test)]
@@ -71,10 +73,34 @@ impl Line {
     }
 }
 
+/// Tells what was not good: to people a block for each reason, to a log in JSON a line for each tenant's dataset.
+pub(crate) fn tell_problems<'a>(receipts: impl Iterator<Item = &'a Receipt>, console: &Console) {
+    match console.log_format {
+        LogFormat::Text => {
+            let blocks = problems(receipts);
+            if !blocks.is_empty() {
+                console.words(&format!("\n{}\n", blocks.join("\n")));
+            }
+        }
+        LogFormat::Json => {
+            for receipt in receipts {
+                let Receipt { organization_id, organization_name, region, dataset, verdict, hint, .. } =
+                    receipt;
+                let error = Reason::of(receipt).error;
+                let more = serde_json::json!({
+                    "organization_id": organization_id, "organization_name": organization_name,
+                    "region": region, "dataset": dataset, "verdict": verdict, "hint": hint,
+                });
+                console.record("ERROR", &format!("{verdict}: {error}"), &more);
+            }
+        }
+    }
+}
+
 /// Returns the tenants and datasets that are not good, a block for each reason.
 ///
 /// Forty tenants refused for one reason are one reason with forty names, not forty reasons.
-pub(crate) fn problems<'a>(receipts: impl Iterator<Item = &'a Receipt>) -> Vec<String> {
+fn problems<'a>(receipts: impl Iterator<Item = &'a Receipt>) -> Vec<String> {
     let mut reasons: BTreeMap<Reason, Vec<&Receipt>> = BTreeMap::new();
     for receipt in receipts {
         reasons.entry(Reason::of(receipt)).or_default().push(receipt);

@@ -286,7 +286,15 @@ fn log_lines_for_a_program_are_json_to_the_last_one() {
     let told = |line: &serde_json::Value| {
         line["level"] == "ERROR" && line["message"].as_str().is_some_and(|it| it.starts_with("forbidden: "))
     };
-    assert_eq!(lines.iter().filter(|line| told(line)).count(), 2, "{}", output.stderr);
+    let refused: Vec<_> = lines.iter().filter(|line| told(line)).collect();
+    assert_eq!(refused.len(), 2, "{}", output.stderr);
+    let about = |name: &str| refused.iter().map(|line| line[name].as_str()).collect::<Vec<_>>();
+    let tenant = context.tenants()[1].id.as_str();
+    assert_eq!(about("organization_id"), [Some(tenant); 2]);
+    assert_eq!(about("verdict"), [Some("forbidden"); 2]);
+    let mut datasets = about("dataset");
+    datasets.sort_unstable();
+    assert_eq!(datasets, [Some("users"), Some("vm_scans")]);
 }
 
 #[test]

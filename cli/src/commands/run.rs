@@ -164,7 +164,7 @@ pub(super) fn tell(summary: &RunSummary, console: &Console) -> Result<()> {
     if let Some(error) = &summary.ended_by {
         failure::tell(error, console);
     } else if !console.json {
-        console.problems(&report::problems(summary.not_good()));
+        report::tell_problems(summary.not_good(), console);
     }
     if let Some(set_aside) = report::set_aside(summary) {
         console.warn(&set_aside);

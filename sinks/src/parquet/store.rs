@@ -221,6 +221,9 @@ pub(super) fn failed(action: impl Into<String>, path: impl Into<PathBuf>, error:
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space and run again; what was committed before is kept"
         }
+        io::ErrorKind::FileTooLarge => {
+            "raise the limit on the size of files (`ulimit -f`) and run again; what was committed before is kept"
+        }
         io::ErrorKind::PermissionDenied => {
             "let the user who runs this read and write the folder and all in it, then run again"
         }
