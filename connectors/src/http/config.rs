@@ -8,19 +8,34 @@ use std::time::Duration;
 use pipeline::{Error, ErrorKind, Region, Result};
 use reqwest::header::HeaderName;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::{Host, Url};
 
 /// Where a region's code belongs in [`HttpConfig::endpoint`].
 const REGION: &str = "{region}";
 
 /// A number of requests in any span of time of a length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table such as `{ requests = 100, per = \"60s\" }`")]
 pub struct Limit {
     /// How many requests.
     pub requests: NonZeroU32,
-    /// In how long.
+    /// In how long, such as `60s`.
+    #[serde(deserialize_with = "duration")]
+    #[schemars(with = "String")]
     pub per: Duration,
+}
+
+/// Reads a span of time as people write it, such as `60s`.
+pub(crate) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match humantime::parse_duration(&text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err(serde::de::Error::custom("a duration longer than nothing is expected")),
+        Err(error) => {
+            Err(serde::de::Error::custom(format!("{text:?} is no duration such as \"60s\": {error}")))
+        }
+    }
 }
 
 /// The vendor's names and the bounds of every request.

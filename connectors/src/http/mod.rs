@@ -30,6 +30,7 @@ pub(crate) mod tests;
 pub use call::{Answer, BadBody, Call, SendError, Spent};
 pub use client::{Http, TenantClient};
 pub(crate) use config::base;
+pub(crate) use config::duration;
 pub use config::{BudgetScope, HttpConfig, Limit};
 pub use key::{CommandKey, FileKey, FixedKey, KeySource, NoKey};
 pub use page_size::PageSize;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use pipeline::{Region, TenantId};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::{Deserialize, Serializer};
 
-use crate::http::BudgetScope;
+use crate::http::{BudgetScope, Limit, duration};
 
 /// The base URL of every region's host.
 pub const ENDPOINT: &str = "https://{region}.api.insight.rapid7.com";
@@ -78,29 +78,6 @@ pub enum KeyConfig {
     File(PathBuf),
     /// A command that prints it; asked again every few minutes, and when the key is refused.
     Command(Vec<String>),
-}
-
-/// A number of requests in a span of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a table such as `{ requests = 100, per = \"60s\" }`")]
-pub struct Limit {
-    /// How many requests.
-    pub requests: NonZeroU32,
-    /// In how long, such as `60s`.
-    #[serde(deserialize_with = "duration")]
-    #[schemars(with = "String")]
-    pub per: Duration,
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match humantime::parse_duration(&text) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        Ok(_) => Err(serde::de::Error::custom("a duration longer than nothing is expected")),
-        Err(error) => {
-            Err(serde::de::Error::custom(format!("{text:?} is no duration such as \"60s\": {error}")))
-        }
-    }
 }
 
 /// Spells a default in the schema as a run file would.

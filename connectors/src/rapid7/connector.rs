@@ -17,7 +17,7 @@ use super::config::Config;
 use super::datasets::{self, Endpoint};
 use super::reader::Reader;
 use super::{rejects, tenants};
-use crate::http::{Http, HttpConfig, KeySource, Limit};
+use crate::http::{Http, HttpConfig, KeySource};
 use crate::normalize::Room;
 
 const HEADERS: [HeaderName; 3] = [
@@ -50,10 +50,7 @@ impl Rapid7 {
         http.retry_time = config.retry_for;
         http.in_flight_per_region = config.in_flight_per_region;
         http.in_flight_per_tenant = config.in_flight_per_tenant;
-        let limit = |(family, limit): (&String, &super::Limit)| {
-            (family.clone(), Limit { requests: limit.requests, per: limit.per })
-        };
-        http.budgets = config.budget.iter().map(limit).collect();
+        http.budgets.clone_from(&config.budget);
         http.budget_scope = config.budget_scope;
         let endpoints = datasets::endpoints();
         Ok(Self {
