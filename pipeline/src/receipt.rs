@@ -110,6 +110,7 @@ impl Receipt {
             content: None,
             drift: Drift::default(),
             started_at: at,
+            pulled_at: None,
             finished_at: at,
             key_fingerprint: String::new(),
             version: String::new(),
@@ -140,6 +141,7 @@ impl Receipt {
         self.rows_written += later.rows_written;
         self.drift.add(&later.drift);
         self.finished_at = later.finished_at;
+        self.pulled_at = self.pulled_at.max(later.pulled_at);
     }
 }
 
@@ -185,6 +187,9 @@ pub struct Receipt {
     pub drift: Drift,
     /// When the reading began.
     pub started_at: Timestamp,
+    /// The time that its rows carry, where a clock that fell back makes that another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pulled_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Timestamp,
     /// Which key asked; never the key.

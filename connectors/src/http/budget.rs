@@ -1,5 +1,5 @@
-//! What the key may ask of one part of the platform in one region: told by the operator, told by the
-//! answers' headers, or learned from refusals; the narrowest of them holds.
+//! What the key may ask of one part of the platform, in one region or in all of them: told by the operator, told by
+//! the answers' headers, or learned from refusals; the narrowest of them holds.
 //!
 //! A refusal closes the budget, and nothing else, for as long as the server says or for a short time that
 //! doubles; then one probe, not a herd, finds out whether it is open again. The budget does no waiting of
@@ -234,10 +234,14 @@ impl Budget {
         if self.window.is_none() && !self.distrusted && told.limit.is_some() {
             self.learner.unbound();
         }
-        let length = reset.max(Duration::from_secs(1));
+        let mut length = reset.max(Duration::from_secs(1));
         let until = ticket.granted_at + length;
         if until <= now {
-            return;
+            // The way was longer than the window: it is over, and all that is known is how long such windows are.
+            match &self.window {
+                Some(window) if now < window.until => return,
+                window => length = length.max(window.as_ref().map_or(length, Window::whole)),
+            }
         }
         // Those granted after this one are not counted in its answer, or only if they overtook it.
         let left = remaining.saturating_sub(self.sent - ticket.number);

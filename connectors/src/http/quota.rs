@@ -1,8 +1,8 @@
 //! A limit that the operator told: kept in any window of its length, wherever the window begins.
 //!
 //! Two things hold a request back. governor lets half of the limit go at once, which is all that a small job
-//! asks, and spaces the others evenly. A ledger holds the promise: each request occupies one of N places from before it is sent until a
-//! whole window after its answer came. What arrives at the server within one window occupies places at the
+//! asks, and spaces the others evenly. A ledger holds the promise: each request occupies one of N places from
+//! before it is sent until a whole window after its answer came. What arrives at the server within one window occupies places at the
 //! same time, so no window sees more than N, however long the way there takes.
 
 use std::cmp::Reverse;

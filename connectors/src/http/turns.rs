@@ -245,18 +245,19 @@ impl State {
             return None;
         }
         let mut place = 0;
-        while let Some(tenant) = self.lanes[index].ring.get(place).cloned() {
-            let lane = &mut self.lanes[index];
-            if lane.lines.get(&tenant).is_none_or(VecDeque::is_empty) {
+        loop {
+            let lane = &self.lanes[index];
+            let tenant = lane.ring.get(place)?;
+            if lane.lines.get(tenant).is_none_or(VecDeque::is_empty) {
+                let lane = &mut self.lanes[index];
+                let tenant = lane.ring.remove(place)?;
                 lane.lines.remove(&tenant);
-                lane.ring.remove(place);
-            } else if self.has_room(bounds, &tenant) {
+            } else if self.has_room(bounds, tenant) {
                 return Some(place);
             } else {
                 place += 1;
             }
         }
-        None
     }
 }
 

@@ -119,15 +119,19 @@ fn is_last(page: &PageFacts, index: u64, size: u64) -> bool {
     }
 }
 
-/// Returns the page size of a walk over a listing: each has its borders elsewhere than the ones before it, so that
-/// a record that fell between two pages of one walk stands inside a page of another. Sizes without a common factor have
-/// their first common border at their product.
+/// Returns the page size of a walk over a listing: a record that fell between two pages of one walk stands inside a page
+/// of another. Sizes without a common factor have their first common border at their product; small ones are therefore
+/// close together, and large ones far apart, so that many records that a sort does not tell apart lie between borders.
 pub(super) fn size_of_walk(size: u64, walk: usize) -> u64 {
+    const SMALL: u64 = 20;
     let mut sizes = vec![size];
     for walk in 1..=walk as u64 {
-        let most = size.saturating_sub(walk * size / 5 + 1).max(1);
+        let less = if size < SMALL { walk } else { walk * size / 5 + 1 };
+        let most = size.saturating_sub(less).max(1);
         let has_none_in_common = |size: &u64| sizes.iter().all(|other| gcd(*size, *other) == 1);
-        sizes.push((2..=most).rev().find(has_none_in_common).unwrap_or(1));
+        let coprime = (2..=most).rev().find(has_none_in_common);
+        let another = || (1..=most).rev().find(|size| !sizes.contains(size));
+        sizes.push(coprime.or_else(another).unwrap_or(1));
     }
     sizes[walk]
 }
@@ -267,7 +271,9 @@ mod tests {
             (1000, [1000, 799, 599, 399]),
             (100, [100, 79, 59, 39]),
             (20, [20, 13, 11, 7]),
-            (5, [5, 3, 2, 1]),
+            (10, [10, 9, 7, 6]),
+            (5, [5, 4, 3, 2]),
+            (2, [2, 1, 1, 1]),
             (1, [1, 1, 1, 1]),
         ] {
             assert_eq!([0, 1, 2, 3].map(|walk| size_of_walk(size, walk)), expected);

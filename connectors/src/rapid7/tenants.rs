@@ -72,8 +72,7 @@ struct Listing<'a> {
     known: HashMap<String, usize>,
     /// The entries that no tenant could be made of.
     strange: HashSet<String>,
-    /// The entries that this walk showed. An organization may have several, which differ, and each is counted by what
-    /// the list claims.
+    /// The entries that this walk showed: an organization may have one for each region, and the list counts them.
     shown: HashSet<String>,
     listed: Listed,
 }
@@ -136,13 +135,17 @@ impl Listing<'_> {
         let mut facts = page.facts;
         for entry in page.entries {
             let entry = self.without_the_key(entry);
-            let text = entry.to_string();
-            let is_new = match tenant_of(&entry) {
-                Ok(tenant) => self.add(tenant),
-                Err(why) => self.set_aside(&text, &why),
+            let (is_new, name) = match tenant_of(&entry) {
+                Ok(tenant) => {
+                    // Whatever else an entry says may change while the list is read.
+                    let region = entry.get("region").and_then(Value::as_str).unwrap_or_default();
+                    let name = format!("{} {region}", tenant.id).to_ascii_lowercase();
+                    (self.add(tenant), name)
+                }
+                Err(why) => (self.set_aside(&entry.to_string(), &why), entry.to_string()),
             };
             facts.fresh += u64::from(is_new);
-            facts.distinct += u64::from(self.shown.insert(text));
+            facts.distinct += u64::from(self.shown.insert(name));
         }
         facts
     }

@@ -804,6 +804,32 @@ async fn completeness_an_organization_that_is_listed_once_for_each_region_is_no_
 }
 
 #[tokio::test]
+async fn completeness_an_organization_that_is_renamed_while_it_is_listed_hides_no_other() {
+    let answer = move |asked: &Asked| {
+        let mut all = organizations(40);
+        if asked.number("size") < 100 || asked.number("index") > 0 {
+            // It moves behind the others, and one slides over the border.
+            all.remove(7);
+            all.push(r#"{"id":"t7","name":"Zulu","region":"us"}"#.to_owned());
+        }
+        claimed_in(&asked.page(&all, "index", 20), all.len(), asked, 20)
+    };
+    check_list(answer, 40, 0).await;
+}
+
+#[tokio::test]
+async fn completeness_a_static_list_that_repeats_a_record_is_whole_however_small_its_pages() {
+    for (most, count) in [(2, 10), (5, 40), (10, 300), (20, 500)] {
+        let mut all = users(count);
+        all.push(all[3].clone());
+        let server =
+            serve(move |asked| claimed_in(&asked.page(&all, "index", most), all.len(), asked, most)).await;
+        let (rows, tally) = read(&server, "users").await;
+        assert_eq!((rows, tally.drifted), (count, false), "pages of {most}: {tally:?}");
+    }
+}
+
+#[tokio::test]
 async fn completeness_a_list_of_tenants_that_says_it_is_not_whole_is_not_taken() {
     for trouble in [r#""status":503"#, r#""status":"504""#, r#""error":"backend""#, r#""errorCode":1"#] {
         let all = organizations(150);

@@ -136,14 +136,17 @@ impl Walk {
         self.says_more || self.claims_pages && self.has_hole
     }
 
-    /// Returns whether other walks showed the same records in the same order, wherever their pages began: no border
-    /// is one of all of them, for a record could hide behind it.
+    /// Returns whether other walks showed the same records in the same order, wherever their pages began: surely no
+    /// border is one of all of them, for a record could hide behind it. Where pages are so small or so uneven that this
+    /// cannot be said, as many walks as there may be have to agree.
     fn shows_one_list<'a>(&self, others: impl Iterator<Item = &'a Self>) -> bool {
         let is_same = |other: &&Self| self.rows == other.rows && self.order == other.order;
-        let borders = others.filter(is_same).map(|other| other.borders);
-        let common =
-            borders.fold((self.borders, 0), |(common, walks), borders| (lcm(common, borders), walks + 1));
-        common.1 > 0 && (common.0 == 0 || common.0 >= self.rows)
+        let same: Vec<&Self> = others.filter(is_same).collect();
+        let common = same.iter().fold(self.borders, |common, other| lcm(common, other.borders));
+        let have_none_in_common = common == 0 || common >= self.rows;
+        let are_all = same.len() + 1 == MOST_WALKS;
+        let are_apart = same.iter().any(|other| other.first_page != self.first_page);
+        !same.is_empty() && (have_none_in_common || are_all && are_apart)
     }
 
     /// Returns whether it came to the end of a listing that claims no total: as far as was said, and without a record

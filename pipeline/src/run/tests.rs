@@ -402,9 +402,40 @@ async fn last_good_what_was_read_later_is_later_by_its_time_whatever_the_clock_s
         let job = job("a", &users);
         let reading = Reading { ask: Ask::Everything, ..job.reading.clone() };
         let (summary, _) = scene.run(vec![Job { reading, ..job }]).await;
-        let read_at = summary.receipts[0].started_at;
+        let receipt = &summary.receipts[0];
+        assert_eq!(receipt.started_at, receipt.finished_at, "when it was read is told as it was");
+        let read_at = receipt.pulled_at.unwrap_or(receipt.started_at);
         assert!(before.is_none_or(|before| read_at > before), "{read_at} after {before:?}");
         before = Some(read_at);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn verdict_a_snapshot_of_which_nothing_fits_is_due_again_and_what_it_fills_besides_is_not() {
+    let mut pull = (*dataset("assets", "vm")).clone();
+    pull.pull = "assets";
+    let assets = Arc::new(pull);
+    let findings = Arc::new(Dataset { pull: "assets", ..(*dataset("findings", "vm")).clone() });
+    let reject = |dataset: &'static str| Reject {
+        dataset,
+        column: "id".to_owned(),
+        reason: String::new(),
+        raw: "{}".to_owned(),
+        within: None,
+    };
+    for (misfit, kept, due_again) in [("findings", &assets, false), ("assets", &findings, true)] {
+        let mut page = batch(kept, &["1"]);
+        page.rejects.push(reject(misfit));
+        page.tally.datasets.insert(misfit.to_owned(), Counts { read: 1, rejects: 1, ..Counts::default() });
+        let connector = VecConnector::new(vec![assets.clone(), findings.clone()]);
+        let scene = Scene::new(connector.with(&tenant("a"), "assets", vec![Step::Page(page)]));
+        let job = || Job { datasets: vec![assets.clone(), findings.clone()], ..job("a", &assets) };
+        let (first, _) = scene.run(vec![job()]).await;
+        let failed: Vec<_> = first.not_good().map(|it| (it.dataset.as_str(), it.verdict)).collect();
+        assert_eq!(failed, [(misfit, Verdict::Failed)]);
+        let (second, _) = scene.run(vec![job()]).await;
+        let is_up_to_date = second.receipts.iter().all(|it| it.verdict == Verdict::UpToDate);
+        assert_eq!(is_up_to_date, !due_again, "{misfit}: {:?}", verdicts(&second));
     }
 }
 

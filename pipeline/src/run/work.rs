@@ -21,6 +21,9 @@ use crate::{
 /// A listing that kept fewer records than this may lose most of them in a day without anybody wondering.
 const TOO_FEW_TO_WONDER: u64 = 20;
 
+/// Readings are told apart by the time of their rows, which rises whatever the clocks say.
+const A_TICK: TimeDelta = TimeDelta::microseconds(1);
+
 /// A clock that was put right may be behind the last reading for so long, and nothing is wrong.
 const FAR_AHEAD: TimeDelta = TimeDelta::hours(1);
 
@@ -73,6 +76,7 @@ impl Worker<'_> {
             return Ok(());
         };
         let Standing { mut checkpoint, receipts: last, .. } = standing;
+        let mut after = latest(&last);
         // The earliest lies on top: it is committed before the next is begun.
         let mut open = vec![whole];
         while let Some(partition) = open.pop() {
@@ -83,8 +87,8 @@ impl Worker<'_> {
                 open.extend([late, early]);
                 continue;
             }
-            let reading =
-                PartitionReading { worker: self, partition: &partition, from: checkpoint, own, last: &last };
+            let (partition, from) = (&partition, checkpoint);
+            let reading = PartitionReading { worker: self, partition, from, own, last: &last, after };
             let commit = self.unless_stopped(reading.read(tally)).await?;
             let (receipts, to) = (commit.receipts.clone(), commit.to);
             // Never dropped half-way: a commit that nobody waits for may still be carried out, and its receipt
@@ -92,6 +96,7 @@ impl Worker<'_> {
             self.context.sink.commit(commit).await?;
             *tally = Tally::default();
             info!(tenant = %self.job.tenant.id, region = %self.job.region, pull = self.job.pull(), "committed");
+            after = after.max(latest(&receipts));
             receipts::merge(kept, receipts);
             (checkpoint, own) = (to, to);
         }
@@ -132,10 +137,9 @@ fn is_of_this_time(job: &Job, checkpoint: &Checkpoint, now: Timestamp) -> Result
     }
 }
 
-/// Returns the instant of a reading that comes after others, and is told from them by it, whatever the clocks said then.
-fn behind(last: &[Receipt], now: Timestamp) -> Timestamp {
-    let before = last.iter().map(|receipt| receipt.started_at).max();
-    before.map_or(now, |before| now.max(before + TimeDelta::microseconds(1)))
+/// Returns the latest time that rows of earlier readings carry.
+fn latest(receipts: &[Receipt]) -> Option<Timestamp> {
+    receipts.iter().map(|receipt| receipt.pulled_at.unwrap_or(receipt.started_at)).max()
 }
 
 fn interrupted() -> Error {
@@ -152,6 +156,8 @@ struct PartitionReading<'a> {
     own: Checkpoint,
     /// The last committed receipt of each dataset.
     last: &'a [Receipt],
+    /// What its rows are pulled after.
+    after: Option<Timestamp>,
 }
 
 impl PartitionReading<'_> {
@@ -160,10 +166,10 @@ impl PartitionReading<'_> {
     /// The next page is asked for while the last is written, and no earlier: a slow sink slows the reading.
     async fn read(&self, tally: &mut Tally) -> Result<Commit> {
         let (context, partition) = (self.worker.context, self.partition);
-        let started_at = behind(self.last, context.clock.now());
-        let earliest = context.clock.earliest();
+        let (started_at, earliest) = (context.clock.now(), context.clock.earliest());
+        let pulled_at = self.after.map_or(started_at, |after| started_at.max(after + A_TICK));
         let mut sieve = self.sieve().await?;
-        let provenance = Provenance::new(partition, &context.run_id, started_at);
+        let provenance = Provenance::new(partition, &context.run_id, pulled_at);
         let mut writer = context.sink.writer(partition).await?;
         let mut pages = context.connector.read(partition);
         let mut next = pages.next().await;
@@ -193,12 +199,16 @@ impl PartitionReading<'_> {
         };
         let mut receipts = receipts::of_reading(partition, tally, &files, started_at, context)?;
         for receipt in &mut receipts {
+            receipt.pulled_at = (pulled_at != started_at).then_some(pulled_at);
             let drift = sieve.drift.remove(receipt.dataset.as_str()).unwrap_or_default();
             receipt.drift = drift.shown_as(|name| context.connector.scrub(name));
             receipt.content = content.as_ref().and_then(|content| content.get(&receipt.dataset).cloned());
         }
         let records = self.kept(tally).or(self.from.full.map(|full| full.records)).unwrap_or_default();
-        let is_whole = !tally.drifted && receipts.iter().all(|receipt| receipt.verdict.is_good());
+        // Of what a reading fills besides, more may fit another day.
+        let decides =
+            |receipt: &&Receipt| receipt.dataset == partition.pull() || !partition.has(partition.pull());
+        let is_whole = !tally.drifted && receipts.iter().filter(decides).all(|it| it.verdict.is_good());
         let reached = Reached { began: started_at, earliest, records, is_whole };
         let to = moved(&self.own, self.worker.job, partition, &reached);
         let (run_id, partition, from) = (context.run_id.clone(), partition.clone(), self.from);

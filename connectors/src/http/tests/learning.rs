@@ -329,6 +329,14 @@ fn one_refusal_that_nothing_explains_slows_nobody_down_for_long() {
 }
 
 #[test]
+fn a_window_that_is_over_when_its_answer_comes_is_kept_to_all_the_same() {
+    for (counting, rate, latency) in [(fixed(1.0, 0.0), 3.0, 1.5), (fixed(2.0, 0.0), 10.0, 2.5)] {
+        let case = Case { counting, says: Says::Headers, rate, change: None, latency };
+        check(case, 30.0, 300.0, (75.0, 20.0));
+    }
+}
+
+#[test]
 fn what_is_left_counts_also_where_the_window_is_about_to_end() {
     let began = Instant::now();
     let at = |millis| began + Duration::from_millis(millis);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pipeline::{Receipt, TenantId};
+use pipeline::{Receipt, TenantId, Verdict};
 
 use super::super::registry::Registry;
 
@@ -13,7 +13,11 @@ pub(super) fn take_over(unsettled: &mut Vec<Receipt>, run: Vec<Receipt>) {
         unsettled.drain(..).map(|receipt| (key(&receipt), receipt)).collect();
     for receipt in run {
         if receipt.verdict.is_good() {
-            open.remove(&key(&receipt));
+            // Who was not asked did not send what fits.
+            let fits_nothing = |it: &Receipt| it.verdict == Verdict::Failed && it.committed;
+            if receipt.verdict != Verdict::UpToDate || !open.get(&key(&receipt)).is_some_and(fits_nothing) {
+                open.remove(&key(&receipt));
+            }
         } else {
             open.insert(key(&receipt), receipt);
         }
