@@ -204,8 +204,8 @@ mod tests {
     fn each_walk_meets_a_record_for_the_first_time_once() {
         let mut seen = Seen::default();
         let check = |seen: &mut Seen, text, met, distinct| {
-            let Meeting { met: as_met, distinct: is_distinct, .. } = meeting(seen, 1, text);
-            assert_eq!((as_met, is_distinct), (met, distinct));
+            let was = meeting(seen, 1, text);
+            assert_eq!((was.met, was.distinct), (met, distinct));
         };
         check(&mut seen, 7, Met::New, true);
         check(&mut seen, 7, Met::Same, false);

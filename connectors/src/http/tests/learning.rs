@@ -336,17 +336,17 @@ fn a_window_that_is_over_when_its_answer_comes_is_kept_to_all_the_same() {
     }
 }
 
+fn headers(limit: u64, remaining: u64, seconds: u64) -> Told {
+    let reset = Some(Duration::from_secs(seconds));
+    Told { limit: Some(limit), remaining: Some(remaining), reset, retry_after: None }
+}
+
 #[test]
 fn what_is_left_counts_also_where_the_window_is_about_to_end() {
     let began = Instant::now();
     let at = |millis| began + Duration::from_millis(millis);
     let mut budget = Budget::new(None, LONG, 7, began);
-    let told = |remaining, reset| Told {
-        limit: Some(250),
-        remaining: Some(remaining),
-        reset: Some(Duration::from_secs(reset)),
-        retry_after: None,
-    };
+    let told = |remaining, reset| headers(250, remaining, reset);
     let first = budget.take(began).expect("it is open");
     budget.answered(first, Outcome::Accepted, &told(10, 3), at(50));
     let sent = (50..2990).step_by(10).filter(|millis| budget.take(at(*millis)).is_ok()).count();
@@ -359,12 +359,7 @@ fn one_answer_that_tells_of_another_window_is_soon_forgotten() {
     let began = Instant::now();
     let at = |millis| began + Duration::from_millis(millis);
     let mut budget = Budget::new(None, LONG, 7, began);
-    let told = |remaining, reset| Told {
-        limit: Some(60),
-        remaining: Some(remaining),
-        reset: Some(Duration::from_secs(reset)),
-        retry_after: None,
-    };
+    let told = |remaining, reset| headers(60, remaining, reset);
     let tickets: Vec<_> = (0..3).map(|it| budget.take(at(it * 10)).expect("it is open")).collect();
     budget.answered(tickets[0], Outcome::Accepted, &told(59, 6), at(50));
     budget.answered(tickets[1], Outcome::Accepted, &told(0, 3600), at(51));

@@ -32,3 +32,28 @@ pub(super) fn forget_who_left(unsettled: &mut Vec<Receipt>, registry: &Registry)
     };
     unsettled.retain(|receipt| !has_left(receipt));
 }
+
+#[cfg(test)]
+mod tests {
+    use pipeline::testing::{dataset, job, receipt};
+    use pipeline::{Job, Partition, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn verdict_what_fits_nothing_is_settled_by_a_reading_and_not_by_a_run_that_asked_for_none() {
+        let at = Timestamp::UNIX_EPOCH;
+        let Job { tenant, region, datasets, .. } = job("a", &dataset("users", "idr"));
+        let partition = Partition { tenant, region, datasets, window: None, date: at.date_naive() };
+        let ended = |verdict| Receipt { verdict, ..receipt(&partition, "users", 5, at) };
+        for (before, then, is_settled) in [
+            (Verdict::Failed, Verdict::UpToDate, false),
+            (Verdict::Failed, Verdict::Complete, true),
+            (Verdict::Unavailable, Verdict::UpToDate, true),
+        ] {
+            let mut unsettled = vec![ended(before)];
+            take_over(&mut unsettled, vec![ended(then)]);
+            assert_eq!(unsettled.is_empty(), is_settled, "{before}, then {then}");
+        }
+    }
+}
