@@ -40,8 +40,6 @@ const USED_OVER: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
     granted_at: Instant,
-    /// How many were granted up to this one.
-    number: u64,
     probe: bool,
 }
 
@@ -80,7 +78,9 @@ struct Window {
     /// The longest time to its end that was told, and that of the window before it, which came to its end.
     length: Duration,
     before: Option<Duration>,
-    left: u64,
+    /// The least that an answer told to be left. Whatever the server counted since is unanswered, and so is what it
+    /// did not count yet.
+    told: u64,
     until: Instant,
 }
 
@@ -138,13 +138,10 @@ impl Budget {
             })?;
         }
         self.pacer.sent(now, pace);
-        if let Some(window) = &mut self.window {
-            window.left = window.left.saturating_sub(1);
-        }
         self.unanswered += 1;
         self.sent += 1;
         self.used.add(now);
-        Ok(Ticket { granted_at: now, number: self.sent, probe })
+        Ok(Ticket { granted_at: now, probe })
     }
 
     fn ready(&self, now: Instant, pace: Option<Pace>) -> Result<(), Instant> {
@@ -159,13 +156,15 @@ impl Budget {
     fn spent_until(&self) -> Option<Instant> {
         // Of the first window only the end may be seen: it may be a long one.
         let may_be_long = |window: &Window| window.before.is_none() || window.whole() >= COUNTED_DOWN;
-        let is_spent = |window: &&Window| window.left <= window.reserve() && may_be_long(window);
+        let is_spent =
+            |window: &&Window| window.left(self.unanswered) <= window.reserve() && may_be_long(window);
         self.window.as_ref().filter(is_spent).map(|window| window.until)
     }
 
     /// Returns the slowest of the paces that are known.
     fn pace(&self, now: Instant) -> Option<Pace> {
-        let told = self.window.as_ref().and_then(|window| window.rate(now, self.longest_pause));
+        let told =
+            self.window.as_ref().and_then(|window| window.rate(now, self.longest_pause, self.unanswered));
         let learned = self.learner.rate();
         [told.and_then(Pace::of_rate), learned.and_then(Pace::of_rate)]
             .into_iter()
@@ -243,20 +242,18 @@ impl Budget {
                 window => length = length.max(window.as_ref().map_or(length, Window::whole)),
             }
         }
-        // Those granted after this one are not counted in its answer, or only if they overtook it.
-        let left = remaining.saturating_sub(self.sent - ticket.number);
         match &mut self.window {
             // A reset in whole seconds is rounded up: the earliest end that one window's answers name is the best.
             Some(window) if now < window.until && window.ends_at(until) => {
                 window.limit = told.limit.or(window.limit);
                 window.length = window.length.max(length);
                 window.until = window.until.min(until);
-                window.left = if self.unanswered > 0 { window.left.min(left) } else { left };
+                window.told = window.told.min(remaining);
             }
             window => {
                 let limit = told.limit.or_else(|| window.as_ref()?.limit);
                 let before = window.as_ref().and_then(|last| last.over_by(now));
-                *window = Some(Window { limit, length, before, left, until });
+                *window = Some(Window { limit, length, before, told: remaining, until });
             }
         }
     }
@@ -264,7 +261,7 @@ impl Budget {
     fn close(&mut self, ticket: Ticket, told: &Told, now: Instant) {
         let is_promised = match (told.remaining, &self.window) {
             (Some(remaining), _) => remaining > 0,
-            (None, Some(window)) => now < window.until && window.left > window.reserve(),
+            (None, Some(window)) => now < window.until && window.left(self.unanswered) > window.reserve(),
             (None, None) => false,
         };
         // A window with room does not say when something else that refuses will grant more.
@@ -347,15 +344,16 @@ impl Window {
     /// Returns the requests a second that the window bears, if it is to be spent evenly: where it is too short to be
     /// counted down, where it is not known what a new one grants, and where nobody would wait for the next one; of that
     /// half goes at once.
-    fn rate(&self, now: Instant, longest_pause: Duration) -> Option<f64> {
+    fn rate(&self, now: Instant, longest_pause: Duration, unanswered: u64) -> Option<f64> {
         if now >= self.until || self.whole() < COUNTED_DOWN {
             return self.even();
         }
-        let has_half = self.limit.is_some_and(|limit| self.left > limit / 2);
+        let left = self.left(unanswered);
+        let has_half = self.limit.is_some_and(|limit| left > limit / 2);
         if self.whole() <= longest_pause || has_half {
             return None;
         }
-        Some(self.left.max(1) as f64 / (self.until - now).as_secs_f64())
+        Some(left.max(1) as f64 / (self.until - now).as_secs_f64())
     }
 
     /// Returns the requests a second that it grants in the long run.
@@ -376,6 +374,11 @@ impl Window {
     fn ends_at(&self, until: Instant) -> bool {
         let (early, late) = (self.until.min(until), self.until.max(until));
         late - early < SAME_END
+    }
+
+    /// Returns how many requests are surely left, whatever became of those on their way.
+    fn left(&self, unanswered: u64) -> u64 {
+        self.told.saturating_sub(unanswered)
     }
 
     /// Returns how many requests of it are not sent.
