@@ -3,7 +3,8 @@
 //! A partition that is open holds what it read and has not written yet. While cores lie idle between two answers of the
 //! platform, more open partitions make a run faster. Once answers wait for a core, more of them only hold more memory,
 //! and make each of them last longer. So the number that is worth having rises with each piece of work that found a core
-//! free, and falls with each that had to wait for one.
+//! free, and falls with each that had to wait for one. Where pages are large, no more are worth having than memory has
+//! room for their pages.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, LazyLock};
@@ -20,13 +21,30 @@ const MOST: usize = 1024;
 /// Where it is large, it falls by this part of it, and else by one, as it rises.
 const FALL: usize = 64;
 
+/// What one page of each open partition may take, for each core: more of them wait there, read and decoded.
+const ROOM: u64 = 8 << 20;
+
+/// A page counts for this part of the average.
+const PART_OF_AVERAGE: u64 = 16;
+
 /// The cores of a machine.
 #[derive(Debug)]
 pub struct Cores {
     free: Arc<Semaphore>,
     /// The fewest partitions that are worth having open.
     fewest: usize,
-    worth_opening: watch::Sender<usize>,
+    /// What one page of each may take.
+    room: u64,
+    worth_opening: watch::Sender<Worth>,
+}
+
+/// How many partitions are worth having open.
+#[derive(Debug)]
+struct Worth {
+    /// For the cores.
+    busy: usize,
+    /// The bytes of an average page.
+    page: u64,
 }
 
 impl Cores {
@@ -37,8 +55,10 @@ impl Cores {
         let free = Arc::new(Semaphore::new(count + 1));
         // On each core one is worked on, and another one waits for the platform or the disk.
         let fewest = 2 * count;
-        // The first answers say soon whether these are too many; too few would cost a slow platform's rounds.
-        Self { free, fewest, worth_opening: watch::Sender::new(4 * fewest) }
+        // The first answers say soon whether more are worth it. Too many stay open until they are read, and each keeps
+        // pages in memory; too few would cost a slow platform's rounds.
+        let worth_opening = watch::Sender::new(Worth { busy: 2 * fewest, page: 0 });
+        Self { free, fewest, room: ROOM * count as u64, worth_opening }
     }
 
     /// Returns the cores of this machine, which all of the program shares.
@@ -85,6 +105,15 @@ impl Cores {
         })
     }
 
+    /// Hears how many bytes a page has.
+    pub fn hear_of_page(&self, bytes: usize) {
+        self.worth_opening.send_if_modified(|worth| {
+            let others = worth.page - worth.page / PART_OF_AVERAGE;
+            worth.page = others + bytes as u64 / PART_OF_AVERAGE;
+            false
+        });
+    }
+
     /// Looks whether a core is free, where no work says so.
     pub(crate) fn look(&self) {
         if self.free.available_permits() > 0 {
@@ -102,12 +131,12 @@ impl Cores {
     }
 
     fn rise(&self) {
-        self.worth_opening.send_modify(|worth| *worth = (*worth + 1).min(MOST));
+        self.worth_opening.send_modify(|worth| worth.busy = (worth.busy + 1).min(MOST));
     }
 
     fn fall(&self) {
         self.worth_opening.send_if_modified(|worth| {
-            *worth = (*worth - *worth / FALL - 1).max(self.fewest);
+            worth.busy = (worth.busy - worth.busy / FALL - 1).max(self.fewest);
             // Who waits, waits for more.
             false
         });
@@ -115,7 +144,11 @@ impl Cores {
 
     /// Waits until one more open partition than these is worth having.
     pub(crate) async fn are_free_for_more_than(&self, open: usize) {
-        self.worth_opening.subscribe().wait_for(|worth| *worth > open).await.ok();
+        let is_worth_more = |worth: &Worth| {
+            let have_room = usize::try_from(self.room / worth.page.max(1)).unwrap_or(MOST);
+            worth.busy.min(have_room.max(self.fewest)) > open
+        };
+        self.worth_opening.subscribe().wait_for(is_worth_more).await.ok();
     }
 }
 
@@ -133,18 +166,30 @@ mod tests {
     #[tokio::test]
     async fn bounded_more_is_worth_opening_while_cores_are_free_and_less_once_they_are_not() {
         let cores = Arc::new(Cores::new(2));
-        assert_eq!(worth(&cores), 16);
+        assert_eq!(worth(&cores), 8);
         for _ in 0..40 {
             cores.run(|| ()).await.expect("it does not panic");
         }
         cores.look();
-        assert_eq!(worth(&cores), 57);
+        assert_eq!(worth(&cores), 49);
         let busy = cores.keep_busy();
         cores.look();
         assert_eq!(worth(&cores), 4);
         drop(busy);
         cores.run(|| ()).await.expect("it does not panic");
         assert_eq!(worth(&cores), 5);
+    }
+
+    #[tokio::test]
+    async fn bounded_no_more_is_worth_opening_than_there_is_room_for_pages() {
+        let cores = Arc::new(Cores::new(2));
+        (0..92).for_each(|_| cores.look());
+        assert_eq!(worth(&cores), 100);
+        for (bytes, expected) in [(1 << 10, 100), (1 << 20, 16), (64 << 20, 4), (0, 100)] {
+            (0..500).for_each(|_| cores.hear_of_page(bytes));
+            let worth = worth(&cores);
+            assert!((expected..=expected + 1).contains(&worth), "{worth} for pages of {bytes} bytes");
+        }
     }
 
     #[tokio::test]

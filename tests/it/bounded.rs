@@ -19,13 +19,14 @@ fn peak(process: &Child) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// Runs, and returns the most memory that it took, in KiB.
-fn peak_of(tenants: usize, accounts: u32) -> u64 {
+/// Runs, and returns the most memory that it took, in KiB; every tenant has so many records of the dataset.
+fn peak_of(platform: SimulatorConfig, dataset: Dataset, records: u32) -> u64 {
+    let tenants = platform.tenants;
     let context = start(SimulatorConfig {
-        row_counts: [(Dataset::Accounts, accounts)].into_iter().collect(),
-        ..SimulatorConfig::plain(tenants)
+        row_counts: [(dataset, records)].into_iter().collect(),
+        ..platform
     });
-    context.write(&context.run_file().of(&[Dataset::Accounts]));
+    context.write(&context.run_file().of(&[dataset]));
     let mut running = context.command(&["run", "--quiet"]).spawn().expect("the program under test");
     let mut most = 0;
     while running.try_wait().expect("a child of this process").is_none() {
@@ -34,18 +35,26 @@ fn peak_of(tenants: usize, accounts: u32) -> u64 {
     }
     let output = Output::of(running);
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert_eq!(context.lake().rows("accounts"), tenants * accounts as usize);
+    assert_eq!(context.lake().rows(dataset.name()), tenants * records as usize);
     most
 }
 
 #[test]
 fn bounded_many_records_take_no_more_memory_than_any_run_may() {
-    let peak = peak_of(4, 250_000);
+    let peak = peak_of(SimulatorConfig::plain(4), Dataset::Accounts, 250_000);
     assert!((1 << 10..MOST).contains(&peak), "{peak} KiB for 290 MB of JSON");
 }
 
 #[test]
 fn bounded_many_tenants_take_no_more_memory_than_any_run_may() {
-    let peak = peak_of(250, 2000);
+    let peak = peak_of(SimulatorConfig::plain(250), Dataset::Accounts, 2000);
     assert!((1 << 10..MOST).contains(&peak), "{peak} KiB for 145 MB of JSON");
+}
+
+/// A first page of each tenant would take ten megabytes.
+#[test]
+fn bounded_large_records_take_no_more_memory_than_any_run_may() {
+    let platform = SimulatorConfig { findings_per_asset: 250, catalogue: 3000, ..SimulatorConfig::plain(32) };
+    let peak = peak_of(platform, Dataset::VmAssets, 60);
+    assert!((1 << 10..MOST).contains(&peak), "{peak} KiB for 310 MB of JSON");
 }

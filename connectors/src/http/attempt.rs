@@ -89,21 +89,24 @@ async fn read(mut response: Response, limit: usize) -> Result<Bytes, Failure> {
     if expected > limit {
         return Err(too_large());
     }
-    let Some(first) = response.chunk().await.map_err(Failure::transport)? else { return Ok(Bytes::new()) };
-    let mut next = response.chunk().await.map_err(Failure::transport)?;
-    if next.is_none() && first.len() <= limit {
-        return Ok(first);
-    }
-    let mut body = BytesMut::with_capacity(expected.max(first.len() * 2));
-    body.extend_from_slice(&first);
-    while let Some(chunk) = next {
-        if body.len() + chunk.len() > limit {
+    // A buffer that grows would leave its smaller selves behind, as many bytes again, for each of many bodies.
+    let mut chunks = Vec::new();
+    let mut bytes = 0;
+    while let Some(chunk) = response.chunk().await.map_err(Failure::transport)? {
+        bytes += chunk.len();
+        if bytes > limit {
             return Err(too_large());
         }
-        body.extend_from_slice(&chunk);
-        next = response.chunk().await.map_err(Failure::transport)?;
+        chunks.push(chunk);
     }
-    if body.len() > limit { Err(too_large()) } else { Ok(body.freeze()) }
+    if chunks.len() == 1 {
+        return Ok(chunks.remove(0));
+    }
+    let mut body = BytesMut::with_capacity(bytes);
+    for chunk in chunks {
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
 }
 
 fn is_html(headers: &HeaderMap) -> bool {

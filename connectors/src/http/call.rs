@@ -25,6 +25,7 @@ pub struct Call {
     pub(super) body: Option<Bytes>,
     pub(super) safe: bool,
     pub(super) can_shrink: bool,
+    pub(super) most_bytes: Option<usize>,
     pub(super) spent: Spent,
     pub(super) turn: Arc<Mutex<()>>,
 }
@@ -46,6 +47,7 @@ impl Call {
             body: None,
             safe: true,
             can_shrink: false,
+            most_bytes: None,
             spent: Spent::default(),
             turn: Arc::default(),
         }
@@ -90,6 +92,13 @@ impl Call {
     #[must_use]
     pub fn can_shrink(mut self, can: bool) -> Self {
         self.can_shrink = can;
+        self
+    }
+
+    /// Says how many bytes an answer may have, where the caller asks for a smaller page if it has more.
+    #[must_use]
+    pub fn most_bytes(mut self, most: Option<usize>) -> Self {
+        self.most_bytes = most;
         self
     }
 

@@ -5,9 +5,12 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 /// No page is asked for with fewer records.
-const FEWEST_RECORDS: u32 = 5;
+const FEWEST_RECORDS: u32 = 1;
 /// Pages of more bytes become smaller, so that memory does not grow with the records' size.
 const MOST_BYTES: u64 = 2 << 20;
+/// A page of more bytes is not even read where a smaller one can be asked for: many may be on their way at once before
+/// the first of them tells what a record takes.
+const TOO_MANY_BYTES: usize = 3 << 20;
 /// A larger page is not tried where it would take longer than this.
 const MOST_ELAPSED: Duration = Duration::from_secs(15);
 /// Pages that must be fine before a larger one is tried; doubled each time that it was not.
@@ -50,6 +53,13 @@ impl PageSize {
     #[must_use]
     pub fn smaller(&self, size: u32) -> Option<u32> {
         self.ladder.iter().copied().find(|rung| *rung < size)
+    }
+
+    /// Returns how many bytes of a page of this size are read before a smaller one that divides it is asked for; `None`
+    /// where there is none.
+    #[must_use]
+    pub fn most_bytes(&self, size: u32) -> Option<usize> {
+        self.smaller(size).filter(|smaller| size.is_multiple_of(*smaller)).map(|_| TOO_MANY_BYTES)
     }
 
     /// Hears that a page of a size took too long or was too large.
@@ -142,11 +152,11 @@ mod tests {
         for _ in 0..3 {
             size.too_slow(500);
         }
-        assert_eq!((size.current(), size.smaller(500), size.smaller(5)), (250, Some(250), None));
-        for slow in [250, 125, 25, 5, 5] {
+        assert_eq!((size.current(), size.smaller(500), size.smaller(1)), (250, Some(250), None));
+        for slow in [250, 125, 25, 5, 1, 1] {
             size.too_slow(slow);
         }
-        assert_eq!(size.current(), 5, "the floor holds");
+        assert_eq!(size.current(), 1, "the floor holds");
     }
 
     #[test]
@@ -171,6 +181,16 @@ mod tests {
                 size.fine(50, elapsed, bytes);
             }
             assert_eq!(size.current(), 50);
+        }
+    }
+
+    #[test]
+    fn only_a_page_that_has_parts_is_given_up_for_its_bytes() {
+        let size = PageSize::new(500);
+        for (asked, expected) in
+            [(500, Some(TOO_MANY_BYTES)), (125, Some(TOO_MANY_BYTES)), (5, Some(TOO_MANY_BYTES)), (63, None), (1, None)]
+        {
+            assert_eq!(size.most_bytes(asked), expected, "{asked}");
         }
     }
 

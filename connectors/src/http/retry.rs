@@ -97,10 +97,11 @@ impl Tries {
 
     /// Decides what to do about a failure.
     pub(super) fn next(&mut self, failure: &Failure, safe: bool, can_shrink: bool, jitter: &Jitter) -> Next {
-        let can_shrink = can_shrink && self.spent <= self.retry_time;
+        // Asking for less is no retry: it ends at the smallest page.
         if can_shrink && failure.is_too_large() {
             return Next::Shrink;
         }
+        let can_shrink = can_shrink && self.spent <= self.retry_time;
         match failure.remedy(safe) {
             Remedy::None => Next::GiveUp,
             Remedy::AskOfKey => Next::AskOfKey,

@@ -139,7 +139,15 @@ impl<'a> Sending<'a> {
         if let (true, Some(failure)) = (self.call.safe, attempt::not_whole(&response)) {
             return Err(failure);
         }
-        let body = attempt::body(response, http.config.max_body_bytes, &key.secret).await?;
+        let largest = http.config.max_body_bytes;
+        let limit = self.call.most_bytes.map_or(largest, |most| most.min(largest));
+        let body = attempt::body(response, limit, &key.secret).await;
+        match &body {
+            Ok(body) => http.cores.hear_of_page(body.len()),
+            Err(Failure::TooLarge { limit }) => http.cores.hear_of_page(*limit),
+            Err(_) => {}
+        }
+        let body = body?;
         let bytes = body.len() as u64;
         let _turn = self.call.turn.lock().await;
         Ok((attempt::decode(body, decode, &http.cores).await?, bytes))

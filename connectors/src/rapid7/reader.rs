@@ -418,8 +418,11 @@ impl Reader {
         for (name, value) in (request.query)(window) {
             call = call.query(name, value);
         }
-        let can_shrink = u32::try_from(size).ok().and_then(|size| self.size.smaller(size)).is_some();
-        call.query("size", size).can_shrink(can_shrink).in_turn(&self.turn)
+        let records = u32::try_from(size).unwrap_or(u32::MAX);
+        call.query("size", size)
+            .can_shrink(self.size.smaller(records).is_some())
+            .most_bytes(self.size.most_bytes(records))
+            .in_turn(&self.turn)
     }
 
     fn fine(&self, size: u64, answer: &Answer<Page>) {
