@@ -55,9 +55,8 @@ impl Cores {
         let free = Arc::new(Semaphore::new(count + 1));
         // On each core one is worked on, and another one waits for the platform or the disk.
         let fewest = 2 * count;
-        // The first answers say soon whether more are worth it. Too many stay open until they are read, and each keeps
-        // pages in memory; too few would cost a slow platform's rounds.
-        let worth_opening = watch::Sender::new(Worth { busy: 2 * fewest, page: 0 });
+        // The first answers say soon whether more are worth it; too many would stay open until they are read.
+        let worth_opening = watch::Sender::new(Worth { busy: fewest, page: 0 });
         Self { free, fewest, room: ROOM * count as u64, worth_opening }
     }
 
@@ -155,23 +154,25 @@ impl Cores {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
+    use tokio::task::unconstrained;
 
     use super::*;
 
     /// Returns how many open partitions are worth having.
     fn worth(cores: &Cores) -> usize {
-        (0..).find(|open| cores.are_free_for_more_than(*open).now_or_never().is_none()).expect("some number")
+        let is_worth_more = |open: usize| unconstrained(cores.are_free_for_more_than(open)).now_or_never();
+        (0..).find(|open| is_worth_more(*open).is_none()).expect("some number")
     }
 
     #[tokio::test]
     async fn bounded_more_is_worth_opening_while_cores_are_free_and_less_once_they_are_not() {
         let cores = Arc::new(Cores::new(2));
-        assert_eq!(worth(&cores), 8);
+        assert_eq!(worth(&cores), 4);
         for _ in 0..40 {
             cores.run(|| ()).await.expect("it does not panic");
         }
         cores.look();
-        assert_eq!(worth(&cores), 49);
+        assert_eq!(worth(&cores), 45);
         let busy = cores.keep_busy();
         cores.look();
         assert_eq!(worth(&cores), 4);
@@ -183,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn bounded_no_more_is_worth_opening_than_there_is_room_for_pages() {
         let cores = Arc::new(Cores::new(2));
-        (0..92).for_each(|_| cores.look());
+        (0..96).for_each(|_| cores.look());
         assert_eq!(worth(&cores), 100);
         for (bytes, expected) in [(1 << 10, 100), (1 << 20, 16), (64 << 20, 4), (0, 100)] {
             (0..500).for_each(|_| cores.hear_of_page(bytes));

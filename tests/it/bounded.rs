@@ -22,10 +22,8 @@ fn peak(process: &Child) -> Option<u64> {
 /// Runs, and returns the most memory that it took, in KiB; every tenant has so many records of the dataset.
 fn peak_of(platform: SimulatorConfig, dataset: Dataset, records: u32) -> u64 {
     let tenants = platform.tenants;
-    let context = start(SimulatorConfig {
-        row_counts: [(dataset, records)].into_iter().collect(),
-        ..platform
-    });
+    let context =
+        start(SimulatorConfig { row_counts: [(dataset, records)].into_iter().collect(), ..platform });
     context.write(&context.run_file().of(&[dataset]));
     let mut running = context.command(&["run", "--quiet"]).spawn().expect("the program under test");
     let mut most = 0;

@@ -187,9 +187,13 @@ mod tests {
     #[test]
     fn only_a_page_that_has_parts_is_given_up_for_its_bytes() {
         let size = PageSize::new(500);
-        for (asked, expected) in
-            [(500, Some(TOO_MANY_BYTES)), (125, Some(TOO_MANY_BYTES)), (5, Some(TOO_MANY_BYTES)), (63, None), (1, None)]
-        {
+        for (asked, expected) in [
+            (500, Some(TOO_MANY_BYTES)),
+            (125, Some(TOO_MANY_BYTES)),
+            (5, Some(TOO_MANY_BYTES)),
+            (63, None),
+            (1, None),
+        ] {
             assert_eq!(size.most_bytes(asked), expected, "{asked}");
         }
     }

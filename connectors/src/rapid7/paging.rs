@@ -12,7 +12,10 @@ use crate::normalize::PageFacts;
 /// size that was asked for, and both how many records and how many pages there are, it is cut if it counts its pages in
 /// its own size; else something may only hide a part of it.
 fn granted(first: &PageFacts, asked: u64) -> Option<u64> {
-    let (rows, pages, total) = (first.rows, first.pages, first.total);
+    let rows = first.rows;
+    // A claim that the page itself disproves is none.
+    let pages = first.pages.filter(|pages| *pages > 0);
+    let total = first.total.filter(|total| *total >= rows);
     let may_be_cut = (1..asked).contains(&rows)
         && first.last != Some(true)
         && pages.is_none_or(|pages| pages > 1)
@@ -108,9 +111,10 @@ fn is_last(page: &PageFacts, index: u64, size: u64) -> bool {
     let is_more_than_claimed = page.pages.is_some_and(|pages| pages <= index)
         || page.total.is_some_and(|total| total < before.saturating_add(page.rows));
     match (page.last, page.pages) {
-        (Some(last), _) => last,
         // A claim that the page itself disproves is none.
+        (Some(true), _) if is_more_than_claimed => page.rows < size,
         (None, _) if is_more_than_claimed && !has_more_pages => page.rows < size,
+        (Some(last), _) => last,
         // Where the two claims disagree, the next page tells.
         (None, Some(_)) => {
             !has_more_pages && page.total.is_none_or(|total| total <= before.saturating_add(size))
@@ -187,7 +191,8 @@ mod tests {
         // A full page shows that there is more than was claimed.
         check(&pages(100, 0, 0), 0, 100, None, false);
         assert!(!is_last(&pages(100, 2, 250), 2, 100) && !is_last(&pages(100, 3, 250), 2, 100));
-        check(&pages(99, 0, 0), 0, 100, None, true);
+        check(&pages(99, 0, 0), 0, 100, Some(99), false);
+        assert!(is_last(&pages(99, 0, 0), 1, 100));
         // A page that is cut, and more of them to come.
         assert!(!is_last(&pages(50, 3, 120), 1, 100));
     }
@@ -243,7 +248,10 @@ mod tests {
         ] {
             assert_eq!(is_last(&facts(rows, total), index, size), last, "{rows} of {total}");
         }
-        assert!(!is_last(&PageFacts { last: Some(true), ..page(100) }, 99, 100));
+        let last = |rows| PageFacts { last: Some(true), total: Some(10_000), ..page(rows) };
+        assert!(
+            !is_last(&last(100), 99, 100) && !is_last(&last(100), 100, 100) && is_last(&last(99), 100, 100)
+        );
         assert!(!is_last(&PageFacts { pages: Some(100), ..page(100) }, 99, 100));
     }
 

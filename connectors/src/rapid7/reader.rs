@@ -248,7 +248,8 @@ impl Reader {
                     }
                     let row = self.clone().row(window, place, Spent::default());
                     open.push_back(async move { (row.await, leave) });
-                    place = Place { index: place.index + 1, if_refused: Refused::Failure, ..place };
+                    // Asked for ahead: the listing may end before it by now.
+                    place = Place { index: place.index + 1, if_refused: Refused::Doubt, ..place };
                 }
                 let Some((row, _leave)) = open.next().await else { break };
                 let row = row?;

@@ -49,6 +49,9 @@ pub(super) async fn list(client: &TenantClient, path: &str) -> Result<Listed> {
         known: HashMap::new(),
         strange: HashSet::new(),
         shown: HashSet::new(),
+        pairs: HashSet::new(),
+        earlier: HashSet::new(),
+        others: HashMap::new(),
         listed: Listed::default(),
     };
     let mut walks = Vec::new();
@@ -72,9 +75,26 @@ struct Listing<'a> {
     known: HashMap<String, usize>,
     /// The entries that no tenant could be made of.
     strange: HashSet<String>,
-    /// The entries that this walk showed: an organization may have one for each region, and the list counts them.
+    /// The ids that this walk showed, and what is no tenant.
     shown: HashSet<String>,
+    /// The ids that this walk showed, with their regions; and the same of earlier walks.
+    pairs: HashSet<String>,
+    earlier: HashSet<String>,
+    /// Further entries by id.
+    others: HashMap<String, Others>,
     listed: Listed,
+}
+
+/// Entries of an organization beyond the first.
+///
+/// It may have one for each region, and the list counts them; but one that moves while the list is read, and hides
+/// another by that, is shown in two regions as well. So a further entry counts where two walks show it.
+#[derive(Debug, Default)]
+struct Others {
+    /// How many this walk showed.
+    shown: u64,
+    /// The most that one walk showed.
+    most: u64,
 }
 
 impl Listing<'_> {
@@ -86,6 +106,8 @@ impl Listing<'_> {
         let (asked, mut index) = (size, 0);
         let mut refused = Refused::Failure;
         self.shown.clear();
+        self.earlier.extend(self.pairs.drain());
+        self.others.values_mut().for_each(|others| others.shown = 0);
         while index < MOST_PAGES {
             let page = match self.page(index, size).await {
                 Err(SendError::Answered(StatusCode::BAD_REQUEST, _)) if index == 0 && size > USUAL_SIZE => {
@@ -93,10 +115,8 @@ impl Listing<'_> {
                     size = size_of_walk(self.size, nth);
                     continue;
                 }
-                Err(SendError::Answered(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, _))
-                    if refused != Refused::Failure =>
-                {
-                    if refused == Refused::Doubt {
+                Err(SendError::Answered(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, _)) if index > 0 => {
+                    if refused != Refused::End {
                         walk.break_off();
                     }
                     return Ok(walk);
@@ -135,19 +155,41 @@ impl Listing<'_> {
         let mut facts = page.facts;
         for entry in page.entries {
             let entry = self.without_the_key(entry);
-            let (is_new, name) = match tenant_of(&entry) {
+            let (is_new, is_other) = match tenant_of(&entry) {
                 Ok(tenant) => {
-                    // Whatever else an entry says may change while the list is read.
                     let region = entry.get("region").and_then(Value::as_str).unwrap_or_default();
-                    let name = format!("{} {region}", tenant.id).to_ascii_lowercase();
-                    (self.add(tenant), name)
+                    self.count(tenant, region)
                 }
-                Err(why) => (self.set_aside(&entry.to_string(), &why), entry.to_string()),
+                Err(why) => {
+                    let entry = entry.to_string();
+                    (self.set_aside(&entry, &why), self.shown.insert(entry))
+                }
             };
             facts.fresh += u64::from(is_new);
-            facts.distinct += u64::from(self.shown.insert(name));
+            facts.distinct += u64::from(is_other);
         }
         facts
+    }
+
+    /// Returns whether an entry is new, and whether it is another than all that this walk showed.
+    fn count(&mut self, tenant: Tenant, region: &str) -> (bool, bool) {
+        // Whatever else an entry says may change while the list is read.
+        let id = tenant.id.as_str().to_ascii_lowercase();
+        let pair = format!("{id} {}", region.to_ascii_lowercase());
+        let is_known = self.earlier.contains(&pair);
+        let is_other = self.pairs.insert(pair);
+        let is_new = self.add(tenant);
+        if self.shown.insert(id.clone()) {
+            return (is_new, true);
+        }
+        if !(is_other && is_known) {
+            return (false, false);
+        }
+        let others = self.others.entry(id).or_default();
+        others.shown += 1;
+        let is_more = others.shown > others.most;
+        others.most = others.most.max(others.shown);
+        (is_more, true)
     }
 
     /// Names are shown and kept wherever their tenant is: an entry that tells the key is told without it.

@@ -1,6 +1,7 @@
 //! The connector against platforms that count, page and end in ways of their own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::TryStreamExt;
 use pipeline::{Batch, Connector, Partition, Remark, Secret, Tally, Window};
@@ -214,10 +215,7 @@ async fn completeness_a_count_that_ends_where_search_engines_stop_counting_is_do
         _ => reply(400, "", r#"{"message":"the result window is too large"}"#),
     })
     .await;
-    let connector = connector(&server);
-    let partition = partition(&connector, "users");
-    let error = connector.read(&partition).try_collect::<Vec<Batch>>().await.expect_err("it is not whole");
-    assert!(error.to_string().contains("the result window is too large"), "{error}");
+    check(&server, "users", COUNTED, true, 4).await;
 }
 
 #[tokio::test]
@@ -487,9 +485,55 @@ async fn a_platform_without_pages_gives_the_whole_list_each_time() {
     let all = users(3).join(",");
     let server = serve(move |_| good(&format!(r#"{{"data":[{all}]}}"#))).await;
     check(&server, "users", 3, false, 1).await;
-    assert_eq!(server.seen().len(), 2);
+    assert_eq!(server.seen().len(), 3);
     let all = organizations(3).join(",");
     check_list(move |_| good(&format!(r#"{{"data":[{all}],"metadata":{{"total_pages":-1}}}}"#)), 3, 0).await;
+}
+
+#[tokio::test]
+async fn completeness_pages_that_are_numbered_from_one_are_read_where_no_total_is_told() {
+    for count in [70, 40, 20, 3] {
+        let all = users(count);
+        let server = serve(move |asked| {
+            let from = asked.number("index").max(1) - 1;
+            let page: Vec<_> = all.iter().skip(from * 20).take(20).cloned().collect();
+            good(&format!(r#"{{"data":[{}]}}"#, page.join(",")))
+        })
+        .await;
+        check(&server, "users", count, false, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn completeness_a_total_that_the_first_page_disproves_hides_nothing() {
+    for metadata in
+        [r#""total_data":0,"total_pages":0"#, r#""total_data":19"#, r#""size":100,"total_data":0"#]
+    {
+        let all = users(70);
+        let server = serve(move |asked| {
+            let page = asked.page(&all, "index", 20).join(",");
+            good(&format!(r#"{{"data":[{page}],"metadata":{{{metadata}}}}}"#))
+        })
+        .await;
+        check(&server, "users", 70, false, 2).await;
+    }
+}
+
+#[tokio::test]
+async fn a_listing_that_ends_before_a_page_that_was_promised_is_read_again() {
+    let answer = |all: Vec<String>, shorter: usize| {
+        let asked_before = AtomicUsize::new(0);
+        move |asked: &Asked| {
+            let held = all.len() - usize::from(asked_before.fetch_add(1, Ordering::Relaxed) >= shorter);
+            match asked.page(&all[..held], "index", usize::MAX) {
+                page if page.is_empty() => reply(404, "", ""),
+                page => claimed(&page, held, asked),
+            }
+        }
+    };
+    let server = serve(answer(users(2001), 1)).await;
+    check(&server, "users", 2000, false, 2).await;
+    check_list(answer(organizations(101), 1), 100, 0).await;
 }
 
 #[tokio::test]
@@ -677,6 +721,28 @@ async fn check_refused(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
     let told = list(&serve(answer).await).await.expect_err("it is no whole list");
     for said in said {
         assert!(told.contains(said), "{said}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn completeness_a_tenant_that_moves_while_the_list_is_read_hides_no_other() {
+    for region in ["us", "eu"] {
+        let (before, mut after) = (organizations(24), organizations(24));
+        after.rotate_left(1);
+        after[23] = format!(r#"{{"id":"t0","name":"T0","region":"{region}"}}"#);
+        let before: Vec<_> = before
+            .into_iter()
+            .map(|entry| {
+                entry.replace(r#""t0","name":"T0","region":"us""#, r#""t0","name":"T0","region":null"#)
+            })
+            .collect();
+        let asked_before = AtomicUsize::new(0);
+        let answer = move |asked: &Asked| {
+            let is_first = asked_before.fetch_add(1, Ordering::Relaxed) == 0;
+            let all = if is_first { &before } else { &after };
+            claimed_in(&asked.page(all, "index", 20), 24, asked, 20)
+        };
+        check_list(answer, 24, 0).await;
     }
 }
 

@@ -52,8 +52,9 @@ pub(super) struct Walk {
     borders: u64,
     /// The order of its records.
     order: Order,
-    /// Whether its second page is its first one once more, without any word of how many there are.
-    same_again: bool,
+    /// Pages behind its first one that are that one once more, without any word of how many there are. They count for
+    /// nothing else: the platform has no pages, or numbers them from 1 and takes 0 for the first as well.
+    repeats: u64,
     /// Whether it had to be given up before its last page.
     broke: bool,
 }
@@ -72,8 +73,12 @@ pub(super) enum Judgement {
 impl Walk {
     /// Counts a page.
     pub(super) fn page(&mut self, facts: &PageFacts, word: &Word) {
-        let is_second = self.first_page.is_some() && self.rows == self.first_page.unwrap_or(0);
-        self.same_again = says_nothing(facts) && is_second && facts.order == self.order;
+        let is_only_first = self.first_page == Some(self.rows);
+        if says_nothing(facts) && facts.rows > 0 && is_only_first && facts.order == self.order {
+            self.repeats += 1;
+            self.stale = (self.stale.0 + 1, self.stale.1 + facts.rows);
+            return;
+        }
         if self.first_page.is_some() && facts.rows > 0 {
             self.borders = gcd(self.borders, self.rows);
         }
@@ -99,10 +104,10 @@ impl Walk {
         self.empty = if rows > 0 { 0 } else { self.empty + 1 };
     }
 
-    /// Returns whether its first page held less than was asked for and its second one the same once more, without a
+    /// Returns whether its first page held less than was asked for and the next two the same once more, without a
     /// word about pages: such a platform gives the whole list whatever page is asked for.
     pub(super) fn has_no_pages(&self, asked: u64) -> bool {
-        self.same_again && self.first_page.is_some_and(|rows| rows < asked)
+        self.repeats > 1 && self.first_page == Some(self.rows) && self.rows < asked
     }
 
     /// Returns whether it shows nothing at all, or nothing but what was shown before and more of that in a row than any
@@ -152,8 +157,7 @@ impl Walk {
     /// Returns whether it came to the end of a listing that claims no total: as far as was said, and without a record
     /// that moved from one page to another, for another one may have moved the other way.
     fn is_whole_without_a_total(&self, earlier: &[Self]) -> bool {
-        // Where there are no pages, the second one is the list once more.
-        let repeats_none = self.distinct == self.rows || self.same_again;
+        let repeats_none = self.distinct == self.rows;
         !(self.broke || self.lacks_some()) && (repeats_none || self.shows_one_list(earlier.iter()))
     }
 
@@ -316,8 +320,11 @@ mod tests {
 
     #[test]
     fn a_walk_that_shows_the_same_again_and_again_goes_in_circles() {
-        let page = |walk: &mut Walk, rows, fresh| {
-            let facts = PageFacts { rows, fresh, ..PageFacts::default() };
+        let mut number = 0_u64;
+        let mut page = |walk: &mut Walk, rows, fresh| {
+            let mut facts = PageFacts { rows, fresh, ..PageFacts::default() };
+            number += 1;
+            facts.order.add(&number.to_le_bytes());
             walk.page(&facts, &word(&facts, None));
         };
         let mut walk = Walk::default();
@@ -368,7 +375,9 @@ mod tests {
         broke.break_off();
         assert_eq!(judge(&[broke], false), Judgement::Again);
         // What said that there are more has to say that there are no more.
-        walk.page(&page, &word(&page, Some(true)));
+        let mut other = page.clone();
+        other.order.add(b"another");
+        walk.page(&other, &word(&other, Some(true)));
         walk.page(&nothing, &word(&nothing, None));
         assert_eq!(judge(&[walk], false), Judgement::Again);
         walk.page(&nothing, &word(&nothing, Some(false)));

@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::plan::{Reached, due, halves, is_worth_counting, moved};
 use super::{RunContext, RunEvent, receipts};
-use crate::batch::{Batch, Provenance, Records};
+use crate::batch::{Batch, Counts, Provenance, Records};
 use crate::known::{Content, Known};
 use crate::{
     Ask, Checkpoint, Commit, Dataset, Drift, Error, ErrorKind, Job, Partition, ReadMode, Receipt, Result,
@@ -190,13 +190,16 @@ impl PartitionReading<'_> {
         drop(pages);
         self.check(tally)?;
         let content = sieve.content();
-        let files = if !tally.drifted && self.equals_the_last(content.as_ref()) {
+        let equals_the_last = !tally.drifted && self.equals_the_last(content.as_ref());
+        let files = if equals_the_last {
             drop(writer);
             tally.all_unchanged();
             Vec::new()
         } else {
             writer.close().await?
         };
+        // A day holds all that its readings brought: where an earlier one brought other records, no later day equals it.
+        let content = content.filter(|_| equals_the_last || sieve.known.is_empty());
         let mut receipts = receipts::of_reading(partition, tally, &files, started_at, context)?;
         for receipt in &mut receipts {
             receipt.pulled_at = (pulled_at != started_at).then_some(pulled_at);
@@ -249,15 +252,18 @@ impl PartitionReading<'_> {
             .with_hint("nothing was committed for this window; run again when less is changing"));
         }
         let (Some(last), None) = (self.from.full, self.partition.window) else { return Ok(()) };
-        let Some(kept) = self.kept(tally) else { return Ok(()) };
+        // Those that do not fit are there all the same.
+        let Some(held) = self.counts(tally).map(|counts| counts.kept() + counts.do_not_fit()) else {
+            return Ok(());
+        };
         let is_confirmed = self.worker.job.reading.ask == Ask::Everything;
-        let shrank = if kept == 0 { last.records > 0 } else { kept < last.records / 2 };
-        let few = kept > 0 && last.records < TOO_FEW_TO_WONDER;
+        let shrank = if held == 0 { last.records > 0 } else { held < last.records / 2 };
+        let few = held > 0 && last.records < TOO_FEW_TO_WONDER;
         if is_confirmed || !shrank || few {
             return Ok(());
         }
         let (pull, then) = (self.partition.pull(), last.records);
-        Err(Error::new(ErrorKind::Shrunk, format!("the platform holds {kept} records where it held {then} before"))
+        Err(Error::new(ErrorKind::Shrunk, format!("the platform holds {held} records where it held {then} before"))
             .with_hint(format!(
                 "the last good snapshot stays; if it is true, take the new one: `tenantry run --full-refresh --dataset {pull}` with `--tenant`"
             )))
@@ -265,8 +271,12 @@ impl PartitionReading<'_> {
 
     /// Returns how many records of the listing were kept, where its own dataset was chosen.
     fn kept(&self, tally: &Tally) -> Option<u64> {
+        self.counts(tally).map(|counts| counts.kept())
+    }
+
+    fn counts(&self, tally: &Tally) -> Option<Counts> {
         let pull = self.partition.pull();
-        self.partition.has(pull).then(|| tally.datasets.get(pull).map_or(0, crate::batch::Counts::kept))
+        self.partition.has(pull).then(|| tally.datasets.get(pull).copied().unwrap_or_default())
     }
 
     fn equals_the_last(&self, content: Option<&BTreeMap<String, String>>) -> bool {
@@ -274,7 +284,8 @@ impl PartitionReading<'_> {
         self.partition.datasets.iter().all(|dataset| {
             let last = self.last.iter().find(|receipt| receipt.dataset == dataset.name);
             let now = content.get(dataset.name);
-            now.is_some() && last.is_some_and(|last| last.verdict.is_good() && last.content.as_ref() == now)
+            let stands = |last: &Receipt| last.verdict.is_good() && last.region == self.partition.region;
+            now.is_some() && last.is_some_and(|last| stands(last) && last.content.as_ref() == now)
         })
     }
 }
