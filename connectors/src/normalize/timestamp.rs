@@ -11,7 +11,7 @@ const LAST: i64 = 253_402_300_799_999_999;
 pub(super) enum Instant {
     /// Microseconds since 1970-01-01T00:00:00Z.
     Micros(i64),
-    /// It has the form of an instant, and names none, such as the day 00 or the year 0.
+    /// It stands for none, such as the day 00, the year 0, or one beyond the years that readers know.
     NoSuch,
     /// It is something else.
     NotTime,
@@ -149,7 +149,7 @@ fn instant(fields: &[i64; 6], micros: i64, offset: i64) -> Instant {
         && (0..60).contains(&minute)
         && (0..=60).contains(&second);
     if !is_real {
-        return Instant::NoSuch;
+        return if [year, month, day].contains(&0) { Instant::NoSuch } else { Instant::NotTime };
     }
     let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
     in_range(seconds * 1_000_000 + micros).map_or(Instant::NoSuch, Instant::Micros)
@@ -259,10 +259,8 @@ mod tests {
     fn no_such_instant_is_told_from_no_instant() {
         for text in [
             "2000-01-00T00:00:00.000Z",
-            "2025-02-29T00:00:00Z",
-            "2025-13-01T00:00:00Z",
-            "2025-01-01T25:00:00Z",
-            "2025-01-01T24:00:01Z",
+            "2000-00-01T00:00:00.000Z",
+            "0000-00-00 00:00:00",
             "0000-01-01T00:00:00Z",
             "0001-01-01T00:00:00+01:00",
             "9999-12-31T23:59:59-00:01",
@@ -273,6 +271,10 @@ mod tests {
         for text in [
             "",
             "yesterday",
+            "2025-02-29T00:00:00Z",
+            "2025-13-01T00:00:00Z",
+            "2025-01-01T25:00:00Z",
+            "2025-01-01T24:00:01Z",
             "2025-3-1T10:00:00Z",
             "2025-03-01T10:00:00.Z",
             "2025-03-01T10:00:00Zulu",
