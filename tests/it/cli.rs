@@ -232,6 +232,27 @@ fn a_plan_the_tenants_and_the_status_are_told() {
 }
 
 #[test]
+fn a_region_that_nobody_knows_is_refused_where_a_lake_is_looked_at() {
+    let context = start(small(2));
+    context.write(&context.run_file().of(&[Dataset::Users]));
+    check_flags(&context, &["run"], 0, &["complete: "]);
+    for command in
+        [&["status"][..], &["status", "--problems"], &["checkpoint", "show"], &["checkpoint", "reset", "-y"]]
+    {
+        let flags = |region| [command, &["--region", region]].concat();
+        let known = "known regions: `us`, `us2`";
+        check_flags(&context, &flags("zz"), 2, &["the lake knows no region `zz`", known]);
+        check_flags(&context, &flags("us3"), 2, &["did you mean `us`?"]);
+        check_flags(&context, &flags("us2"), 0, &[]);
+    }
+    // One that the run file knows, and in which nothing was read yet, is a region all the same.
+    let mut file = context.run_file().of(&[Dataset::Users]);
+    file.tenants = format!("[tenants.regions]\n\"{}\" = \"ca\"\n", context.tenants()[0].id);
+    context.write(&file);
+    check_flags(&context, &["status", "--region", "ca"], 0, &["there is nothing of what the flags say"]);
+}
+
+#[test]
 fn who_is_listed_is_told_where_nobody_is_chosen() {
     let context = start(small(2));
     let mut file = context.run_file().of(&[Dataset::Users]);

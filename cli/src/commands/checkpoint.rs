@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use config::Since;
+use config::{Settings, Since};
 use pipeline::{
     Checkpoint, Commit, Error, ErrorKind, Partition, Region, Result, Standing, Standings, Tenant, TenantId,
     Timestamp,
 };
 use serde::Serialize;
-use sinks::Registry;
 
 use super::{Context, known};
 use crate::args::{CheckpointArgs, Moved, Narrow};
@@ -46,7 +45,7 @@ fn instant_of(when: Since, now: Timestamp) -> Result<Timestamp> {
 async fn show(narrow: &Narrow, context: &Context) -> Result<u8> {
     let settings = context.settings_of_lake(narrow)?;
     let standings = settings.sink.open()?.standings().await?;
-    let (places, unreadable) = places(standings, &settings.sink.tenants()?, narrow)?;
+    let (places, unreadable) = places(standings, &settings, narrow)?;
     let told = || failure::tell_each(&unreadable, &context.console);
     if context.console.json {
         context.console.json(&places)?;
@@ -82,7 +81,7 @@ async fn move_to(
 ) -> Result<u8> {
     let settings = context.settings_of_lake(&moved.narrow)?;
     let sink = settings.sink.open()?;
-    let (places, unreadable) = places(sink.standings().await?, &settings.sink.tenants()?, &moved.narrow)?;
+    let (places, unreadable) = places(sink.standings().await?, &settings, &moved.narrow)?;
     if places.is_empty() && !unreadable.is_empty() {
         return Ok(failure::tell_each(&unreadable, &context.console));
     }
@@ -126,8 +125,9 @@ fn commit(place: &Place, run_id: &str, to: Checkpoint, now: Timestamp) -> Result
 }
 
 /// Returns the pulls that the flags leave, by tenant, and why it cannot be told of some how far they are.
-fn places(standings: Standings, registry: &Registry, narrow: &Narrow) -> Result<(Vec<Place>, Vec<Error>)> {
+fn places(standings: Standings, settings: &Settings, narrow: &Narrow) -> Result<(Vec<Place>, Vec<Error>)> {
     let Standings { known, unreadable } = standings;
+    let registry = settings.sink.tenants()?;
     let place = |id: TenantId, pull: String, standing: &Standing| {
         let listed = registry.tenants.iter().find(|known| known.id == id);
         let receipt = standing.receipts.first();
@@ -143,7 +143,7 @@ fn places(standings: Standings, registry: &Registry, narrow: &Narrow) -> Result<
         unreadable.into_iter().map(|it| (place(it.tenant, it.pull, &Standing::default()), Some(it.error)));
     let mut all: Vec<(Place, Option<Error>)> = known.chain(unreadable).collect();
     let tenants: Vec<Tenant> = all.iter().map(|(place, _)| place.tenant.clone()).collect();
-    let meant = known::meant(&narrow.who, &tenants)?;
+    let meant = known::meant(settings, &registry, &tenants)?;
     all.retain(|(place, _)| {
         meant.contains(&place.tenant.id) && known::fills_one_of(&place.pull, &narrow.datasets)
     });

@@ -1,23 +1,46 @@
-//! Which of the tenants and datasets that a lake knows the flags mean.
+//! Which of the tenants, regions and datasets that a lake knows the flags mean.
 
 use std::collections::{BTreeSet, HashSet};
 
-use config::Pattern;
-use pipeline::{Error, ErrorKind, Result, Tenant, TenantId};
+use config::{Narrowing, Pattern, Settings};
+use connectors::ConnectorConfig;
+use pipeline::{Error, ErrorKind, Region, Result, Tenant, TenantId};
+use sinks::Registry;
 
-use crate::args::Who;
-
-/// Returns the tenants that are meant; all where nothing is said.
+/// Returns the tenants that the flags mean; all where nothing is said.
 ///
 /// # Errors
-/// Where a pattern means none of them.
-pub(super) fn meant(who: &Who, tenants: &[Tenant]) -> Result<HashSet<TenantId>> {
+/// Where a pattern means none of them, or nobody knows a region.
+pub(super) fn meant(
+    settings: &Settings,
+    registry: &Registry,
+    tenants: &[Tenant],
+) -> Result<HashSet<TenantId>> {
+    let who @ Narrowing { regions, .. } = &settings.narrowing;
+    let known = tenants.iter().filter_map(|tenant| tenant.region.as_ref());
+    check_regions(regions, known.chain(regions_of(settings, registry)))?;
     let in_region = |tenant: &&Tenant| {
-        who.regions.is_empty() || tenant.region.as_ref().is_some_and(|region| who.regions.contains(region))
+        regions.is_empty() || tenant.region.as_ref().is_some_and(|region| regions.contains(region))
     };
     let named = named(&who.tenants, tenants)?;
     let is_named = |tenant: &&Tenant| who.tenants.is_empty() || named.contains(&tenant.id);
     Ok(tenants.iter().filter(in_region).filter(is_named).map(|tenant| tenant.id.clone()).collect())
+}
+
+/// Returns the regions of the run file, and those in which tenants were ever listed.
+fn regions_of<'a>(settings: &'a Settings, registry: &'a Registry) -> impl Iterator<Item = &'a Region> {
+    let ConnectorConfig::Rapid7(config) = &settings.connector;
+    let written_down = settings.written_down.iter().filter_map(|tenant| tenant.region.as_ref());
+    let listed = registry.tenants.iter().filter_map(|known| known.region.as_ref());
+    settings.tenants.regions.values().chain([&config.home_region]).chain(written_down).chain(listed)
+}
+
+fn check_regions<'a>(named: &[Region], known: impl Iterator<Item = &'a Region>) -> Result<()> {
+    let known: BTreeSet<&str> = known.map(Region::as_str).collect();
+    let Some(unknown) = named.iter().find(|region| !known.contains(region.as_str())) else { return Ok(()) };
+    let known: Vec<&str> = known.into_iter().collect();
+    Err(Error::new(ErrorKind::Usage, format!("choose the tenants: the lake knows no region `{unknown}`"))
+        .with_hint(config::suggest::hint(unknown.as_str(), &known, "regions")))
 }
 
 /// Returns the tenants that patterns mean.

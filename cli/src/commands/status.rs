@@ -62,7 +62,7 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
         |id: &TenantId| Tenant { id: id.clone(), name: id.to_string(), region: None, external_id: None };
     let listed = |id: &TenantId| registry.tenant(id).unwrap_or_else(|| known_by_id(id));
     tenants.extend(unreadable.iter().map(|it| listed(&it.tenant)));
-    let meant = known::meant(&args.narrow.who, &tenants)?;
+    let meant = known::meant(&settings, &registry, &tenants)?;
     let datasets = &args.narrow.datasets;
     lines.retain(|(tenant, dataset), _| {
         meant.contains(tenant) && (datasets.is_empty() || datasets.contains(dataset))
