@@ -10,6 +10,7 @@ mod commands;
 mod compliance;
 mod console;
 mod failure;
+mod file;
 mod interrupt;
 mod jobs;
 mod log;

@@ -112,6 +112,40 @@ fn last_good_a_disk_that_runs_full_shows_nothing_half_and_goes_on_when_there_is_
     drop(mount);
 }
 
+#[test]
+fn a_file_for_people_is_there_whole_or_not_at_all() {
+    let context = start(small(1));
+    context.write(&context.run_file().of(&[Dataset::Users]));
+    assert_eq!(context.run(&["run"]).code, Some(0));
+    let check = |place: &str, code: i32, said: &str| {
+        let into = |name| format!("{place}/{name}");
+        for flags in [
+            &["demo", "--into", &into("lake")][..],
+            &["init", "--into", &into("run.toml")],
+            &["init", "--force", "--into", &into("old.toml")],
+            &["report", "--month", "2001-02", "--into", place],
+        ] {
+            let output = context.run(flags);
+            assert_eq!(output.code, Some(code), "{flags:?}: {}", output.stderr);
+            assert!(output.stderr.contains(said) && output.stderr.contains("--into"), "{}", output.stderr);
+        }
+    };
+    check("/proc/nowhere", 2, "hint: ");
+    let Some(_mount) = Mount::tmpfs(&context.folder().join("small"), "size=64k") else { return };
+    context.put("small/old.toml", "mine = true\n");
+    let ballast = context.folder().join("small/ballast");
+    assert!(fs_err::write(&ballast, vec![1; 128 << 10]).is_err(), "the disk is smaller than that");
+    check("small", 6, "hint: free some space");
+    let mut left: Vec<_> = fs_err::read_dir(context.folder().join("small"))
+        .expect("the mount")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+        .collect();
+    left.sort_unstable();
+    assert_eq!(left, ["ballast", "old.toml"]);
+    let kept = fs_err::read_to_string(context.folder().join("small/old.toml"));
+    assert_eq!(kept.ok().as_deref(), Some("mine = true\n"));
+}
+
 /// A listing's records are remembered in a temporary file once they are many: here there is no room for it.
 #[test]
 fn last_good_no_room_for_temporary_files_says_so_and_loses_nothing() {

@@ -1,7 +1,6 @@
 //! `tenantry demo`: the simulated platform pulled into a lake, without a key or a network.
 
 use std::borrow::Cow;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use config::{Flags, RunFile};
@@ -11,7 +10,7 @@ use simulator::{Handle, SimulatorConfig};
 use super::{Context, run};
 use crate::args::Demo;
 use crate::table::several;
-use crate::{exit_code, simulated};
+use crate::{exit_code, file, simulated};
 
 /// How the run file begins that the demo leaves beside its lake, for the commands that look at one.
 const OURS: &str = "# The simulated platform that this file would lead to ended with the demo.\n";
@@ -46,8 +45,9 @@ pub(super) async fn demo(args: &Demo, context: &Context) -> Result<u8> {
         config::resolve::settings(file, PathBuf::from("demo"), &Flags::default(), context.clock.now())?;
     if !is_kept {
         let text = format!("{OURS}{}", text.replace(&platform.endpoint(), NOWHERE));
-        keep(&kept, &text)
-            .map_err(|error| Error::new(ErrorKind::Sink, "keep the demo's run file").with_source(error))?;
+        file::put(&kept, &text, false).map_err(|error| {
+            file::refused("keep the demo's run file", &kept, error, "choose another folder with `--into DIR`")
+        })?;
     }
     let connector = settings.connector.connect(Some(Secret::new(simulated::key(&platform)?))).await?;
     let summary = run::work_off(&settings, connector, context).await?;
@@ -88,14 +88,6 @@ fn run_file(platform: &Handle, place: &Path) -> String {
 /// Returns a text as TOML writes it; JSON's quotes and escapes are TOML's too.
 fn toml_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-/// Writes the demo's run file, in a folder that may be to come.
-fn keep(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs_err::create_dir_all(folder)?;
-    }
-    fs_err::File::create_new(path)?.write_all(text.as_bytes())
 }
 
 /// Returns what to do next.

@@ -1,22 +1,23 @@
 //! `tenantry init`: a commented run file to start from.
 
-use std::io::{self, Write};
+use std::io;
 
-use pipeline::{Error, ErrorKind, Result};
+use pipeline::Result;
 
 use super::Context;
 use crate::args::Init;
-use crate::exit_code;
+use crate::{exit_code, file};
 
 pub(super) fn init(args: &Init, context: &Context) -> Result<u8> {
     let path = &args.into;
-    let mut options = fs_err::OpenOptions::new();
-    options.write(true).truncate(args.force).create(args.force).create_new(!args.force);
-    let written = options.open(path).and_then(|mut file| file.write_all(config::STARTER.as_bytes()));
-    written.map_err(|error| {
+    file::put(path, config::STARTER, args.force).map_err(|error| {
         let exists = error.kind() == io::ErrorKind::AlreadyExists;
-        let told = Error::new(ErrorKind::Usage, "write the run file").with_source(error);
-        if exists { told.with_hint("`--force` replaces it; `--into FILE` writes another") } else { told }
+        let elsewhere = if exists {
+            "`--force` replaces it; `--into FILE` writes another"
+        } else {
+            "name another place with `--into FILE`"
+        };
+        file::refused("write the run file", path, error, elsewhere)
     })?;
     let console = &context.console;
     console.say(&format!("wrote {}", path.display()));

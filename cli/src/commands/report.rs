@@ -10,8 +10,8 @@ use pipeline::{Error, ErrorKind, Result};
 use super::Context;
 use crate::args::{Narrow, ReportArgs};
 use crate::compliance::{Pace, Report, Sources, html};
-use crate::exit_code;
 use crate::table::{count, several};
+use crate::{exit_code, file};
 
 pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<u8> {
     let settings = context.settings(&Narrow::default())?;
@@ -43,7 +43,9 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<u8> {
         }
         for (kind, text) in [("html", &html::page(&report)), ("json", &format!("{json}\n"))] {
             let path = folder.join(format!("tenantry-{}.{kind}", args.month));
-            write(&path, text)?;
+            file::put(&path, text, true).map_err(|error| {
+                file::refused("write the report", &path, error, "name another folder with `--into DIR`")
+            })?;
             if !console.json {
                 console.data(&path.display().to_string())?;
             }
@@ -97,17 +99,4 @@ fn lies_in(folder: &Path, other: &Path) -> bool {
         fs_err::canonicalize(folder).ok()
     });
     there.zip(fs_err::canonicalize(other).ok()).is_some_and(|(there, other)| there.starts_with(other))
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    let refused = |error| {
-        Error::new(ErrorKind::Usage, "write the report")
-            .with_source(error)
-            .with_context("path", path.display().to_string())
-            .with_hint("name a folder that can be written with `--into DIR`")
-    };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs_err::create_dir_all(folder).map_err(refused)?;
-    }
-    fs_err::write(path, text).map_err(refused)
 }
