@@ -282,9 +282,9 @@ pub(crate) struct Demo {
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// Where the run file is written
-    #[arg(long, value_name = "FILE", default_value = config::resolve::DEFAULT_PATH)]
-    pub(crate) into: PathBuf,
+    /// Where the run file is written [default: where --config is, or would be]
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub(crate) into: Option<PathBuf>,
     /// Replace the file if it is there
     #[arg(long)]
     pub(crate) force: bool,

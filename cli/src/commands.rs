@@ -18,6 +18,8 @@ mod status;
 mod tenants;
 mod verify;
 
+use std::borrow::Cow;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use config::{Again, Environment, Flags, Settings};
@@ -80,6 +82,13 @@ impl Context {
         let flags = Flags { config: self.global.config.clone(), tenants, datasets, regions, again };
         config::resolve(&flags, &self.environment, self.clock.now())
     }
+}
+
+/// Returns a path or a text as one word of a shell's command.
+fn for_a_shell(text: impl Display) -> String {
+    let text = text.to_string();
+    // No path and no query has the one character that cannot be quoted, a zero.
+    shlex::try_quote(&text).map_or_else(|_| text.clone(), Cow::into_owned)
 }
 
 /// Does what the command line asks for and returns the exit code.

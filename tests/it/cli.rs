@@ -105,7 +105,14 @@ fn from_nothing_to_a_checked_run_file() {
     check_flags(&context, &["check", "--offline"], 2, &["tenantry init"]);
     check_flags(&context, &["init"], 0, &["wrote tenantry.toml", "next:"]);
     check_flags(&context, &["init"], 2, &["--force"]);
-    check_flags(&context, &["init", "--force"], 0, &[]);
+    check_flags(&context, &["init", "--force"], 0, &["run `tenantry check`"]);
+    // What comes next is asked of the file that was written.
+    let next = ["wrote my tenants.toml", "run `tenantry check --config 'my tenants.toml'`"];
+    check_flags(&context, &["init", "--into", "my tenants.toml"], 0, &next);
+    check_flags(&context, &["init", "-c", "my tenants.toml"], 2, &["--force"]);
+    check_flags(&context, &["init", "-c", "other.toml"], 0, &["run `tenantry check --config other.toml`"]);
+    check_flags(&context, &["init", "-c", "a.toml", "--into", "b.toml"], 2, &["cannot be used with"]);
+    check_flags(&context, &["check", "-c", "other.toml", "--offline"], 2, &["hint: fill in"]);
     for flags in [&["check", "--offline"][..], &["check"]] {
         let output = check_flags(&context, flags, 2, &["hint: fill in the organization id"]);
         assert!(output.stdout.contains("FAIL  run file: "), "{}", output.stdout);
@@ -347,6 +354,7 @@ fn the_demo_fills_a_lake_and_knows_what_it_has() {
     context.put("other.toml", "mine = true");
     check_flags(&context, &["demo", "--into", "other/"], 2, &["other.toml is there", "--into"]);
     check_flags(&context, &["demo", "--into", "/"], 2, &["--into"]);
+    check_flags(&context, &["demo", "-c", "lake.toml"], 2, &["a run file of its own", "--into"]);
     // Made-up tenants have no place in somebody's own lake.
     fs_err::rename(context.folder().join("lake.toml"), context.folder().join("own.toml"))
         .expect("it is kept");

@@ -1,13 +1,12 @@
 //! `tenantry demo`: the simulated platform pulled into a lake, without a key or a network.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use config::{Flags, RunFile};
 use pipeline::{Error, ErrorKind, ReadMode, Result, Secret};
 use simulator::{Handle, SimulatorConfig};
 
-use super::{Context, run};
+use super::{Context, for_a_shell, run};
 use crate::args::Demo;
 use crate::table::several;
 use crate::{exit_code, file, simulated};
@@ -21,6 +20,15 @@ const NOWHERE: &str = "http://127.0.0.1:0/{region}";
 pub(super) async fn demo(args: &Demo, context: &Context) -> Result<u8> {
     let console = &context.console;
     let place = &args.into;
+    if let Some(file) = &context.global.config {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("run the demo with {}: it writes a run file of its own", file.display()),
+        )
+        .with_hint(
+            "leave `--config` out: `--into DIR` says where the lake goes, and the run file beside it",
+        ));
+    }
     let kept = beside(place)?;
     let is_kept = fs_err::symlink_metadata(&kept).is_ok();
     let is_anothers = is_kept && !fs_err::read_to_string(&kept).is_ok_and(|text| text.starts_with(OURS));
@@ -94,14 +102,14 @@ fn toml_text(text: &str) -> String {
 fn next(lake: &Path, run_file: &Path) -> String {
     let again = match lake == Path::new(crate::args::DEMO) {
         true => String::new(),
-        false => format!(" --into {}", for_a_shell(&lake.display().to_string())),
+        false => format!(" --into {}", for_a_shell(lake.display())),
     };
     let files = lake.join("investigations/**/*.parquet").display().to_string().replace('\'', "''");
-    let query = for_a_shell(&format!(
+    let query = for_a_shell(format!(
         "SELECT region, organization_name, count(*) AS investigations\n             \
          FROM '{files}' GROUP BY ALL ORDER BY ALL"
     ));
-    let (lake, run_file) = (lake.display(), for_a_shell(&run_file.display().to_string()));
+    let (lake, run_file) = (lake.display(), for_a_shell(run_file.display()));
     format!(
         "\nthe lake is in {lake}; look at it with any reader of Parquet, such as\n\n  \
          duckdb -c {query}\n\n\
@@ -115,10 +123,4 @@ fn next(lake: &Path, run_file: &Path) -> String {
          tenantry simulate    the simulated platform with limits and faults, to rehearse against\n  \
          tenantry init        a run file for your own tenants"
     )
-}
-
-/// Returns a text as one word of a shell's command.
-fn for_a_shell(text: &str) -> String {
-    // No path and no query has the one character that cannot be quoted, a zero.
-    shlex::try_quote(text).map_or_else(|_| text.to_owned(), Cow::into_owned)
 }
