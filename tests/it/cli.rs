@@ -191,6 +191,20 @@ fn what_a_span_of_time_leaves_out_is_named() {
 }
 
 #[test]
+fn budget_a_plan_is_no_faster_than_the_run_file_lets_it_be() {
+    let context = start(small(14));
+    let mut file = context.run_file().of(&[Dataset::Users]);
+    for (scope, minutes) in [("region", 20), ("key", 140)] {
+        file.connector = format!(
+            "budget_scope = \"{scope}\"\n[connector.rapid7.budget]\nidr = {{ requests = 1, per = \"10m\" }}\n"
+        );
+        context.write(&file);
+        let said = format!("in at least {minutes} minutes by the configured budget");
+        check_flags(&context, &["plan"], 0, &[&said]);
+    }
+}
+
+#[test]
 fn a_lake_of_a_newer_version_is_left_alone() {
     let context = start(small(1));
     context.write(&context.run_file().of(&[Dataset::Users]));

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use connectors::ConnectorConfig;
+use connectors::http::{BudgetScope, Limit};
 use pipeline::run::due;
 use pipeline::{
     Dataset, Error, ErrorKind, Job, Partition, Receipt, Result, Sink, Standing, TenantId, Timestamp,
@@ -19,6 +21,9 @@ use crate::{failure, platform};
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 struct Cost {
     region: String,
+    /// The part of the platform whose budget it spends.
+    #[serde(skip)]
+    family: &'static str,
     datasets: String,
     tenants: u64,
     /// Tenants that have nothing left to read.
@@ -37,8 +42,12 @@ struct Plan {
     lines: Vec<Cost>,
     requests: u64,
     bytes: u64,
-    /// How long it would take at the speed of earlier runs; nothing where none is known.
+    /// How long it would take at the speed of earlier runs, and no less than the configured budgets say; nothing
+    /// where neither tells.
     minutes: Option<f64>,
+    /// Whether a configured budget is what takes the time.
+    #[serde(skip)]
+    is_held_back: bool,
     /// Whether a part of it was never read, so that the numbers are the least it can be.
     at_least: bool,
     unplaced_tenants: u64,
@@ -56,7 +65,7 @@ pub(super) async fn plan(args: &RunArgs, context: &Context) -> Result<u8> {
     }
     let clock = platform::clock(&context.clock, connector.as_ref(), &context.console);
     let (lines, unreadable) = lines(&work, &history, sink.as_ref(), clock.now()).await?;
-    let plan = Plan::of(lines, work.unplaced.len() as u64, history.at_once);
+    let plan = Plan::of(lines, work.unplaced.len() as u64, history.at_once, &settings.connector);
     if context.console.json {
         context.console.json(&plan)?;
     } else {
@@ -87,6 +96,7 @@ async fn lines(
         let names: Vec<&str> = job.datasets.iter().map(|dataset| dataset.name).collect();
         let line = lines.entry((job.region.to_string(), job.pull())).or_insert_with(|| Cost {
             region: job.region.to_string(),
+            family: job.datasets[0].family,
             datasets: names.join(", "),
             ..Cost::default()
         });
@@ -154,6 +164,25 @@ fn at_once(mut spans: Vec<(Timestamp, Timestamp)>) -> f64 {
     (all.as_seconds_f64() / covered.as_seconds_f64().max(1e-6)).max(1.0)
 }
 
+/// Returns how many seconds the requests take where they are as many as the configured budgets let go.
+fn held_back(lines: &[Cost], connector: &ConnectorConfig) -> f64 {
+    let ConnectorConfig::Rapid7(config) = connector;
+    let mut asked: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for line in lines {
+        let region = match config.budget_scope {
+            BudgetScope::Region => line.region.as_str(),
+            BudgetScope::Key => "all of them",
+        };
+        *asked.entry((line.family, region)).or_default() += line.requests;
+    }
+    let seconds = asked.into_iter().filter_map(|((family, _), requests)| {
+        let Limit { requests: granted, per } = config.budget.get(family)?;
+        Some(requests as f64 / f64::from(granted.get()) * per.as_secs_f64())
+    });
+    // Budgets are spent beside each other.
+    seconds.fold(0.0, f64::max)
+}
+
 /// What reading a partition is expected to cost.
 #[derive(Debug, PartialEq)]
 struct Expected {
@@ -184,14 +213,19 @@ impl Expected {
 }
 
 impl Plan {
-    fn of(lines: Vec<Cost>, unplaced_tenants: u64, at_once: f64) -> Self {
+    fn of(lines: Vec<Cost>, unplaced_tenants: u64, at_once: f64, connector: &ConnectorConfig) -> Self {
         let seconds: f64 = lines.iter().map(|line| line.seconds).sum();
         let busy: u64 = lines.iter().map(|line| line.tenants - line.up_to_date).sum();
         let at_once = at_once.min(busy as f64).max(1.0);
+        let at_speed = (seconds > 0.0).then_some(seconds / at_once / 60.0);
+        // Where nothing else is known, a moment says nothing.
+        let least = at_speed.unwrap_or(1.0);
+        let held_back = Some(held_back(&lines, connector) / 60.0).filter(|minutes| *minutes > least);
         Self {
             requests: lines.iter().map(|line| line.requests).sum(),
             bytes: lines.iter().map(|line| line.bytes).sum(),
-            minutes: (seconds > 0.0).then_some(seconds / at_once / 60.0),
+            minutes: held_back.or(at_speed),
+            is_held_back: held_back.is_some(),
             at_least: lines.iter().any(|line| line.unknown > 0),
             unplaced_tenants,
             lines,
@@ -228,12 +262,12 @@ impl Plan {
         if self.bytes > 0 {
             text.push_str(&format!(" and read {least}{}", bytes(self.bytes)));
         }
+        let why = if self.is_held_back { "by the configured budget" } else { "at the last run's speed" };
         match self.minutes {
-            Some(minutes) if minutes < 1.0 => text.push_str(", in under a minute at the last run's speed"),
-            Some(minutes) => text.push_str(&format!(
-                ", in about {} at the last run's speed",
-                several(minutes.ceil() as u64, "minute")
-            )),
+            Some(minutes) if minutes < 1.0 => text.push_str(&format!(", in under a minute {why}")),
+            Some(minutes) => {
+                text.push_str(&format!(", in {least}{} {why}", several(minutes.ceil() as u64, "minute")));
+            }
             None if self.requests == 0 => {
                 text = "a run would ask for nothing: everything is up to date".to_owned();
             }
@@ -274,10 +308,55 @@ mod tests {
     fn the_minutes_are_those_of_as_many_at_once_as_there_are_to_read() {
         let minutes = |tenants, up_to_date, at_once| {
             let line = Cost { tenants, up_to_date, seconds: 600.0, requests: 1, ..Cost::default() };
-            Plan::of(vec![line], 0, at_once).minutes
+            Plan::of(vec![line], 0, at_once, &connector("region")).minutes
         };
         assert_eq!(minutes(100, 0, 4.0), Some(2.5));
         assert_eq!(minutes(100, 98, 4.0), Some(5.0));
         assert_eq!(minutes(1, 0, 1.0), Some(10.0));
+    }
+
+    /// Returns a connector of so many requests in a minute, or more of them in a second.
+    fn connector(scope: &str) -> ConnectorConfig {
+        let connector = serde_json::json!({ "rapid7": {
+            "parent_organization": "p",
+            "home_region": "us",
+            "key": { "env": "KEY" },
+            "budget_scope": scope,
+            "budget": {
+                "idr": { "requests": 10, "per": "60s" },
+                "vm": { "requests": 100, "per": "1s" },
+            },
+        }});
+        serde_json::from_value(connector).expect("a connector")
+    }
+
+    #[test]
+    fn the_minutes_are_no_fewer_than_the_configured_budgets_grant() {
+        let line = |region: &str, family, requests, seconds| Cost {
+            region: region.to_owned(),
+            family,
+            requests,
+            seconds,
+            tenants: 1,
+            ..Cost::default()
+        };
+        let check = |scope: &str, lines: &[Cost], minutes: Option<f64>, said: &str| {
+            let plan = Plan::of(lines.to_vec(), 0, 1.0, &connector(scope));
+            assert_eq!(plan.minutes, minutes, "{lines:?}");
+            assert!(plan.words().contains(said), "{said:?} is missing in {}", plan.words());
+        };
+        let lines = [
+            line("us", "idr", 150, 3.0),
+            line("us", "idr", 50, 3.0),
+            line("eu", "idr", 100, 3.0),
+            line("eu", "vm", 900, 21.0),
+        ];
+        check("region", &lines, Some(20.0), "in about 20 minutes by the configured budget");
+        check("key", &lines, Some(30.0), "in about 30 minutes by the configured budget");
+        check("key", &lines[3..], Some(0.35), "in under a minute at the last run's speed");
+        check("key", &[line("us", "alerts", 150, 90.0)], Some(1.5), "in about 2 minutes at the last run's");
+        let never_read = |requests| [Cost { unknown: 1, ..line("us", "idr", requests, 0.0) }];
+        check("region", &never_read(20), Some(2.0), "in at least 2 minutes by the configured budget");
+        check("region", &never_read(1), None, "is not known before the first run");
     }
 }
