@@ -250,6 +250,9 @@ fn a_plan_the_tenants_and_the_status_are_told() {
     check_flags(&context, &["plan", "--full-refresh"], 0, &["a run would spend about "]);
     check_flags(&context, &["plan", "--full-refresh", "--since", "1d"], 2, &["cannot be used with"]);
     check_flags(&context, &["status", "--problems"], 0, &["nothing to look at"]);
+    // What a reading found stands there, not what is held: the words say so.
+    let status = check_flags(&context, &["status"], 0, &[]).stdout;
+    assert!(status.contains("last verdict  rows last written  through"), "{status}");
 }
 
 #[test]

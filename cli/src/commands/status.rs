@@ -98,7 +98,7 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
             "region",
             "dataset",
             "last verdict",
-            "#rows written",
+            "#rows last written",
             "through",
             "read",
             "fresh within",
