@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{SubsecRound, TimeDelta};
 use connectors::ConnectorConfig;
-use connectors::rapid7::KeyConfig;
+use connectors::rapid7::{KeyConfig, in_host};
 use pipeline::{
     Ask, Dataset, Error, ErrorKind, ReadMode, Reading, Region, Result, Secret, Tenant, Timestamp, Window,
 };
@@ -125,8 +125,9 @@ pub fn resolve(flags: &Flags, environment: &Environment, now: Timestamp) -> Resu
 ///
 /// # Errors
 /// Where a flag names what the run file doesn't have.
-pub fn settings(file: RunFile, path: PathBuf, flags: &Flags, now: Timestamp) -> Result<Settings> {
+pub fn settings(mut file: RunFile, path: PathBuf, flags: &Flags, now: Timestamp) -> Result<Settings> {
     let (pulls, left_out) = pulls(&file, flags, now)?;
+    regions_of(&mut file).for_each(|region| *region = in_host(region.clone()));
     Ok(Settings {
         path,
         pulls,
@@ -135,9 +136,19 @@ pub fn settings(file: RunFile, path: PathBuf, flags: &Flags, now: Timestamp) -> 
         sink: file.sink,
         tenants: file.tenants,
         written_down: file.tenant.iter().map(Tenant::from).collect(),
-        narrowing: Narrowing { tenants: flags.tenants.clone(), regions: flags.regions.clone() },
+        narrowing: Narrowing {
+            tenants: flags.tenants.clone(),
+            regions: flags.regions.iter().cloned().map(in_host).collect(),
+        },
         concurrency: file.run.concurrency,
     })
+}
+
+/// Returns every region that a run file names.
+fn regions_of(file: &mut RunFile) -> impl Iterator<Item = &mut Region> {
+    let ConnectorConfig::Rapid7(config) = &mut file.connector;
+    let written_down = file.tenant.iter_mut().map(|tenant| &mut tenant.region);
+    file.tenants.regions.values_mut().chain(written_down).chain([&mut config.home_region])
 }
 
 /// Returns which run file is meant: the flag's, else the environment's, else the one in this directory.

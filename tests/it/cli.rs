@@ -269,8 +269,14 @@ fn a_region_that_nobody_knows_is_refused_where_a_lake_is_looked_at() {
         check_flags(&context, &flags("us3"), 2, &["did you mean `us`?"]);
         check_flags(&context, &flags("us2"), 0, &[]);
     }
-    // One that the run file knows, and in which nothing was read yet, is a region all the same.
+    // Payloads, and people who read them, have a name of their own for one.
     let mut file = context.run_file().of(&[Dataset::Users]);
+    file.home = "us1".to_owned();
+    context.write(&file);
+    for command in ["status", "tenants", "plan"] {
+        check_flags(&context, &[command, "--region", "us1"], 0, &[]);
+    }
+    // One that the run file knows, and in which nothing was read yet, is a region all the same.
     file.tenants = format!("[tenants.regions]\n\"{}\" = \"ca\"\n", context.tenants()[0].id);
     context.write(&file);
     check_flags(&context, &["status", "--region", "ca"], 0, &["there is nothing of what the flags say"]);

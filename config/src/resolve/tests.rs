@@ -63,6 +63,21 @@ fn a_dataset_begins_where_the_file_says_or_ninety_days_ago() {
 }
 
 #[test]
+fn a_region_is_the_one_in_the_hosts_name_however_it_is_called() {
+    let more = "[tenants.regions]\na = \"us1\"\nb = \"us2\"\n[[tenant]]\nid = \"c\"\nname = \"C\"\nregion = \"US1\"\n";
+    let text = MINIMAL.replace("home_region = \"us\"", "home_region = \"us1\"");
+    assert_ne!(text, MINIMAL);
+    let file = RunFile::parse(&format!("{text}{more}"), Path::new("t.toml"), now()).expect("a run file");
+    let flags = Flags { regions: vec!["us1".parse().expect("a region")], ..Flags::default() };
+    let settings = settings(file, PathBuf::from("t.toml"), &flags, now()).expect("settings");
+    let ConnectorConfig::Rapid7(connector) = &settings.connector;
+    assert_eq!(connector.home_region.as_str(), "us");
+    assert_eq!(settings.tenants.regions.values().map(Region::as_str).collect::<Vec<_>>(), ["us", "us2"]);
+    assert_eq!(settings.written_down[0].region.as_ref().map(Region::as_str), Some("us"));
+    assert_eq!(settings.narrowing.regions.iter().map(Region::as_str).collect::<Vec<_>>(), ["us"]);
+}
+
+#[test]
 fn the_key_is_taken_from_the_variable_that_the_file_names() {
     let file = RunFile::parse(MINIMAL, Path::new("t.toml"), now()).expect("a run file");
     for (value, expected) in [("abc", Some("abc")), (" abc\n", Some("abc")), ("", None)] {

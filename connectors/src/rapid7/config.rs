@@ -14,6 +14,12 @@ use crate::http::{BudgetScope, Limit, duration};
 /// The base URL of every region's host.
 pub const ENDPOINT: &str = "https://{region}.api.insight.rapid7.com";
 
+/// Returns the region as it stands in the host's name: payloads, and people who read them, call one of them `us1`.
+#[must_use]
+pub fn in_host(region: Region) -> Region {
+    if region.as_str() == "us1" { "us".parse().expect("two letters are a region's code") } else { region }
+}
+
 /// `[connector.rapid7]` of a run file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -13,5 +13,5 @@ mod tests;
 mod walk;
 
 pub use api_keys::{ApiKey, ApiKeys, KeyId, KeyType, MadeKey, NotMade};
-pub use config::{Config, KeyConfig};
+pub use config::{Config, KeyConfig, in_host};
 pub use connector::Rapid7;

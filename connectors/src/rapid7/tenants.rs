@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tracing::warn;
 
+use super::config::in_host;
 use super::paging::{Refused, Word, size_of_walk};
 use super::walk::{Judgement, Walk, judge};
 use crate::http::{BadBody, Call, SendError, TenantClient};
@@ -288,10 +289,8 @@ fn with_advice(error: SendError) -> Error {
     }
 }
 
-/// Maps the spellings that payloads use to the region that stands in the host's name.
 fn region(text: &str) -> Option<Region> {
-    let region: Region = text.parse().ok()?;
-    if region.as_str() == "us1" { "us".parse().ok() } else { Some(region) }
+    text.parse().ok().map(in_host)
 }
 
 /// Returns the tenant of an entry, or why there is none.
