@@ -1,12 +1,11 @@
 //! The command line: every command, flag and example, and nothing of what they do.
 
-use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use config::{Again, Pattern, Since};
 use connectors::rapid7::KeyId;
 use pipeline::{Region, TenantId};
@@ -318,8 +317,8 @@ pub(crate) struct StatusArgs {
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// How many files are read at once [default: one for each core]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<NonZeroU16>,
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
     /// The root of a run that was kept elsewhere: it must be in the lake's chain of runs
     #[arg(long, value_name = "HEX", value_parser = root)]
     pub(crate) root: Option<String>,
@@ -460,7 +459,7 @@ pub(crate) struct Simulate {
     /// How many tenants are managed
     #[arg(long, value_name = "N")]
     pub(crate) tenants: Option<usize>,
-    /// What decides every name, row and fault: the same seed serves the same bytes
+    /// What decides every name, row and fault: the same seed serves the same bytes at the same --now
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// The platform's own time, at which its data ends and its clock stands until it is moved, such as 2026-11-20T00:00:00Z

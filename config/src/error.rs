@@ -160,7 +160,7 @@ fn in_plain_words(message: &str) -> String {
         ),
         ("invalid type", "wrong type"),
         ("invalid value", "wrong value"),
-        ("a nonzero u32", "a whole number above zero"),
+        ("a nonzero u32", "a whole number from 1 to 4294967295"),
         ("expected u32", "expected a whole number"),
         ("a sequence", "a list in brackets"),
         ("expected a map", "expected a table"),

@@ -15,6 +15,9 @@ use crate::keys::KeyConfig;
 use crate::limits::LimitRule;
 use crate::tenants::LARGEST_USUAL_WEIGHT;
 
+/// How many tenants there can be: more than any list of the platform's that is read to its end.
+const MOST_TENANTS: usize = 100_000;
+
 /// Describes a simulated platform completely: the same description serves the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -138,6 +141,9 @@ impl SimulatorConfig {
             return Err(format!(
                 "{region:?} is no region: 2 to 16 lower-case letters, digits or `-` are expected"
             ));
+        }
+        if self.tenants > MOST_TENANTS {
+            return Err(format!("{} tenants are too many: {MOST_TENANTS} are the most", self.tenants));
         }
         if !self.rows.is_finite()
             || self.rows < 0.0
@@ -327,5 +333,19 @@ pub struct Statuses {
 impl Default for Statuses {
     fn default() -> Self {
         Self { missing_organization: 401, foreign_organization: 403 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_no_more_tenants_than_can_be_made() {
+        for (tenants, fits) in
+            [(0, true), (MOST_TENANTS, true), (MOST_TENANTS + 1, false), (usize::MAX, false)]
+        {
+            assert_eq!(SimulatorConfig::plain(tenants).check().is_ok(), fits, "{tenants}");
+        }
     }
 }

@@ -89,6 +89,13 @@ fn a_wrong_flag_or_variable_is_refused_in_words() {
     check_flags(&context, &["run", "--config", "absent.toml"], 2, &["absent.toml", "tenantry init"]);
     check_flags(&context, &["run", "--config", "."], 2, &["read the run file"]);
     check_flags(&context, &["run", "--log-level", "=x="], 2, &["understand the log level"]);
+    check_flags(&context, &["verify", "--threads", "0"], 2, &["0 is not in 1..=65535"]);
+    check_flags(
+        &context,
+        &["simulate", "--tenants", "99999999"],
+        2,
+        &["99999999 tenants are too many: 100000 are the most", "hint: "],
+    );
     check_flags(&context, &["rnu"], 2, &["unrecognized subcommand"]);
     check_flags(&context, &[], 2, &["Usage"]);
     let mut command = context.command(&["run"]);
@@ -432,6 +439,20 @@ fn get(authority: &str, path: &str) -> (u16, String) {
     stream.read_to_string(&mut answer).expect("text");
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     (status, answer.split_once("\r\n\r\n").expect("a body").1.to_owned())
+}
+
+#[test]
+fn one_tenant_is_served_in_the_singular() {
+    let context = start(small(1));
+    let mut command = context.command(&["simulate", "--tenants", "1"]);
+    let mut served =
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program under test");
+    let mut said = String::new();
+    let mut lines = BufReader::new(served.stderr.take().expect("it was asked for"));
+    lines.read_line(&mut said).expect("text");
+    served.kill().expect("a child of this process");
+    served.wait().expect("a child of this process");
+    assert!(said.starts_with("1 tenant at http"), "{said}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use simulator::{Fault, FaultRule, LimitHeaders, LimitRule, SimulatorConfig};
 use super::Context;
 use crate::args::Simulate;
 use crate::interrupt::Interrupts;
+use crate::table::several;
 use crate::{exit_code, simulated};
 
 /// Where the snippet's lake lies.
@@ -30,16 +31,16 @@ pub(crate) async fn simulate(args: &Simulate, context: &Context) -> Result<u8> {
         let datasets = "[[dataset]]\nname = \"investigations\"\n\n[[dataset]]\nname = \"vm_assets\"\n";
         console.data(&format!("{}\n{datasets}\n{SINK}", simulated::connector_table(&platform)))?;
         console.say(&format!(
-            "{} tenants at {}\nsave the lines above as tenantry.toml, then:\n\n  export {}={key}\n  tenantry run\n\n\
+            "{} at {}\nsave the lines above as tenantry.toml, then:\n\n  export {}={key}\n  tenantry run\n\n\
              faults, limits, keys, the clock and the truth: {}\nCtrl-C ends it",
-            platform.tenants().len(),
+            several(platform.tenants().len() as u64, "tenant"),
             platform.endpoint(),
             config::env::KEY,
             platform.control(),
         ));
     }
     interrupts.next().await;
-    console.say(&format!("answered {} requests", platform.journal().total.requests));
+    console.say(&format!("answered {}", several(platform.journal().total.requests, "request")));
     platform.stop().await;
     Ok(exit_code::OK)
 }

@@ -1,7 +1,5 @@
 //! `tenantry verify`: the lake against its receipts, offline.
 
-use std::num::NonZeroU16;
-
 use pipeline::Result;
 use sinks::{Finding, Garbage, PublicKey, SinkConfig, VerifyOptions, VerifyProgress, VerifyReport};
 
@@ -19,7 +17,7 @@ pub(super) fn verify(args: &Verify, context: &Context) -> Result<u8> {
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options = VerifyOptions {
-        threads: args.threads.map_or(cores, |threads| usize::from(NonZeroU16::get(threads))),
+        threads: args.threads.map_or(cores, usize::from),
         root: args.root.clone(),
         public_keys: args.public_keys.iter().map(|path| PublicKey::read(path)).collect::<Result<_>>()?,
     };

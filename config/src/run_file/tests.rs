@@ -147,8 +147,8 @@ fn a_wrong_type_or_value_is_told_where_it_stands() {
     check(region, "# no home", "line 1, column 1", "`home_region` is missing", "");
     let reason = "\"u/s\" is no region: 2 to 16 letters, digits or `-` are expected, such as `eu`";
     check(region, "home_region = \"u/s\"", "line 3, column 15", reason, "");
-    for number in ["0", "-3"] {
-        let reason = format!("wrong value: integer `{number}`, expected a whole number above zero");
+    for number in ["0", "-3", "4294967296"] {
+        let reason = format!("wrong value: integer `{number}`, expected a whole number from 1 to 4294967295");
         check_more(&format!("[run]\nconcurrency = {number}"), "line 12, column 15", &reason, "");
     }
     let reason = "wrong type: string \"Acme\", expected a list in brackets";
