@@ -1,29 +1,47 @@
 //! The connector of a command, made of the settings and the key.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use config::{Environment, Settings};
 use connectors::ConnectorConfig;
 use connectors::http::KeySource;
+use connectors::rapid7::KeyConfig;
 use pipeline::{Clock, Connector, CorrectedClock, Error, ErrorKind, Result, Tenant, TenantId};
 use sinks::KnownTenant;
 
+use crate::commands::Context;
 use crate::console::Console;
 use crate::table::span;
 
 /// What stands in a fresh run file for the id that nobody but the operator knows.
 const PLACEHOLDER: &str = "00000000-0000-0000-0000-000000000000";
 
+/// A key's command that is silent for longer is told of: it may wait for a person, who waits for us.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// Returns the connector that the run file describes; nothing is asked of the platform yet.
 ///
 /// # Errors
 /// Where the key cannot be found, or the settings don't fit.
-pub(crate) async fn connect(settings: &Settings, environment: &Environment) -> Result<Arc<dyn Connector>> {
+pub(crate) async fn connect(settings: &Settings, context: &Context) -> Result<Arc<dyn Connector>> {
     check(settings)?;
-    let key = config::resolve::key(&settings.connector, environment)?;
-    settings.connector.connect(key).await
+    let key = config::resolve::key(&settings.connector, &context.environment)?;
+    let mut connecting = pin!(settings.connector.connect(key));
+    let ConnectorConfig::Rapid7(config) = &settings.connector;
+    if let KeyConfig::Command(words) = &config.key {
+        tokio::select! {
+            connected = &mut connecting => return connected,
+            () = tokio::time::sleep(PATIENCE) => {
+                let program = words.first().map_or("", String::as_str);
+                context.console.say(&format!("waiting for the key's command: {program}"));
+            }
+        }
+    }
+    connecting.await
 }
 
 /// Says where the run file is not filled in yet.

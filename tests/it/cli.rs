@@ -423,6 +423,19 @@ fn a_key_that_is_not_where_the_run_file_says_is_a_matter_of_the_run_file() {
 }
 
 #[test]
+fn a_silent_command_for_the_key_is_told_of() {
+    let context = start(small(1));
+    let mut file = context.run_file();
+    let waiting = "waiting for the key's command: sh";
+    for (words, said) in [("sleep 4; echo \"$TENANTRY_KEY\"", true), ("echo \"$TENANTRY_KEY\"", false)] {
+        file.key = format!("{{ command = [\"sh\", \"-c\", '{words}'] }}");
+        context.write(&file);
+        let output = check_flags(&context, &["tenants"], 0, &[]);
+        assert_eq!(output.stderr.contains(waiting), said, "{words}: {}", output.stderr);
+    }
+}
+
+#[test]
 fn a_lake_that_is_not_there_cannot_be_verified() {
     let context = start(small(1));
     let output = context.run(&["verify"]);

@@ -72,7 +72,7 @@ impl Lines<'_> {
         settings: &Settings,
         context: &Context,
     ) -> Result<Option<(Arc<dyn Connector>, Work)>> {
-        let connector = match platform::connect(settings, &context.environment).await {
+        let connector = match platform::connect(settings, context).await {
             Ok(connector) => connector,
             Err(error) => return self.line("key", Err(error)).map(|()| None),
         };

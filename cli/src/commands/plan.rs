@@ -57,7 +57,7 @@ pub(super) async fn plan(args: &RunArgs, context: &Context) -> Result<u8> {
     let settings = context.settings_of_run(args)?;
     let sink = settings.sink.open()?;
     let history = History::of(sink.standings().await?.known.into_values());
-    let connector = platform::connect(&settings, &context.environment).await?;
+    let connector = platform::connect(&settings, context).await?;
     let listed = platform::tenants(&settings, connector.as_ref(), &context.console).await?;
     let work = Work::new(&settings, listed, connector.account())?;
     for warning in &work.warnings {

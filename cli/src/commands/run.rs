@@ -21,7 +21,7 @@ use crate::{exit_code, failure, platform, report, unplaced};
 
 pub(super) async fn run(args: &RunArgs, context: &Context) -> Result<u8> {
     let settings = context.settings_of_run(args)?;
-    let connector = platform::connect(&settings, &context.environment).await?;
+    let connector = platform::connect(&settings, context).await?;
     let summary = work_off(&settings, connector, context).await?;
     tell(&summary, &context.console)?;
     Ok(exit_code::of_run(&summary))

@@ -20,7 +20,7 @@ struct Told<'a> {
 pub(super) async fn tenants(who: &Who, context: &Context) -> Result<u8> {
     let settings = context.settings(&Narrow { who: who.clone(), ..Narrow::default() })?;
     let registry = settings.sink.tenants()?;
-    let connector = platform::connect(&settings, &context.environment).await?;
+    let connector = platform::connect(&settings, context).await?;
     let mut listed = platform::tenants(&settings, connector.as_ref(), &context.console).await?;
     let changes = registry.changes(&listed);
     let selection = settings.tenants.choose(listed.clone(), &settings.narrowing);
