@@ -248,7 +248,8 @@ mod tests {
         check(smaller(60), &[(slow(), Next::Shrink)], true);
         check(smaller(60), &[(status(503, None), after(250)), (slow(), Next::Shrink)], true);
         check(smaller(300), &[(slow(), Next::GiveUp)], true);
-        check(smaller(300), &[(Failure::TooLarge { limit: 1 }, Next::GiveUp)], true);
+        // What is too large was not waited for.
+        check(smaller(301), &[(Failure::TooLarge { limit: 1 }, Next::Shrink)], true);
     }
 
     #[test]
