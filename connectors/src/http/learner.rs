@@ -55,6 +55,8 @@ pub(super) struct Learner {
     since: Instant,
     used: u64,
     known: Option<Known>,
+    /// What cycles that say little alone gave together, as long as nothing is known.
+    few: (u64, Duration),
 }
 
 /// What refusals taught.
@@ -74,7 +76,8 @@ struct Known {
 impl Learner {
     /// Begins to learn.
     pub(super) fn new(now: Instant) -> Self {
-        Self { rate: START, accepted: Meter::new(now, SPAN), since: now, used: 0, known: None }
+        let accepted = Meter::new(now, SPAN);
+        Self { rate: START, accepted, since: now, used: 0, known: None, few: (0, Duration::ZERO) }
     }
 
     /// Returns the rate, or `None` where nothing holds it back.
@@ -137,29 +140,44 @@ impl Learner {
     /// Hears that a probe was accepted after the budget had been closed.
     pub(super) fn opened(&mut self, now: Instant, closure: Closure) {
         let cycle = Cycle { length: now - self.accepted.since(), paused: now - closure.since };
-        let measured = self.measure(now, closure, cycle);
-        let accepted = self.accepted.all();
-        let known = self.known.take();
-        let rate = match (known, measured) {
-            (None, Some(measured)) if accepted >= FEW => self.begin(measured, cycle),
-            (None, _) | (_, None) => START.min(self.rate),
-            (Some(known), Some(measured)) => self.correct(known, measured, cycle, now),
+        let late = closure.late(now);
+        let rate = match self.known.take() {
+            None => self.first(cycle, late),
+            Some(known) => match self.measure(&known, now, late, cycle) {
+                Some(measured) => self.correct(known, measured, cycle, now),
+                None => START.min(self.rate),
+            },
         };
         let span = self.known.as_ref().map_or(SPAN, |known| known.window.max(SPAN));
         self.accepted = Meter::new(now, span);
         self.set(rate, now);
     }
 
+    /// Takes a first measure, of this cycle or, where so little is granted, of several together.
+    fn first(&mut self, cycle: Cycle, late: Duration) -> f64 {
+        let mut seen = (self.accepted.all(), cycle.length.saturating_sub(late));
+        if seen.0 < FEW {
+            self.few = (self.few.0 + seen.0, self.few.1 + seen.1);
+            seen = self.few;
+        }
+        let (count, over) = seen;
+        if count < FEW || over.is_zero() {
+            // Whatever it grants is far less than this; where it is not, the doubling soon makes up for it.
+            return START.min(self.rate) / 2.0;
+        }
+        self.few = (0, Duration::ZERO);
+        self.begin(count as f64 / over.as_secs_f64(), cycle)
+    }
+
     /// Returns how many requests a second were truly accepted up to now, the pause included.
-    fn measure(&self, now: Instant, closure: Closure, cycle: Cycle) -> Option<f64> {
-        let (count, over) = match &self.known {
+    fn measure(&self, known: &Known, now: Instant, late: Duration, cycle: Cycle) -> Option<f64> {
+        let (count, over) = if cycle.shows_window() {
+            (self.accepted.all() as f64, cycle.length)
+        } else {
             // What was accepted long ago says little of a limit that may just have changed.
-            Some(known) if !cycle.shows_window() => {
-                self.accepted.total(now, known.window.max(SPAN).max(cycle.paused * 2))
-            }
-            _ => (self.accepted.all() as f64, cycle.length),
+            self.accepted.total(now, known.window.max(SPAN).max(cycle.paused * 2))
         };
-        let over = over.saturating_sub(closure.late(now)).as_secs_f64();
+        let over = over.saturating_sub(late).as_secs_f64();
         (over > 0.0 && count >= 1.0).then(|| count / over)
     }
 

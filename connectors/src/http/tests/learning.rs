@@ -223,11 +223,26 @@ fn an_untold_limit_is_found_within_a_minute_or_two_windows() {
 }
 
 #[test]
+fn a_limit_of_few_requests_is_found_too() {
+    for says in [Says::Nothing, Says::RetryAfter] {
+        // Of few requests one that is refused is soon a percent.
+        for (window, offset, requests, refused) in
+            [(1.0, 0.4, 2.0, 1.0), (1.0, 0.4, 3.0, 1.0), (1.0, 0.4, 5.0, 1.0), (10.0, 4.0, 6.0, 3.0)]
+        {
+            let (rate, latency) = (requests / window, 0.05);
+            let case = Case { counting: fixed(window, offset), says, rate, change: None, latency };
+            check(case, 60.0, 600.0, (88.0, refused));
+        }
+    }
+}
+
+#[test]
 fn a_bucket_is_found_as_well() {
     for says in [Says::Nothing, Says::RetryAfter] {
-        let counting = Counting::Bucket { size: 20.0 };
-        let case = Case { counting, says, rate: 10.0, change: None, latency: 0.05 };
-        check(case, 60.0, 600.0, (85.0, 1.0));
+        for (size, rate) in [(20.0, 10.0), (5.0, 5.0)] {
+            let case = Case { counting: Counting::Bucket { size }, says, rate, change: None, latency: 0.05 };
+            check(case, 60.0, 600.0, (85.0, 1.0));
+        }
     }
 }
 
