@@ -175,7 +175,7 @@ impl Budget {
     /// Hears what became of a request, and what its answer says.
     pub(super) fn answered(&mut self, ticket: Ticket, outcome: Outcome, told: &Told, now: Instant) {
         self.settled(now);
-        self.hear(ticket, told, now);
+        self.hear(ticket, outcome, told, now);
         match outcome {
             Outcome::Accepted => {
                 self.learner.accepted(now);
@@ -228,11 +228,8 @@ impl Budget {
         }
     }
 
-    fn hear(&mut self, ticket: Ticket, told: &Told, now: Instant) {
+    fn hear(&mut self, ticket: Ticket, outcome: Outcome, told: &Told, now: Instant) {
         let (Some(remaining), Some(reset)) = (told.remaining, told.reset) else { return };
-        if self.window.is_none() && !self.distrusted && told.limit.is_some() {
-            self.learner.unbound();
-        }
         let mut length = reset.max(Duration::from_secs(1));
         let until = ticket.granted_at + length;
         if until <= now {
@@ -250,7 +247,12 @@ impl Budget {
                 window.until = window.until.min(until);
                 window.told = window.told.min(remaining);
             }
+            // A refusal tells how long to wait; how a window grants is told by what it grants.
+            _ if outcome == Outcome::Refused => {}
             window => {
+                if window.is_none() && !self.distrusted && told.limit.is_some() {
+                    self.learner.unbound();
+                }
                 let limit = told.limit.or_else(|| window.as_ref()?.limit);
                 let before = window.as_ref().and_then(|last| last.over_by(now));
                 *window = Some(Window { limit, length, before, told: remaining, until });

@@ -35,6 +35,8 @@ enum Says {
     Nothing,
     RetryAfter,
     Headers,
+    /// The headers, but only where it refuses.
+    HeadersOfRefusals,
     /// How much is left of another window that is far larger, and to come again in a second where it refuses.
     Other,
     /// The headers; but one of the first requests is refused all the same, and nobody knows why.
@@ -144,7 +146,8 @@ impl Server {
                 reset: Some(Duration::from_secs_f64(60.0 - now % 60.0)),
                 retry_after: (!granted).then_some(Duration::from_secs(1)),
             },
-            Says::Headers | Says::HeadersAndOneWhim => Told {
+            Says::HeadersOfRefusals if granted => Told::default(),
+            Says::Headers | Says::HeadersOfRefusals | Says::HeadersAndOneWhim => Told {
                 limit: Some(limit as u64),
                 remaining: Some(left.max(0.0) as u64),
                 reset: Some(seconds),
@@ -349,6 +352,13 @@ fn a_window_that_is_over_when_its_answer_comes_is_kept_to_all_the_same() {
         let case = Case { counting, says: Says::Headers, rate, change: None, latency };
         check(case, 30.0, 300.0, (75.0, 20.0));
     }
+}
+
+#[test]
+fn what_only_refusals_tell_is_no_window() {
+    let says = Says::HeadersOfRefusals;
+    let case = Case { counting: fixed(20.0, 14.0), says, rate: 5.0, change: None, latency: 0.3 };
+    check(case, 60.0, 600.0, (90.0, 1.0));
 }
 
 fn headers(limit: u64, remaining: u64, seconds: u64) -> Told {
