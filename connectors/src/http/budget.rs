@@ -33,6 +33,15 @@ const PART_OF_TOLD: f64 = 0.97;
 const COUNTED_DOWN: Duration = Duration::from_secs(5);
 /// Ends of windows that lie closer together are one: resets are told in whole seconds.
 const SAME_END: Duration = Duration::from_secs(2);
+/// So many times the budget is closed, counted from the end of the first, before the refusals since are judged.
+const CLOSURES: u32 = 3;
+/// The part of the requests that may be refused where the headers tell all.
+const PART_REFUSED: f64 = 0.01;
+/// So many told windows in a row, spent without a refusal, show that the headers do tell all; each time that proves
+/// wrong it takes twice as many.
+const SPENT: u32 = 3;
+/// The part of a window's limit that is sent where nobody else spends of it.
+const PART_SPENT: f64 = 0.9;
 /// Over how long the requests sent are counted for people.
 const USED_OVER: Duration = Duration::from_secs(5);
 
@@ -61,14 +70,27 @@ pub(super) struct Budget {
     pacer: Pacer,
     closed: Option<Closed>,
     opened_at: Option<Instant>,
-    /// Set where the server refused what its headers promised: they do not tell all that bounds the key.
-    distrusted: bool,
+    /// Whether what the headers tell is all that bounds the key.
+    trust: Trust,
     longest_pause: Duration,
     unanswered: u64,
     sent: u64,
     refused: u64,
     used: Meter,
     random: SmallRng,
+}
+
+/// What refusals say of the headers: where they keep coming, another limit holds beside the one that is told.
+#[derive(Debug, Default)]
+struct Trust {
+    lost: bool,
+    times_lost: u32,
+    closures: u32,
+    /// The requests sent when the first of those closures ended, and refused since: probes are expected to be.
+    sent: u64,
+    refused: u64,
+    /// The told windows in a row that were spent since the last refusal.
+    spent: u32,
 }
 
 /// The server's window as its headers tell it.
@@ -82,6 +104,8 @@ struct Window {
     /// did not count yet.
     told: u64,
     until: Instant,
+    /// The requests sent before it.
+    sent: u64,
 }
 
 /// A budget closed by a refusal.
@@ -107,7 +131,7 @@ impl Budget {
             pacer: Pacer::default(),
             closed: None,
             opened_at: None,
-            distrusted: false,
+            trust: Trust::default(),
             longest_pause,
             unanswered: 0,
             sent: 0,
@@ -185,6 +209,7 @@ impl Budget {
             }
             Outcome::Refused => {
                 self.refused += 1;
+                self.trust.refused += u64::from(!ticket.probe);
                 self.close(ticket, told, now);
             }
         }
@@ -250,12 +275,15 @@ impl Budget {
             // A refusal tells how long to wait; how a window grants is told by what it grants.
             _ if outcome == Outcome::Refused => {}
             window => {
-                if window.is_none() && !self.distrusted && told.limit.is_some() {
+                let was_spent =
+                    window.as_ref().is_some_and(|last| now >= last.until && last.was_spent(self.sent));
+                let is_first = window.is_none() && !self.trust.lost && told.limit.is_some();
+                if is_first || self.trust.window(was_spent) {
                     self.learner.unbound();
                 }
                 let limit = told.limit.or_else(|| window.as_ref()?.limit);
                 let before = window.as_ref().and_then(|last| last.over_by(now));
-                *window = Some(Window { limit, length, before, told: remaining, until });
+                *window = Some(Window { limit, length, before, told: remaining, until, sent: self.sent });
             }
         }
     }
@@ -277,7 +305,7 @@ impl Budget {
             closed.until = closed.until.max(now + wait.unwrap_or_default());
             return;
         }
-        self.distrusted |= is_promised;
+        self.trust.spent = 0;
         let (since, tries) =
             self.closed.as_ref().map_or((now, 0), |closed| (closed.closure.since, closed.tries + 1));
         // A wait that proved too short is not believed to the letter a second time.
@@ -301,11 +329,10 @@ impl Budget {
     fn open(&mut self, now: Instant) {
         let Some(closed) = self.closed.take() else { return };
         self.opened_at = Some(now);
-        if self.window.is_some() && !self.distrusted {
-            // The headers tell more than one refusal does.
+        self.learner.opened(now, closed.closure);
+        if self.window.is_some() && !self.trust.closure(self.sent) {
+            // The headers tell more than a few refusals do.
             self.learner.unbound();
-        } else {
-            self.learner.opened(now, closed.closure);
         }
     }
 
@@ -339,6 +366,31 @@ impl Closed {
         }
         self.probe_until = Some(now + PROBE_LEASE);
         Ok(())
+    }
+}
+
+impl Trust {
+    /// Hears that a closure ended, and how many requests were sent so far; returns whether trust is lost.
+    fn closure(&mut self, sent: u64) -> bool {
+        self.closures += 1;
+        if self.closures == CLOSURES {
+            if !self.lost && self.refused as f64 > (sent - self.sent) as f64 * PART_REFUSED {
+                (self.lost, self.times_lost) = (true, self.times_lost + 1);
+            }
+            self.closures = 1;
+        }
+        if self.closures == 1 {
+            (self.sent, self.refused) = (sent, 0);
+        }
+        self.lost
+    }
+
+    /// Hears that a told window came to its end, spent or not; returns whether that wins lost trust back.
+    fn window(&mut self, was_spent: bool) -> bool {
+        self.spent = if was_spent { self.spent + 1 } else { 0 };
+        let is_back = self.lost && self.spent >= SPENT << self.times_lost.min(10);
+        self.lost &= !is_back;
+        is_back
     }
 }
 
@@ -383,8 +435,40 @@ impl Window {
         self.told.saturating_sub(unanswered)
     }
 
+    /// Returns whether it granted its limit, and that to these requests: in no other way does one window show whole.
+    fn was_spent(&self, sent: u64) -> bool {
+        self.told <= self.reserve()
+            && self.limit.is_some_and(|limit| (sent - self.sent) as f64 >= PART_SPENT * limit as f64)
+    }
+
     /// Returns how many requests of it are not sent.
     fn reserve(&self) -> u64 {
         self.limit.map_or(0, |limit| ((1.0 - PART_OF_TOLD) * limit as f64) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trust_is_lost_where_refusals_keep_coming_and_comes_back_more_slowly_each_time() {
+        let mut trust = Trust::default();
+        let mut sent = 0;
+        let mut lose = |trust: &mut Trust, refused| {
+            (0..CLOSURES).any(|_| {
+                sent += 500;
+                (trust.refused, trust.spent) = (trust.refused + refused, 0);
+                trust.closure(sent)
+            })
+        };
+        assert!(!lose(&mut trust, 4), "less than a percent");
+        let back = |trust: &mut Trust| (1..100).find(|_| trust.window(true));
+        assert!(lose(&mut trust, 6));
+        let first = back(&mut trust).expect("it comes back");
+        assert!(!trust.window(true), "it is there already");
+        assert!(lose(&mut trust, 6));
+        assert!(!trust.window(false));
+        assert_eq!(back(&mut trust), Some(first * 2));
     }
 }

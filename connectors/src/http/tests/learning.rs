@@ -41,6 +41,10 @@ enum Says {
     Other,
     /// The headers; but one of the first requests is refused all the same, and nobody knows why.
     HeadersAndOneWhim,
+    /// The headers; but for twenty seconds of some minutes all are refused without a word.
+    HeadersAndOutages {
+        minutes: u32,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +138,11 @@ impl Server {
             }
         };
         let is_whim = self.case.says == Says::HeadersAndOneWhim && self.journal.len() == 20;
-        let granted = granted && !is_whim;
+        let is_outage = match self.case.says {
+            Says::HeadersAndOutages { minutes } => now < f64::from(minutes) * 60.0 && now % 60.0 > 40.0,
+            _ => false,
+        };
+        let granted = granted && !is_whim && !is_outage;
         self.journal.push((now, granted));
         let seconds = Duration::from_secs((reset - 1e-6).ceil() as u64);
         let told = match self.case.says {
@@ -147,7 +155,8 @@ impl Server {
                 retry_after: (!granted).then_some(Duration::from_secs(1)),
             },
             Says::HeadersOfRefusals if granted => Told::default(),
-            Says::Headers | Says::HeadersOfRefusals | Says::HeadersAndOneWhim => Told {
+            Says::HeadersAndOutages { .. } if is_outage => Told::default(),
+            _ => Told {
                 limit: Some(limit as u64),
                 remaining: Some(left.max(0.0) as u64),
                 reset: Some(seconds),
@@ -331,6 +340,26 @@ fn of_a_window_that_nobody_would_wait_for_half_goes_at_once_and_the_rest_evenly(
 fn a_limit_beside_the_one_that_is_told_is_learned() {
     let case = Case { counting: fixed(1.0, 0.0), says: Says::Other, rate: 20.0, change: None, latency: 0.05 };
     check(case, 60.0, 600.0, (88.0, 2.0));
+}
+
+#[test]
+fn headers_that_tell_of_no_fixed_window_are_not_believed_for_long() {
+    for (window, requests) in [(10.0, 20.0), (20.0, 100.0)] {
+        let counting = Counting::Sliding { window };
+        let rate = requests / window;
+        let case = Case { counting, says: Says::Headers, rate, change: None, latency: 0.6 };
+        check(case, 180.0, 900.0, (90.0, 1.0));
+    }
+}
+
+#[test]
+fn an_outage_that_refuses_everything_does_not_slow_down_what_comes_after() {
+    for (minutes, rate, latency) in [(1_u32, 10.0, 0.6), (1, 150.0, 0.15), (4, 150.0, 0.15)] {
+        let says = Says::HeadersAndOutages { minutes };
+        let case = Case { counting: fixed(10.0, 1.0), says, rate, change: None, latency };
+        let over = f64::from(minutes) * 60.0;
+        check(case, over + 10.0, over + 130.0, (95.0, 1.0));
+    }
 }
 
 #[test]
