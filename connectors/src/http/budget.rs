@@ -29,6 +29,8 @@ const PAUSE_PART: f64 = 0.06;
 const PROBE_LEASE: Duration = Duration::from_secs(1);
 /// The part of a limit in the headers that is used: the rest is for clocks that disagree, and for others with the key.
 const PART_OF_TOLD: f64 = 0.97;
+/// From this limit on a request is held in reserve, however little a part of it that is.
+const RESERVED_FROM: u64 = 20;
 /// Windows shorter than this are spent evenly: their resets, in whole seconds, are too coarse to count them down.
 const COUNTED_DOWN: Duration = Duration::from_secs(5);
 /// Ends of windows that lie closer together are one: resets are told in whole seconds.
@@ -215,9 +217,12 @@ impl Budget {
         }
     }
 
-    /// Hears that a request ended without an answer: nothing is known of it.
+    /// Hears that a request ended without an answer: nothing is known of it, and it may have been counted.
     pub(super) fn lost(&mut self, ticket: Ticket, now: Instant) {
         self.settled(now);
+        if let Some(window) = &mut self.window {
+            window.told = window.told.saturating_sub(1);
+        }
         if let (true, Some(closed)) = (ticket.probe, &mut self.closed) {
             closed.probe_until = None;
         }
@@ -441,9 +446,11 @@ impl Window {
             && self.limit.is_some_and(|limit| (sent - self.sent) as f64 >= PART_SPENT * limit as f64)
     }
 
-    /// Returns how many requests of it are not sent.
+    /// Returns how many requests of it are not sent: one at least where that is no large part of it.
     fn reserve(&self) -> u64 {
-        self.limit.map_or(0, |limit| ((1.0 - PART_OF_TOLD) * limit as f64) as u64)
+        let part =
+            |limit| (((1.0 - PART_OF_TOLD) * limit as f64) as u64).max(u64::from(limit >= RESERVED_FROM));
+        self.limit.map_or(0, part)
     }
 }
 

@@ -409,6 +409,22 @@ fn what_is_left_counts_also_where_the_window_is_about_to_end() {
 }
 
 #[test]
+fn a_request_that_is_not_answered_may_have_been_counted_and_one_is_kept_back() {
+    let began = Instant::now();
+    let at = |millis| began + Duration::from_millis(millis);
+    for (limit, lost, sent) in [(100, 0, 7), (100, 5, 2), (20, 0, 9), (19, 0, 10)] {
+        let mut budget = Budget::new(None, LONG, 7, began);
+        let first = budget.take(began).expect("it is open");
+        budget.answered(first, Outcome::Accepted, &headers(limit, 10, 30), at(50));
+        for _ in 0..lost {
+            let ticket = budget.take(at(60)).expect("there is room");
+            budget.lost(ticket, at(70));
+        }
+        assert_eq!((0..50).filter(|_| budget.take(at(80)).is_ok()).count(), sent, "of {limit}, {lost} lost");
+    }
+}
+
+#[test]
 fn one_answer_that_tells_of_another_window_is_soon_forgotten() {
     let began = Instant::now();
     let at = |millis| began + Duration::from_millis(millis);
