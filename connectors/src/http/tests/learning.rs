@@ -177,15 +177,21 @@ impl Server {
 
 /// Lets eight tenants ask as much as they may for some seconds, and returns the server.
 fn run(case: Case, limit: Option<Limit>, seconds: f64) -> Server {
+    run_in(&["eu"], case, limit, seconds)
+}
+
+/// The same, with eight tenants in each of some regions.
+fn run_in(regions: &[&str], case: Case, limit: Option<Limit>, seconds: f64) -> Server {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime.expect("a runtime"), async {
         let bounds = InFlight { per_region: 32, per_tenant: 4 };
         let turns = Arc::new(Turns::new(bounds, BudgetScope::Region));
         let server = Rc::new(RefCell::new(Server::new(case)));
-        for number in 0..32_u32 {
+        for number in 0..regions.len() * 32 {
             let tenant = format!("tenant-{}", number / 4).parse().expect("an id");
-            let asker = Arc::new(Asker { tenant, region: "eu".parse().expect("a region") });
+            let region = regions[number / 32].parse().expect("a region");
+            let asker = Arc::new(Asker { tenant, region });
             let (turns, server) = (turns.clone(), server.clone());
             tokio::task::spawn_local(async move {
                 loop {
@@ -208,8 +214,12 @@ fn run(case: Case, limit: Option<Limit>, seconds: f64) -> Server {
 const EVERY_SPEECH: [Says; 3] = [Says::Nothing, Says::RetryAfter, Says::Headers];
 
 /// Checks what is used at least and refused at most, in percent, between two instants.
-fn check(case: Case, from: f64, to: f64, (used, refused): (f64, f64)) {
-    let seen = run(case, None, to).seen(from, to);
+fn check(case: Case, from: f64, to: f64, bounds: (f64, f64)) {
+    check_in(&["eu"], case, from, to, bounds);
+}
+
+fn check_in(regions: &[&str], case: Case, from: f64, to: f64, (used, refused): (f64, f64)) {
+    let seen = run_in(regions, case, None, to).seen(from, to);
     assert!(seen.0 * 100.0 >= used, "{:.1}% used: {case}", seen.0 * 100.0);
     assert!(seen.1 * 100.0 < refused, "{:.2}% refused: {case}", seen.1 * 100.0);
 }
@@ -350,6 +360,13 @@ fn headers_that_tell_of_no_fixed_window_are_not_believed_for_long() {
         let case = Case { counting, says: Says::Headers, rate, change: None, latency: 0.6 };
         check(case, 180.0, 900.0, (90.0, 1.0));
     }
+}
+
+#[test]
+fn a_limit_that_all_regions_share_is_kept_by_each() {
+    let (says, rate) = (Says::Headers, 12.5);
+    let case = Case { counting: fixed(20.0, 5.0), says, rate, change: None, latency: 0.3 };
+    check_in(&["eu", "us", "ap"], case, 120.0, 900.0, (90.0, 1.0));
 }
 
 #[test]
