@@ -22,7 +22,7 @@ const BELOW: f64 = 0.97;
 /// The first step beyond what is known; each that holds doubles the next.
 const STEP: f64 = 0.05;
 const LARGEST_STEP: f64 = 0.5;
-/// A first measure of fewer requests says more about who came before than about the limit.
+/// A first measure of fewer requests says more about who came before than about the limit: such are added up.
 const FEW: u64 = 8;
 /// The shortest span over which the accepted are counted: probes come late, and over many windows that evens out.
 const SPAN: Duration = Duration::from_secs(10);
