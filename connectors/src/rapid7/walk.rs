@@ -197,10 +197,12 @@ pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
     if walks.len() < MOST_WALKS {
         return Judgement::Again;
     }
-    // Records are only skipped where others before them went away.
+    // Records are only skipped where others before them went away, or where their order is another each time: then
+    // a walk does not show all that was shown before.
     let only_grew = walks.iter().all(|walk| !walk.broke && !walk.shrank)
         && walks.windows(2).all(|pair| pair[1].first >= pair[0].last)
-        && walks[0].first.is_some_and(|total| shown_by(walks) >= total);
+        && walk.first.is_some_and(|total| walk.distinct >= total)
+        && walk.distinct - walk.fresh == shown_by(earlier);
     if may_grow && only_grew && walk.changed { Judgement::Whole } else { Judgement::Drifted }
 }
 
@@ -361,6 +363,18 @@ mod tests {
         ];
         check(&grew, Judgement::Whole);
         assert_eq!(judge(&walks(&grew), false), Judgement::Drifted, "a window of time");
+        // In another order each time: the last walk shows two new ones, and not `d`.
+        check(&[grew[0], grew[1], grew[2], &[(8, "zyx"), (9, "abcew")]], Judgement::Drifted);
+        // What is new stands for nothing that was never shown, which is `c`.
+        check(
+            &[
+                &[(5, "abd"), (6, "dex")],
+                &[(6, "xab"), (7, "bdey")],
+                &[(7, "yxa"), (8, "abdey")],
+                &[(8, "zyx"), (9, "abdey")],
+            ],
+            Judgement::Drifted,
+        );
         let shrank: &[Page] = &[(9, "abcde"), (8, "fgh")];
         check(&[shrank, shrank, shrank, shrank], Judgement::Drifted);
     }
