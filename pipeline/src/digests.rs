@@ -1,12 +1,14 @@
 //! Digests of many records, by the digests of their keys.
 //!
 //! Two different keys share one of 128 bits with a chance that no lake is large enough to meet. A few thousand are held
-//! in memory; more of them go to a temporary file, so that memory does not grow with what is read.
+//! in memory, and more where all tables together leave room for them; what is more yet goes to a temporary file, so that
+//! memory does not grow with what is read.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::{Error, ErrorKind};
 
@@ -26,21 +28,51 @@ const EMPTY: Entry = [0; 3];
 const ENTRY: usize = size_of::<Entry>();
 
 /// As many as an allocation of 384 KiB holds: every open partition may hold as much.
-const MOST_BITS_IN_MEMORY: u32 = 14;
+const BITS_OF_ALL: u32 = 14;
 const FIRST_BITS: u32 = 6;
+
+/// What the larger tables may hold in memory, all together: in a file each record costs three system calls.
+const ROOM: usize = 8 << 20;
+
+/// What they hold.
+static HELD: AtomicUsize = AtomicUsize::new(0);
 
 /// Slots that are read from the file at once: where three of five are taken, nearly every search ends within them.
 const RUN: usize = 16;
 
 #[derive(Debug)]
 enum Slots {
-    Memory(Vec<Entry>),
+    Memory(Table),
     File(File),
 }
 
 impl Default for Slots {
     fn default() -> Self {
-        Self::Memory(Vec::new())
+        Self::Memory(Table(Vec::new()))
+    }
+}
+
+/// Slots in memory; what they take of the room for all is given back with them.
+#[derive(Debug)]
+struct Table(Vec<Entry>);
+
+impl Table {
+    /// Returns an empty one, where there is room for it.
+    fn new(slots: usize) -> Option<Self> {
+        let taken = |held: usize| Some(held + Self::share(slots)).filter(|held| *held <= ROOM);
+        let is_taken = HELD.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok();
+        is_taken.then(|| Self(vec![EMPTY; slots]))
+    }
+
+    /// Returns what so many slots take of the room for all.
+    fn share(slots: usize) -> usize {
+        if slots > 1 << BITS_OF_ALL { slots * ENTRY } else { 0 }
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        HELD.fetch_sub(Self::share(self.0.len()), Ordering::Relaxed);
     }
 }
 
@@ -85,15 +117,14 @@ impl Digests {
         all.into_iter().try_for_each(|(key, digest)| self.put(key, digest))
     }
 
-    fn with_bits(bits: u32) -> io::Result<Self> {
-        let slots = if bits <= MOST_BITS_IN_MEMORY {
-            Slots::Memory(vec![EMPTY; 1 << bits])
-        } else {
-            let file = tempfile::tempfile()?;
-            file.set_len((ENTRY as u64) << bits)?;
-            Slots::File(file)
-        };
-        Ok(Self { slots, bits, len: 0 })
+    fn in_memory(bits: u32) -> Option<Self> {
+        Some(Self { slots: Slots::Memory(Table::new(1 << bits)?), bits, len: 0 })
+    }
+
+    fn in_a_file(bits: u32) -> io::Result<Self> {
+        let file = tempfile::tempfile()?;
+        file.set_len((ENTRY as u64) << bits)?;
+        Ok(Self { slots: Slots::File(file), bits, len: 0 })
     }
 
     /// Returns the slot of a key and what stands in it.
@@ -117,7 +148,7 @@ impl Digests {
     /// Returns the slots from a place on, at least one.
     fn run(&self, at: u64) -> io::Result<Cow<'_, [Entry]>> {
         match &self.slots {
-            Slots::Memory(slots) => Ok(Cow::Borrowed(&slots[at as usize..])),
+            Slots::Memory(Table(slots)) => Ok(Cow::Borrowed(&slots[at as usize..])),
             Slots::File(file) => {
                 let count = RUN.min(((1 << self.bits) - at) as usize);
                 let mut bytes = [0; RUN * ENTRY];
@@ -130,16 +161,19 @@ impl Digests {
 
     fn write(&mut self, slot: u64, entry: Entry) -> io::Result<()> {
         match &mut self.slots {
-            Slots::Memory(slots) => slots[slot as usize] = entry,
+            Slots::Memory(Table(slots)) => slots[slot as usize] = entry,
             Slots::File(file) => file.write_all_at(&encoded(entry), slot * ENTRY as u64)?,
         }
         Ok(())
     }
 
     fn grow(&mut self) -> io::Result<()> {
+        let next = match self.slots {
+            Slots::Memory(..) => Self::in_memory((self.bits + 1).max(FIRST_BITS)),
+            Slots::File(_) => None,
+        };
         // A file grows in larger steps: every entry is written again.
-        let step = if self.bits < MOST_BITS_IN_MEMORY { 1 } else { 2 };
-        let mut larger = Self::with_bits((self.bits + step).max(FIRST_BITS))?;
+        let mut larger = next.map_or_else(|| Self::in_a_file(self.bits + 2), Ok)?;
         let mut at = 0;
         while self.len > 0 && at < 1 << self.bits {
             let run = self.run(at)?;
@@ -195,6 +229,11 @@ mod tests {
     #[test]
     fn bounded_many_digests_are_known_to_the_last_one_and_held_in_a_file() {
         const MANY: u64 = 45_000;
+        let mut alone = Digests::default();
+        alone.put_all((0..MANY).map(|number| (key(number), number)).collect()).expect("memory");
+        assert!(matches!(alone.slots, Slots::Memory(..)), "there is room for them");
+        drop(alone);
+        let others = Table::new(ROOM / ENTRY).expect("what was held is given back");
         let mut digests = Digests::default();
         for number in 0..MANY {
             assert_eq!(digests.get(key(number)).expect("a temporary file"), None, "{number}");
@@ -203,7 +242,8 @@ mod tests {
             let earlier = number / 3;
             assert_eq!(digests.get(key(earlier)).expect("a temporary file"), Some(earlier), "after {number}");
         }
-        assert!(matches!(digests.slots, Slots::File(_)) && digests.bits > MOST_BITS_IN_MEMORY + 2);
+        drop(others);
+        assert!(matches!(digests.slots, Slots::File(_)) && digests.bits > BITS_OF_ALL + 2);
         assert_eq!(digests.len, MANY);
         digests
             .put_all((0..MANY).map(|number| (key(number), number + 1)).collect())
