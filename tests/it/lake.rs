@@ -149,7 +149,7 @@ fn a_file_for_people_is_there_whole_or_not_at_all() {
 /// A listing's records are remembered in a temporary file once they are many: here there is no room for it.
 #[test]
 fn last_good_no_room_for_temporary_files_says_so_and_loses_nothing() {
-    let context = start(SimulatorConfig { row_counts: [(Dataset::Users, 12_000)].into(), ..small(1) });
+    let context = start(SimulatorConfig { row_counts: [(Dataset::Users, 80_000)].into(), ..small(1) });
     context.write(&context.run_file().of(&[Dataset::VmAssets, Dataset::Users]));
     let check = |folder: &Path| {
         let command = context.command(&["run"]).env("TMPDIR", folder).spawn();
