@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pipeline::{Error, ErrorKind, Result, Secret};
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::Instant;
 
 /// A key longer than this is no key: the wrong file was named.
 const LONGEST_KEY: usize = 4096;
+
+/// What is read where a key should be, however much there is.
+const MOST_READ: u64 = 64 << 10;
 
 /// How long a command may take to print the key; a person may have to touch a token.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -93,7 +97,12 @@ impl FileKey {
 
     async fn read(&self) -> Result<Secret> {
         let shown = self.0.display().to_string();
-        let text = tokio::fs::read_to_string(&self.0).await.map_err(|error| {
+        let mut text = String::new();
+        let read = async {
+            let file = tokio::fs::File::open(&self.0).await?;
+            file.take(MOST_READ).read_to_string(&mut text).await
+        };
+        read.await.map_err(|error| {
             Error::new(ErrorKind::Auth, "read the key's file")
                 .with_context("file", &shown)
                 .with_source(error)
@@ -161,7 +170,7 @@ impl fmt::Debug for CommandKey {
 #[async_trait]
 impl KeySource for CommandKey {
     async fn current(&self) -> Result<Secret> {
-        let child = Command::new(&self.program)
+        let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -172,14 +181,24 @@ impl KeySource for CommandKey {
             .map_err(|error| {
                 self.failed("it does not start").with_source(error).of_kind(ErrorKind::Config)
             })?;
-        let output = tokio::time::timeout(COMMAND_TIMEOUT, child.wait_with_output())
+        let mut output = Vec::new();
+        let stdout = child.stdout.take().expect("it is piped");
+        let ended = async {
+            // Who prints without end is not waited for: nobody reads on, and it is ended below.
+            if stdout.take(MOST_READ).read_to_end(&mut output).await? as u64 == MOST_READ {
+                return Ok(None);
+            }
+            child.wait().await.map(Some)
+        };
+        let status = tokio::time::timeout(COMMAND_TIMEOUT, ended)
             .await
             .map_err(|_| self.failed("it does not end"))?
-            .map_err(|error| self.failed("its output cannot be read").with_source(error))?;
-        if !output.status.success() {
-            return Err(self.failed(&format!("it ended with {}", output.status)));
+            .map_err(|error| self.failed("its output cannot be read").with_source(error))?
+            .ok_or_else(|| self.failed("it prints far more than a key").of_kind(ErrorKind::Config))?;
+        if !status.success() {
+            return Err(self.failed(&format!("it ended with {status}")));
         }
-        let text = String::from_utf8(output.stdout).map_err(|_| self.failed("it printed no text"))?;
+        let text = String::from_utf8(output).map_err(|_| self.failed("it printed no text"))?;
         // A command may fail for reasons of its own; what it prints instead of a key is a matter of the run file.
         checked(&text, &self.program).map_err(|error| error.of_kind(ErrorKind::Config))
     }
@@ -234,6 +253,19 @@ mod tests {
                 assert_eq!(key.ok().as_ref().map(Secret::expose), expected, "{text:?}");
             }
             std::fs::remove_file(file).expect("the file was there");
+        }
+    }
+
+    #[tokio::test]
+    async fn bounded_what_never_ends_is_no_key() {
+        let command = CommandKey::new(vec!["yes".to_owned()]).expect("a program");
+        let sources: [Box<dyn KeySource>; 2] = [Box::new(FileKey::new("/dev/zero")), Box::new(command)];
+        for source in sources {
+            let error = source.current().await.expect_err("it is far too long");
+            assert!(
+                error.to_string().contains("too long") || error.to_string().contains("more than"),
+                "{error}"
+            );
         }
     }
 
