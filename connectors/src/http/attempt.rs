@@ -15,6 +15,10 @@ use super::turns::Permit;
 
 /// Bodies below this are decoded on the spot: handing them to another thread costs more.
 const SMALL: usize = 16 << 10;
+/// Chunks below this are put together: each that is kept by itself takes as much again, or holds far more than its own.
+const CRUMB: usize = 4 << 10;
+/// What they are put together to.
+const PIECE: usize = 64 << 10;
 /// What is read of an error's body; its message stands at the beginning.
 const EXCERPT: usize = 16 << 10;
 /// What is shown of it.
@@ -90,22 +94,33 @@ async fn read(mut response: Response, limit: usize) -> Result<Bytes, Failure> {
         return Err(too_large());
     }
     // A buffer that grows would leave its smaller selves behind, as many bytes again, for each of many bodies.
-    let mut chunks = Vec::new();
+    let mut pieces = Vec::new();
+    let mut crumbs = BytesMut::new();
     let mut bytes = 0;
     while let Some(chunk) = response.chunk().await.map_err(Failure::transport)? {
         bytes += chunk.len();
         if bytes > limit {
             return Err(too_large());
         }
-        chunks.push(chunk);
+        let is_crumb = chunk.len() < CRUMB;
+        if is_crumb {
+            crumbs.extend_from_slice(&chunk);
+        }
+        if !crumbs.is_empty() && (!is_crumb || crumbs.len() >= PIECE) {
+            pieces.push(crumbs.split().freeze());
+        }
+        if !is_crumb {
+            pieces.push(chunk);
+        }
     }
-    if chunks.len() == 1 {
-        return Ok(chunks.remove(0));
+    if pieces.is_empty() {
+        return Ok(crumbs.freeze());
     }
     let mut body = BytesMut::with_capacity(bytes);
-    for chunk in chunks {
-        body.extend_from_slice(&chunk);
+    for piece in pieces {
+        body.extend_from_slice(&piece);
     }
+    body.extend_from_slice(&crumbs);
     Ok(body.freeze())
 }
 
