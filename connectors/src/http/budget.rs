@@ -39,6 +39,8 @@ const SAME_END: Duration = Duration::from_secs(2);
 const CLOSURES: u32 = 3;
 /// The part of the requests that may be refused where the headers tell all.
 const PART_REFUSED: f64 = 0.01;
+/// Fewer refusals than these happen to right headers as well.
+const FEWEST_REFUSED: u64 = 8;
 /// So many told windows in a row, spent without a refusal, show that the headers do tell all; each time that proves
 /// wrong it takes twice as many.
 const SPENT: u32 = 3;
@@ -378,7 +380,7 @@ impl Trust {
     /// Hears that a closure ended, and how many requests were sent so far; returns whether trust is lost.
     fn closure(&mut self, sent: u64) -> bool {
         self.closures += 1;
-        if self.closures == CLOSURES {
+        if self.closures >= CLOSURES && self.refused >= FEWEST_REFUSED {
             if !self.lost && self.refused as f64 > (sent - self.sent) as f64 * PART_REFUSED {
                 (self.lost, self.times_lost) = (true, self.times_lost + 1);
             }
