@@ -29,7 +29,7 @@ impl Checkpoint {
 pub struct FullSnapshot {
     /// When it began.
     pub at: Timestamp,
-    /// Records of the listing that it kept: what the next one is compared with.
+    /// Records that the listing held, whether they fitted or not: what the next one is compared with.
     pub records: u64,
 }
 

@@ -14,8 +14,8 @@ use super::{Outcome, RunContext, RunEvent, RunSummary, run};
 use crate::batch::{Counts, Records, Reject};
 use crate::testing::{MemorySink, Step, VecConnector, batch, dataset, job, tenant};
 use crate::{
-    Ask, Batch, Checkpoint, Clock, Connector, Cores, Dataset, ErrorKind, FullSnapshot, Job, Reading, Tally,
-    Timestamp, Verdict,
+    Ask, Batch, Checkpoint, Clock, Connector, Cores, Dataset, ErrorKind, FullSnapshot, Job, Reading, Sink,
+    Tally, Timestamp, Verdict,
 };
 
 struct Scene {
@@ -440,6 +440,27 @@ async fn verdict_a_snapshot_of_which_nothing_fits_is_due_again_and_what_it_fills
 }
 
 #[tokio::test(start_paused = true)]
+async fn last_good_the_next_snapshot_is_compared_with_what_did_not_fit_as_well() {
+    let users = dataset("users", "idr");
+    let mut page = batch(&users, &["1"]);
+    let reject = |number: u64| Reject {
+        dataset: "users",
+        column: "id".to_owned(),
+        reason: String::new(),
+        raw: number.to_string(),
+        within: None,
+    };
+    page.rejects.extend((1..40).map(reject));
+    page.tally.datasets.insert("users".to_owned(), Counts { read: 40, rejects: 39, ..Counts::default() });
+    let connector =
+        VecConnector::new(vec![users.clone()]).with(&tenant("a"), "users", vec![Step::Page(page)]);
+    let scene = Scene::new(connector);
+    scene.run(vec![job("a", &users)]).await;
+    let standing = scene.sink.standing(&tenant("a").id, "users").await.expect("it stands");
+    assert_eq!(standing.checkpoint.full.map(|full| full.records), Some(40));
+}
+
+#[tokio::test(start_paused = true)]
 async fn secrecy_the_name_of_a_member_is_told_without_the_key() {
     let users = dataset("users", "idr");
     let mut page = batch(&users, &["1"]);
@@ -517,7 +538,7 @@ fn changed(dataset: &Arc<Dataset>, seconds: &[Option<i64>]) -> Batch {
     let counts = Counts { read: seconds.len() as u64, ..Counts::default() };
     let tally = Tally { pages: 1, datasets: [("changes".to_owned(), counts)].into(), ..Tally::default() };
     let records = Records { dataset: dataset.clone(), columns: columns.expect("two columns") };
-    Batch { records: vec![records], rejects: Vec::new(), tally }
+    Batch { records: vec![records], tally, ..Batch::default() }
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::plan::{Reached, due, halves, is_worth_counting, moved};
 use super::{RunContext, RunEvent, receipts};
-use crate::batch::{Batch, Counts, Provenance, Records};
+use crate::batch::{Batch, Provenance, Records};
 use crate::known::{Content, Known};
 use crate::{
     Ask, Checkpoint, Commit, Dataset, Drift, Error, ErrorKind, Job, Partition, ReadMode, Receipt, Result,
@@ -207,7 +207,7 @@ impl PartitionReading<'_> {
             receipt.drift = drift.shown_as(|name| context.connector.scrub(name));
             receipt.content = content.as_ref().and_then(|content| content.get(&receipt.dataset).cloned());
         }
-        let records = self.kept(tally).or(self.from.full.map(|full| full.records)).unwrap_or_default();
+        let records = self.held(tally).or(self.from.full.map(|full| full.records)).unwrap_or_default();
         // Of what a reading fills besides, more may fit another day.
         let decides =
             |receipt: &&Receipt| receipt.dataset == partition.pull() || !partition.has(partition.pull());
@@ -252,10 +252,7 @@ impl PartitionReading<'_> {
             .with_hint("nothing was committed for this window; run again when less is changing"));
         }
         let (Some(last), None) = (self.from.full, self.partition.window) else { return Ok(()) };
-        // Those that do not fit are there all the same.
-        let Some(held) = self.counts(tally).map(|counts| counts.kept() + counts.do_not_fit()) else {
-            return Ok(());
-        };
+        let Some(held) = self.held(tally) else { return Ok(()) };
         let is_confirmed = self.worker.job.reading.ask == Ask::Everything;
         let shrank = if held == 0 { last.records > 0 } else { held < last.records / 2 };
         let few = held > 0 && last.records < TOO_FEW_TO_WONDER;
@@ -269,14 +266,12 @@ impl PartitionReading<'_> {
             )))
     }
 
-    /// Returns how many records of the listing were kept, where its own dataset was chosen.
-    fn kept(&self, tally: &Tally) -> Option<u64> {
-        self.counts(tally).map(|counts| counts.kept())
-    }
-
-    fn counts(&self, tally: &Tally) -> Option<Counts> {
+    /// Returns how many records the listing holds, where its own dataset was chosen; those that do not fit are there
+    /// all the same.
+    fn held(&self, tally: &Tally) -> Option<u64> {
         let pull = self.partition.pull();
-        self.partition.has(pull).then(|| tally.datasets.get(pull).copied().unwrap_or_default())
+        let counts = || tally.datasets.get(pull).copied().unwrap_or_default();
+        self.partition.has(pull).then(|| counts().kept() + counts().do_not_fit())
     }
 
     fn equals_the_last(&self, content: Option<&BTreeMap<String, String>>) -> bool {
@@ -380,6 +375,7 @@ impl Sieve {
     }
 }
 
+/// Writes a batch; the room that it takes is given back at the end.
 async fn write(writer: &mut dyn Writer, batch: Batch, provenance: &Provenance) -> Result<()> {
     for records in batch.records {
         if records.columns.num_rows() > 0 {
