@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::array::{ArrayRef, DictionaryArray, Int32Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{Dataset, Error, ErrorKind, Partition, Result, Timestamp};
 
@@ -27,6 +28,8 @@ pub struct Batch {
     pub rejects: Vec<Reject>,
     /// What was counted on the way, to be added up over the partition.
     pub tally: Tally,
+    /// The room in memory that it takes by the connector's count, given back once it is written.
+    pub room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// A record that was set aside, with the reason and its raw bytes.

@@ -3,8 +3,7 @@
 //! A partition that is open holds what it read and has not written yet. While cores lie idle between two answers of the
 //! platform, more open partitions make a run faster. Once answers wait for a core, more of them only hold more memory,
 //! and make each of them last longer. So the number that is worth having rises with each piece of work that found a core
-//! free, and falls with each that had to wait for one. Where pages are large, no more are worth having than memory has
-//! room for their pages.
+//! free, and falls with each that had to wait for one.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, LazyLock};
@@ -21,30 +20,13 @@ const MOST: usize = 1024;
 /// Where it is large, it falls by this part of it, and else by one, as it rises.
 const FALL: usize = 64;
 
-/// What one page of each open partition may take, for each core: more of them wait there, read and decoded.
-const ROOM: u64 = 8 << 20;
-
-/// A page counts for this part of the average.
-const PART_OF_AVERAGE: u64 = 16;
-
 /// The cores of a machine.
 #[derive(Debug)]
 pub struct Cores {
     free: Arc<Semaphore>,
     /// The fewest partitions that are worth having open.
     fewest: usize,
-    /// What one page of each may take.
-    room: u64,
-    worth_opening: watch::Sender<Worth>,
-}
-
-/// How many partitions are worth having open.
-#[derive(Debug)]
-struct Worth {
-    /// For the cores.
-    busy: usize,
-    /// The bytes of an average page.
-    page: u64,
+    worth_opening: watch::Sender<usize>,
 }
 
 impl Cores {
@@ -56,8 +38,7 @@ impl Cores {
         // On each core one is worked on, and another one waits for the platform or the disk.
         let fewest = 2 * count;
         // The first answers say soon whether more are worth it; too many would stay open until they are read.
-        let worth_opening = watch::Sender::new(Worth { busy: fewest, page: 0 });
-        Self { free, fewest, room: ROOM * count as u64, worth_opening }
+        Self { free, fewest, worth_opening: watch::Sender::new(fewest) }
     }
 
     /// Returns the cores of this machine, which all of the program shares.
@@ -104,15 +85,6 @@ impl Cores {
         })
     }
 
-    /// Hears how many bytes a page has.
-    pub fn hear_of_page(&self, bytes: usize) {
-        self.worth_opening.send_if_modified(|worth| {
-            let others = worth.page - worth.page / PART_OF_AVERAGE;
-            worth.page = others + bytes as u64 / PART_OF_AVERAGE;
-            false
-        });
-    }
-
     /// Looks whether a core is free, where no work says so.
     pub(crate) fn look(&self) {
         if self.free.available_permits() > 0 {
@@ -130,12 +102,12 @@ impl Cores {
     }
 
     fn rise(&self) {
-        self.worth_opening.send_modify(|worth| worth.busy = (worth.busy + 1).min(MOST));
+        self.worth_opening.send_modify(|worth| *worth = (*worth + 1).min(MOST));
     }
 
     fn fall(&self) {
         self.worth_opening.send_if_modified(|worth| {
-            worth.busy = (worth.busy - worth.busy / FALL - 1).max(self.fewest);
+            *worth = (*worth - *worth / FALL - 1).max(self.fewest);
             // Who waits, waits for more.
             false
         });
@@ -143,11 +115,7 @@ impl Cores {
 
     /// Waits until one more open partition than these is worth having.
     pub(crate) async fn are_free_for_more_than(&self, open: usize) {
-        let is_worth_more = |worth: &Worth| {
-            let have_room = usize::try_from(self.room / worth.page.max(1)).unwrap_or(MOST);
-            worth.busy.min(have_room.max(self.fewest)) > open
-        };
-        self.worth_opening.subscribe().wait_for(is_worth_more).await.ok();
+        self.worth_opening.subscribe().wait_for(|worth| *worth > open).await.ok();
     }
 }
 
@@ -179,18 +147,6 @@ mod tests {
         drop(busy);
         cores.run(|| ()).await.expect("it does not panic");
         assert_eq!(worth(&cores), 5);
-    }
-
-    #[tokio::test]
-    async fn bounded_no_more_is_worth_opening_than_there_is_room_for_pages() {
-        let cores = Arc::new(Cores::new(2));
-        (0..96).for_each(|_| cores.look());
-        assert_eq!(worth(&cores), 100);
-        for (bytes, expected) in [(1 << 10, 100), (1 << 20, 16), (64 << 20, 4), (0, 100)] {
-            (0..500).for_each(|_| cores.hear_of_page(bytes));
-            let worth = worth(&cores);
-            assert!((expected..=expected + 1).contains(&worth), "{worth} for pages of {bytes} bytes");
-        }
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use pipeline::{Error, ErrorKind, Result};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
 use url::Url;
 
 /// One request, without the host, the key and the tenant: those are the client's.
@@ -25,7 +25,7 @@ pub struct Call {
     pub(super) body: Option<Bytes>,
     pub(super) safe: bool,
     pub(super) can_shrink: bool,
-    pub(super) most_bytes: Option<usize>,
+    pub(super) waits_for_room: bool,
     pub(super) spent: Spent,
     pub(super) turn: Arc<Mutex<()>>,
 }
@@ -47,7 +47,7 @@ impl Call {
             body: None,
             safe: true,
             can_shrink: false,
-            most_bytes: None,
+            waits_for_room: false,
             spent: Spent::default(),
             turn: Arc::default(),
         }
@@ -95,10 +95,11 @@ impl Call {
         self
     }
 
-    /// Says how many bytes an answer may have, where the caller asks for a smaller page if it has more.
+    /// Says that the answer's body waits until there is room for it in memory, which the [`Answer`] then holds. What is
+    /// held has to be given back without waiting for another such call.
     #[must_use]
-    pub fn most_bytes(mut self, most: Option<usize>) -> Self {
-        self.most_bytes = most;
+    pub fn waits_for_room(mut self, waits: bool) -> Self {
+        self.waits_for_room = waits;
         self
     }
 
@@ -144,7 +145,7 @@ fn stays_below(path: &str) -> bool {
 }
 
 /// A decoded answer and what it took.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Answer<T> {
     /// What was decoded.
     pub value: T,
@@ -154,6 +155,8 @@ pub struct Answer<T> {
     pub bytes: u64,
     /// How long the last attempt took, from sending to the body's last byte.
     pub elapsed: Duration,
+    /// The room in memory that was taken for it; to be held until what was decoded is written.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a body of a good status was not taken.

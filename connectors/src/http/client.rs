@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::attempt;
+use super::bodies::Bodies;
 use super::budget::Budget;
 use super::failure::Failure;
 use super::key_ring::{Health, Held, KeyRing, Refusal, Validator};
@@ -46,6 +47,7 @@ pub struct Http {
     pub(super) client: Client,
     pub(super) keys: KeyRing,
     pub(super) cores: Arc<Cores>,
+    pub(super) bodies: Bodies,
     ahead: Arc<Semaphore>,
     pub(super) jitter: Jitter,
     pub(super) turns: Arc<Turns>,
@@ -81,6 +83,7 @@ impl Http {
             page_sizes: Mutex::default(),
             platform_time: Mutex::default(),
             cores: Cores::of_this_machine(),
+            bodies: Bodies::new(),
             ahead: Arc::new(Semaphore::new(AHEAD_KIB as usize)),
             jitter: Jitter::default(),
         }))

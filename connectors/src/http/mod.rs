@@ -7,6 +7,7 @@
 //! region and the part of the platform (`budget`). Nothing here knows a vendor's headers, paths or records.
 
 mod attempt;
+mod bodies;
 mod budget;
 mod call;
 mod client;

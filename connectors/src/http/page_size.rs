@@ -1,16 +1,15 @@
-//! The right page size is found, not fixed: halved when a page is too slow or too large, raised again
-//! slowly when pages are fine.
+//! The right page size is found, not fixed: halved when a page is too slow, raised again slowly when pages are quick, and
+//! never more than an average record leaves room for.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 /// No page is asked for with fewer records.
-const FEWEST_RECORDS: u32 = 1;
-/// Pages of more bytes become smaller, so that memory does not grow with the records' size.
-const MOST_BYTES: u64 = 2 << 20;
-/// A page of more bytes is not even read where a smaller one can be asked for: many may be on their way at once before
-/// the first of them tells what a record takes.
-const TOO_MANY_BYTES: usize = 3 << 20;
+const FEWEST_RECORDS: u32 = 5;
+/// What a page of average records may take, so that memory does not grow with the records' size.
+const MOST_BYTES: f64 = (4 << 20) as f64;
+/// The average is of about so many of the largest pages: one huge record is soon forgotten.
+const PAGES_OF_AVERAGE: f64 = 4.0;
 /// A larger page is not tried where it would take longer than this.
 const MOST_ELAPSED: Duration = Duration::from_secs(15);
 /// Pages that must be fine before a larger one is tried; doubled each time that it was not.
@@ -30,9 +29,13 @@ pub struct PageSize {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The place on the ladder that is quick enough.
     rung: usize,
     fine: u32,
     patience: u32,
+    /// The records and bytes that the average is of.
+    records: f64,
+    bytes: f64,
 }
 
 impl PageSize {
@@ -46,7 +49,10 @@ impl PageSize {
     /// Returns the size to ask for now.
     #[must_use]
     pub fn current(&self) -> u32 {
-        self.ladder[self.state.lock().expect("no holder panics").rung]
+        let state = self.state.lock().expect("no holder panics");
+        let has_room = |size: &u32| state.bytes * f64::from(*size) <= MOST_BYTES * state.records;
+        let floor = self.ladder[self.ladder.len() - 1];
+        self.ladder[state.rung..].iter().copied().find(has_room).unwrap_or(floor)
     }
 
     /// Returns the next smaller size, which divides this one; `None` at the floor.
@@ -55,36 +61,34 @@ impl PageSize {
         self.ladder.iter().copied().find(|rung| *rung < size)
     }
 
-    /// Returns how many bytes of a page of this size are read before a smaller one that divides it is asked for; `None`
-    /// where there is none.
-    #[must_use]
-    pub fn most_bytes(&self, size: u32) -> Option<usize> {
-        self.smaller(size).filter(|smaller| size.is_multiple_of(*smaller)).map(|_| TOO_MANY_BYTES)
-    }
-
-    /// Hears that a page of a size took too long or was too large.
+    /// Hears that a page of a size took too long.
     pub fn too_slow(&self, size: u32) {
         let mut state = self.state.lock().expect("no holder panics");
         // Several pages of the same size fail together: that is one reason to go down, not several.
-        if size <= self.ladder[state.rung] && state.rung + 1 < self.ladder.len() {
-            state.rung += 1;
+        let below = self.ladder.iter().position(|rung| *rung < size).filter(|below| *below > state.rung);
+        if let Some(below) = below {
+            state.rung = below;
             state.patience = (state.patience * 2).min(MOST_PATIENCE);
         }
         state.fine = 0;
     }
 
-    /// Hears what a page of a size took.
-    pub fn fine(&self, size: u32, elapsed: Duration, bytes: u64) {
+    /// Hears what a page of a size took, and how many records it holds.
+    pub fn fine(&self, size: u32, records: u64, elapsed: Duration, bytes: u64) {
         let mut state = self.state.lock().expect("no holder panics");
-        if size != self.ladder[state.rung] {
+        // One that holds more ignores what it is asked for.
+        if records <= u64::from(size) {
+            state.records += records as f64;
+            state.bytes += bytes as f64;
+            let forget = (state.records / (f64::from(self.ladder[0]) * PAGES_OF_AVERAGE)).max(1.0);
+            (state.records, state.bytes) = (state.records / forget, state.bytes / forget);
+        }
+        // A page that is not full says nothing of how long a full one takes.
+        if size != self.ladder[state.rung] || records != u64::from(size) {
             return;
         }
-        if bytes > MOST_BYTES {
-            state.rung = (state.rung + 1).min(self.ladder.len() - 1);
-            state.fine = 0;
-            return;
-        }
-        if !self.larger_would_fit(state.rung, elapsed, bytes) {
+        let larger = state.rung.checked_sub(1).map(|rung| self.ladder[rung]);
+        if larger.is_none_or(|larger| elapsed * (larger / size) > MOST_ELAPSED) {
             state.fine = 0;
             return;
         }
@@ -93,12 +97,6 @@ impl PageSize {
             state.rung -= 1;
             state.fine = 0;
         }
-    }
-
-    fn larger_would_fit(&self, rung: usize, elapsed: Duration, bytes: u64) -> bool {
-        let Some(larger) = rung.checked_sub(1).map(|rung| self.ladder[rung]) else { return false };
-        let times = larger / self.ladder[rung];
-        elapsed * times <= MOST_ELAPSED && bytes.saturating_mul(u64::from(times)) <= MOST_BYTES
     }
 }
 
@@ -152,11 +150,11 @@ mod tests {
         for _ in 0..3 {
             size.too_slow(500);
         }
-        assert_eq!((size.current(), size.smaller(500), size.smaller(1)), (250, Some(250), None));
-        for slow in [250, 125, 25, 5, 1, 1] {
+        assert_eq!((size.current(), size.smaller(500), size.smaller(5)), (250, Some(250), None));
+        for slow in [250, 125, 25, 5, 5] {
             size.too_slow(slow);
         }
-        assert_eq!(size.current(), 1, "the floor holds");
+        assert_eq!(size.current(), 5, "the floor holds");
     }
 
     #[test]
@@ -165,7 +163,7 @@ mod tests {
         let pages_until_raised = || {
             size.too_slow(100);
             (1..).find(|_| {
-                size.fine(50, QUICK, 1000);
+                size.fine(50, 50, QUICK, 1000);
                 size.current() == 100
             })
         };
@@ -174,36 +172,43 @@ mod tests {
 
     #[test]
     fn it_does_not_rise_into_what_would_be_too_slow_or_too_large() {
-        for (elapsed, bytes) in [(Duration::from_secs(10), 1000), (QUICK, 3 << 19)] {
+        for (elapsed, bytes) in [(Duration::from_secs(10), 1000), (QUICK, 3 << 20)] {
             let size = PageSize::new(100);
             size.too_slow(100);
             for _ in 0..1000 {
-                size.fine(50, elapsed, bytes);
+                size.fine(50, 50, elapsed, bytes);
             }
             assert_eq!(size.current(), 50);
         }
     }
 
     #[test]
-    fn only_a_page_that_has_parts_is_given_up_for_its_bytes() {
-        let size = PageSize::new(500);
-        for (asked, expected) in [
-            (500, Some(TOO_MANY_BYTES)),
-            (125, Some(TOO_MANY_BYTES)),
-            (5, Some(TOO_MANY_BYTES)),
-            (63, None),
-            (1, None),
-        ] {
-            assert_eq!(size.most_bytes(asked), expected, "{asked}");
-        }
+    fn bounded_no_page_is_larger_than_average_records_leave_room_for() {
+        let size = PageSize::new(400);
+        let hear = |records: u64, bytes_each: u64| {
+            size.fine(400, records, QUICK, records * bytes_each);
+            size.current()
+        };
+        // A page that is not full tells what records take as well.
+        assert_eq!(hear(300, 50 << 10), 50);
+        assert_eq!(hear(40, 500 << 10), 25);
+        assert!((0..100).any(|_| hear(5, 9 << 20) == 5), "the floor holds");
+        assert!((0..100).any(|_| hear(400, 1 << 10) == 400), "it is large again at once");
+        (0..20).for_each(|_| assert_eq!(hear(400, 1 << 10), 400));
+        // One huge record is no reason to read all others in small pages for long.
+        size.fine(400, 1, QUICK, 9 << 20);
+        assert_eq!(size.current(), 400);
+        // One that ignores what it is asked for says nothing.
+        size.fine(5, 400, QUICK, 900 << 20);
+        assert_eq!(size.current(), 400);
     }
 
     #[test]
-    fn a_page_of_too_many_bytes_makes_the_next_smaller() {
-        let size = PageSize::new(100);
-        size.fine(100, QUICK, 9 << 20);
+    fn a_page_that_is_small_for_its_bytes_may_still_be_too_slow() {
+        let size = PageSize::new(400);
+        size.fine(400, 400, QUICK, 20 << 20);
         assert_eq!(size.current(), 50);
-        size.fine(100, QUICK, 9 << 20);
-        assert_eq!(size.current(), 50, "what is said of another size says nothing of this one");
+        size.too_slow(50);
+        assert_eq!(size.current(), 25);
     }
 }

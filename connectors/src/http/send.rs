@@ -7,6 +7,7 @@ use bytes::Bytes;
 use pipeline::{Error, ErrorKind};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use reqwest::{Request, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use url::{Position, Url};
 use uuid::Uuid;
@@ -20,6 +21,13 @@ use super::{Answer, BadBody, Call, SendError, Spent, TenantClient, attempt};
 
 /// How many exchanges of the key one call lives through: more only where the platform contradicts itself.
 const MOST_RENEWALS: u32 = 20;
+
+/// What an attempt brought.
+struct Attempted<T> {
+    value: T,
+    bytes: u64,
+    room: Option<OwnedSemaphorePermit>,
+}
 
 /// A call on its way.
 pub(super) struct Sending<'a> {
@@ -60,8 +68,8 @@ impl<'a> Sending<'a> {
             let elapsed = began.elapsed();
             self.tries.sent(elapsed);
             match tried {
-                Ok((value, bytes)) => {
-                    return Ok(Answer { value, requests: self.tries.requests, bytes, elapsed });
+                Ok(Attempted { value, bytes, room }) => {
+                    return Ok(Answer { value, requests: self.tries.requests, bytes, elapsed, room });
                 }
                 Err(failure) => self.mend(failure, &key).await?,
             }
@@ -111,14 +119,14 @@ impl<'a> Sending<'a> {
         request
     }
 
-    /// Tries once; the permit is held until the body is decoded, which bounds the bodies in memory.
+    /// Tries once; the permit is held until the body is decoded.
     async fn attempt<T, D>(
         &self,
         request: Request,
         mut permit: Permit,
         key: &Held,
         decode: &Arc<D>,
-    ) -> Result<(T, u64), Failure>
+    ) -> Result<Attempted<T>, Failure>
     where
         T: Send + 'static,
         D: Fn(Bytes) -> Result<T, BadBody> + Send + Sync + ?Sized + 'static,
@@ -139,18 +147,13 @@ impl<'a> Sending<'a> {
         if let (true, Some(failure)) = (self.call.safe, attempt::not_whole(&response)) {
             return Err(failure);
         }
-        let largest = http.config.max_body_bytes;
-        let limit = self.call.most_bytes.map_or(largest, |most| most.min(largest));
-        let body = attempt::body(response, limit, &key.secret).await;
-        match &body {
-            Ok(body) => http.cores.hear_of_page(body.len()),
-            Err(Failure::TooLarge { limit }) => http.cores.hear_of_page(*limit),
-            Err(_) => {}
-        }
-        let body = body?;
+        let waits_for_room = self.call.waits_for_room && response.status().is_success();
+        let room = if waits_for_room { http.bodies.room_for(response.content_length()).await } else { None };
+        let body = attempt::body(response, http.config.max_body_bytes, &key.secret).await?;
         let bytes = body.len() as u64;
+        let room = http.bodies.settle(bytes, room);
         let _turn = self.call.turn.lock().await;
-        Ok((attempt::decode(body, decode, &http.cores).await?, bytes))
+        Ok(Attempted { value: attempt::decode(body, decode, &http.cores).await?, bytes, room })
     }
 
     /// Does what a failure asks for before the next attempt, or returns the call's error.

@@ -26,9 +26,12 @@ fn granted(first: &PageFacts, asked: u64) -> Option<u64> {
     (may_be_cut && is_cut()).then_some(rows)
 }
 
-/// Returns whether a page says nothing of where its listing ends.
+/// Returns whether a page says nothing of where its listing ends; a claim that it disproves itself is none.
 pub(super) fn says_nothing(page: &PageFacts) -> bool {
-    page.total.is_none() && page.pages.is_none() && page.last.is_none()
+    let is_disproved = |claim: u64, least: u64| page.rows > 0 && claim < least;
+    page.total.is_none_or(|total| is_disproved(total, page.rows))
+        && page.pages.is_none_or(|pages| is_disproved(pages, 1))
+        && page.last.is_none()
 }
 
 /// Returns what a page says of others behind it, if anything.
@@ -49,6 +52,8 @@ pub(super) struct Word {
     pub(super) granted: Option<u64>,
     /// How many records make it full.
     pub(super) full: u64,
+    /// How many were asked for, where the page was asked for by its number.
+    pub(super) asked: Option<u64>,
 }
 
 impl Word {
@@ -61,13 +66,14 @@ impl Word {
             if_refused: if_refused(page, index, size),
             granted,
             full: granted.or(page.size).unwrap_or_default(),
+            asked: Some(size),
         }
     }
 
     /// Takes a page of a listing by cursor, which says no more than whether there is a next one.
     pub(super) fn of_cursor(page: &PageFacts, last: bool) -> Self {
         let full = page.size.unwrap_or_default();
-        Self { last, says_more: None, if_refused: Refused::Failure, granted: None, full }
+        Self { last, says_more: None, if_refused: Refused::Failure, granted: None, full, asked: None }
     }
 }
 

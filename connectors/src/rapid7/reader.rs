@@ -19,6 +19,7 @@ use pipeline::digests::no_room;
 use pipeline::{Error, ErrorKind, Partition, Result, Tally, Window};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderName, HeaderValue};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
 
 use super::datasets::{Endpoint, Paging};
@@ -64,6 +65,7 @@ struct Got {
     requests: u64,
     bytes: u64,
     word: Word,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// Several pages in a row; nothing in place of one says that the walk has to be given up there.
@@ -76,11 +78,13 @@ struct Place {
     index: u64,
     size: u64,
     if_refused: Refused,
+    /// Whether it is the one that is handed on next, as a whole.
+    is_next: bool,
 }
 
 impl Place {
     fn first(parameter: &'static str, size: u64) -> Self {
-        Self { parameter, index: 0, size, if_refused: Refused::Failure }
+        Self { parameter, index: 0, size, if_refused: Refused::Failure, is_next: true }
     }
 }
 
@@ -134,7 +138,6 @@ impl Reader {
                 let mut walks: Vec<Walk> = Vec::new();
                 let mut most = u64::from(self.endpoint.datasets[0].page_size);
                 loop {
-                    let asked = size_of_walk(most.min(u64::from(self.size.current())), walks.len());
                     let mut walk: Option<Walk> = None;
                     let enough = Arc::new(AtomicBool::new(false));
                     self.decoding.lock().expect(UNPOISONED).1.next_walk();
@@ -150,7 +153,7 @@ impl Reader {
                         walk.page(facts, &got.word);
                         let is_enough = enough.load(Ordering::Relaxed);
                         let circles = !is_enough && !got.word.last && walk.goes_in_circles(&walks);
-                        let has_no_pages = walk.has_no_pages(asked);
+                        let has_no_pages = walk.has_no_pages(&walks);
                         yield self.batch(got);
                         if has_no_pages {
                             break;
@@ -246,6 +249,7 @@ impl Reader {
                     if leave.is_none() && !open.is_empty() {
                         break;
                     }
+                    place.is_next = open.is_empty();
                     let row = self.clone().row(window, place, Spent::default());
                     open.push_back(async move { (row.await, leave) });
                     // Asked for ahead: the listing may end before it by now.
@@ -286,12 +290,12 @@ impl Reader {
     /// Asks for the records of one full page, in smaller parts where full pages are too slow.
     fn row(self, window: Option<Window>, place: Place, spent: Spent) -> BoxFuture<'static, Result<Row>> {
         async move {
-            let Place { parameter, index, size, if_refused } = place;
+            let Place { parameter, index, size, if_refused, is_next } = place;
             let wanted = u64::from(self.size.current());
             if wanted < size && size.is_multiple_of(wanted) {
                 return self.parts(window, place, wanted, spent).await;
             }
-            let call = self.call(window, size).query(parameter, index).spent(spent);
+            let call = self.call(window, size).query(parameter, index).spent(spent).waits_for_room(is_next);
             match self.client.send(&call, &self.decode).await {
                 Ok(answer) => {
                     self.fine(size, &answer);
@@ -325,7 +329,8 @@ impl Reader {
         for index in (0..parts).map(|at| place.index * parts + at) {
             let before = row.last().and_then(Option::as_ref);
             let if_refused = before.map_or(place.if_refused, |got| got.word.if_refused);
-            let part_place = Place { index, size: part, if_refused, ..place };
+            // One part would wait for room while the others hold theirs.
+            let part_place = Place { index, size: part, if_refused, is_next: false, ..place };
             let part_row = self.clone().row(window, part_place, spent).await?;
             spent = Spent::default();
             // A part that came in parts itself is as long as it was asked for.
@@ -345,15 +350,16 @@ impl Reader {
     fn by_cursor(
         self,
         window: Option<Window>,
-        mut size: u64,
+        whole: u64,
         enough: Arc<AtomicBool>,
     ) -> BoxStream<'static, Result<Option<Got>>> {
         try_stream! {
+            let mut size = whole;
             let mut cursor: Option<String> = None;
             let mut given = HashSet::new();
             let mut spent = Spent::default();
             while !enough.load(Ordering::Relaxed) {
-                let mut call = self.call(window, size).spent(spent);
+                let mut call = self.call(window, size).spent(spent).waits_for_room(true);
                 if let Some(cursor) = &cursor {
                     call = call.query("cursor", cursor);
                 }
@@ -385,9 +391,8 @@ impl Reader {
                             break;
                         }
                         cursor = Some(following);
-                        // Going down is urgent; going up waits for the next walk, because a cursor is promised
-                        // to work for the size it was given for.
-                        size = size.min(u64::from(self.size.current()));
+                        // A cursor is promised to work for the size that its walk began with.
+                        size = whole.min(u64::from(self.size.current()));
                     }
                     Err(SendError::TooSlow(error, took)) => match self.smaller(size) {
                         Some(smaller) => (size, spent) = (smaller, took),
@@ -420,17 +425,12 @@ impl Reader {
             call = call.query(name, value);
         }
         let records = u32::try_from(size).unwrap_or(u32::MAX);
-        call.query("size", size)
-            .can_shrink(self.size.smaller(records).is_some())
-            .most_bytes(self.size.most_bytes(records))
-            .in_turn(&self.turn)
+        call.query("size", size).can_shrink(self.size.smaller(records).is_some()).in_turn(&self.turn)
     }
 
     fn fine(&self, size: u64, answer: &Answer<Page>) {
-        // A page that is not full says nothing of what a full one takes.
-        if answer.value.facts.rows == size {
-            self.size.fine(u32::try_from(size).unwrap_or(u32::MAX), answer.elapsed, answer.bytes);
-        }
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        self.size.fine(size, answer.value.facts.rows, answer.elapsed, answer.bytes);
     }
 
     fn smaller(&self, size: u64) -> Option<u64> {
@@ -441,15 +441,16 @@ impl Reader {
 
     /// Makes a batch of a page, of the datasets that were chosen.
     fn batch(&self, got: Got) -> Batch {
-        let Got { page: Page { facts, decoded }, requests, bytes, .. } = got;
+        let Got { page: Page { facts, decoded }, requests, bytes, room, .. } = got;
         let batch = self.endpoint.batch(decoded, |name| self.partition.has(name));
         let tally = Tally { pages: 1, bytes, requests, claimed_last: facts.total, ..batch.tally };
-        Batch { tally, ..batch }
+        Batch { tally, room: room.map(Arc::new), ..batch }
     }
 }
 
 fn got(answer: Answer<Page>, word: Word) -> Got {
-    Got { page: answer.value, requests: answer.requests, bytes: answer.bytes, word }
+    let Answer { value: page, requests, bytes, room, .. } = answer;
+    Got { page, requests, bytes, word, room }
 }
 
 fn decode(decoder: &mut Decoder, seen: &mut Seen, body: &[u8]) -> Result<Page, BadBody> {

@@ -104,7 +104,7 @@ impl Listing<'_> {
         let nth = earlier.len();
         let mut walk = Walk::default();
         let mut size = size_of_walk(self.size, nth);
-        let (asked, mut index) = (size, 0);
+        let mut index = 0;
         let mut refused = Refused::Failure;
         self.shown.clear();
         self.earlier.extend(self.pairs.drain());
@@ -132,7 +132,7 @@ impl Listing<'_> {
                 self.size = self.size.min(cut_to);
             }
             walk.page(&self.take(page), &word);
-            if last || walk.has_no_pages(asked) {
+            if last || walk.has_no_pages(earlier) {
                 return Ok(walk);
             }
             if walk.goes_in_circles(earlier) {

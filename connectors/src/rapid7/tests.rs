@@ -449,7 +449,9 @@ async fn completeness_an_empty_page_that_says_there_are_more_is_not_the_end() {
             ))
         }
     };
-    check(&serve(answer(&[0, 2])).await, "alerts", 200, false, 1).await;
+    for full in [&[0, 2][..], &[0, 40]] {
+        check(&serve(answer(full)).await, "alerts", 200, false, 1).await;
+    }
     // Nobody says where it ends.
     let server = serve(move |asked| {
         let rows = if asked.number("index") == 0 { alert(0) } else { String::new() };
@@ -488,6 +490,35 @@ async fn a_platform_without_pages_gives_the_whole_list_each_time() {
     assert_eq!(server.seen().len(), 3);
     let all = organizations(3).join(",");
     check_list(move |_| good(&format!(r#"{{"data":[{all}],"metadata":{{"total_pages":-1}}}}"#)), 3, 0).await;
+    // One stands there twice, which a second walk has to show.
+    let mut all = users(45);
+    all.push(all[7].clone());
+    let all = all.join(",");
+    let server = serve(move |_| good(&format!(r#"{{"data":[{all}]}}"#))).await;
+    check(&server, "users", 45, false, 2).await;
+    let mut all = organizations(45);
+    all.push(all[7].clone());
+    let all = all.join(",");
+    check_list(move |_| good(&format!(r#"{{"data":[{all}]}}"#)), 45, 0).await;
+}
+
+#[tokio::test]
+async fn completeness_small_pages_that_repeat_while_records_come_are_no_list_without_pages() {
+    let all = users(300);
+    let asked_before = std::sync::Mutex::new(0);
+    let server = serve(move |asked| {
+        if asked.number("size") > 5 {
+            return reply(504, "", "");
+        }
+        // Five records came to the front before each of the first two pages.
+        let mut nth = asked_before.lock().expect("no holder panics");
+        *nth += 1;
+        let from = (asked.number("index") * 5).saturating_sub(5 * (*nth - 1).min(2));
+        let page: Vec<_> = all.iter().skip(from).take(5).cloned().collect();
+        good(&format!(r#"{{"data":[{}]}}"#, page.join(",")))
+    })
+    .await;
+    check(&server, "users", 300, false, 1).await;
 }
 
 #[tokio::test]

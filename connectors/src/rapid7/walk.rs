@@ -15,6 +15,10 @@ pub(super) const MOST_WALKS: usize = 4;
 /// After so many pages in a row without a new record, the listing may be going in circles.
 const STALE_PAGES: u64 = 8;
 
+/// After so many empty pages in a row, each of which says that there are more, nobody knows where it ends. Records that
+/// lie side by side and may not be shown make fewer.
+const EMPTY_PAGES: u64 = 100;
+
 /// What one walk over a listing showed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Walk {
@@ -48,6 +52,8 @@ pub(super) struct Walk {
     has_hole: bool,
     /// Records of its first page.
     first_page: Option<u64>,
+    /// Whether that held fewer records than were asked for.
+    is_first_short: bool,
     /// The greatest number that each of its page borders is a multiple of; 0 where it has none.
     borders: u64,
     /// The order of its records.
@@ -82,7 +88,10 @@ impl Walk {
         if self.first_page.is_some() && facts.rows > 0 {
             self.borders = gcd(self.borders, self.rows);
         }
-        self.first_page.get_or_insert(facts.rows);
+        if self.first_page.is_none() {
+            self.first_page = Some(facts.rows);
+            self.is_first_short = word.asked.is_some_and(|asked| facts.rows < asked);
+        }
         self.claims_pages |= facts.pages.is_some();
         self.says_more = word.says_more.unwrap_or(self.says_more);
         self.order.append(facts.order);
@@ -105,9 +114,10 @@ impl Walk {
     }
 
     /// Returns whether its first page held less than was asked for and the next two the same once more, without a
-    /// word about pages: such a platform gives the whole list whatever page is asked for.
-    pub(super) fn has_no_pages(&self, asked: u64) -> bool {
-        self.repeats > 1 && self.first_page == Some(self.rows) && self.rows < asked
+    /// word about pages: such a platform gives the whole list whatever page is asked for, and so in another walk.
+    pub(super) fn has_no_pages(&self, earlier: &[Self]) -> bool {
+        let repeats_all = self.repeats > 1 && self.first_page == Some(self.rows);
+        repeats_all && (self.is_first_short || earlier.iter().any(|walk| walk.has_no_pages(&[])))
     }
 
     /// Returns whether it shows nothing at all, or nothing but what was shown before and more of that in a row than any
@@ -116,12 +126,17 @@ impl Walk {
     pub(super) fn goes_in_circles(&self, earlier: &[Self]) -> bool {
         let shown = earlier.iter().map(|walk| walk.rows).max().unwrap_or(0);
         let (pages, rows) = self.stale;
-        self.empty >= STALE_PAGES || (pages >= STALE_PAGES && rows > shown)
+        self.empty >= self.most_empty() || (pages >= STALE_PAGES && rows > shown)
+    }
+
+    fn most_empty(&self) -> u64 {
+        let claims_nothing = self.last.is_none() && !self.claims_pages;
+        if self.says_more && claims_nothing { EMPTY_PAGES } else { STALE_PAGES }
     }
 
     /// Says that it goes no further: something may be missing, unless empty pages came and nothing more is claimed.
     pub(super) fn give_up(&mut self) {
-        self.broke = self.empty < STALE_PAGES || self.last.is_some() || self.claims_pages;
+        self.broke = self.empty < self.most_empty() || self.last.is_some() || self.claims_pages;
         self.says_more = false;
     }
 
@@ -345,6 +360,12 @@ mod tests {
         assert!(walk.goes_in_circles(&[first]));
         page(&mut walk, 100, 1);
         assert!(!walk.goes_in_circles(&[]));
+        let mut says_more = walk;
+        let facts = PageFacts::default();
+        (1..EMPTY_PAGES).for_each(|_| says_more.page(&facts, &word(&facts, Some(true))));
+        assert!(!says_more.goes_in_circles(&[first]), "a hundred pages may hide what they hold");
+        says_more.page(&facts, &word(&facts, Some(true)));
+        assert!(says_more.goes_in_circles(&[first]));
         (1..STALE_PAGES).for_each(|_| page(&mut walk, 0, 0));
         assert!(!walk.goes_in_circles(&[first]));
         page(&mut walk, 0, 0);

@@ -75,7 +75,7 @@ pub fn batch(dataset: &Arc<Dataset>, ids: &[&str]) -> Batch {
         datasets: [(dataset.name.to_owned(), counts)].into(),
         ..Tally::default()
     };
-    Batch { records: vec![Records { dataset: dataset.clone(), columns }], rejects: Vec::new(), tally }
+    Batch { records: vec![Records { dataset: dataset.clone(), columns }], tally, ..Batch::default() }
 }
 
 /// Returns the receipt of a reading that brought so many records, all of them new, and was committed.

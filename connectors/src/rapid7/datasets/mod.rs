@@ -57,6 +57,7 @@ impl Endpoint {
                 datasets: counts.map(|(name, counts)| (name.to_owned(), counts)).collect(),
                 ..Tally::default()
             },
+            room: None,
         }
     }
 }
