@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use pipeline::{Error, ErrorKind};
@@ -34,6 +34,8 @@ pub(crate) fn put(path: &Path, text: &str, replace: bool) -> io::Result<()> {
         .tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     if let Some(old) = old {
+        // Whoever could read it still can; only who may give files away keeps its owner.
+        fchown(file.as_file(), Some(old.uid()), Some(old.gid())).ok();
         file.as_file().set_permissions(old.permissions())?;
     }
     file.as_file().sync_all()?;
@@ -57,4 +59,29 @@ pub(crate) fn refused(action: &str, path: &Path, error: io::Error, elsewhere: &s
         .with_source(error)
         .with_context("path", path.display().to_string())
         .with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::chown;
+
+    use super::*;
+
+    #[test]
+    fn what_is_replaced_keeps_its_owner_and_who_may_read_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        put(&path, "old", false).expect("nothing is there yet");
+        let another = 12_345;
+        // Who may not give files away keeps its own.
+        let owner = match chown(&path, Some(another), Some(another)) {
+            Ok(()) => another,
+            Err(_) => fs_err::metadata(&path).expect("it is there").uid(),
+        };
+        fs_err::set_permissions(&path, Permissions::from_mode(0o640)).expect("its owner may");
+        put(&path, "new", true).expect("it may be replaced");
+        let metadata = fs_err::metadata(&path).expect("it is there");
+        assert_eq!((metadata.uid(), metadata.mode() & 0o777), (owner, 0o640));
+        assert_eq!(fs_err::read_to_string(&path).ok().as_deref(), Some("new"));
+    }
 }

@@ -56,7 +56,9 @@ impl Brakes {
             console.warn("stopping at once; what is committed stays");
             self.stop.cancel();
         } else {
-            console.warn("finishing what is in flight; interrupt again to stop at once");
+            console.warn(
+                "finishing what is in flight, each tenant's dataset to its end, which takes as long as the budget lets it; interrupt again to stop at once",
+            );
             self.wind_down.cancel();
         }
     }

@@ -201,7 +201,7 @@ fn what_a_span_of_time_leaves_out_is_named() {
 fn budget_a_plan_is_no_faster_than_the_run_file_lets_it_be() {
     let context = start(small(14));
     let mut file = context.run_file().of(&[Dataset::Users]);
-    for (scope, minutes) in [("region", 20), ("key", 140)] {
+    for (scope, minutes) in [("region", 10), ("key", 130)] {
         file.connector = format!(
             "budget_scope = \"{scope}\"\n[connector.rapid7.budget]\nidr = {{ requests = 1, per = \"10m\" }}\n"
         );

@@ -13,7 +13,7 @@ pub(super) fn init(args: &Init, context: &Context) -> Result<u8> {
     let meant = |flag| config::resolve::run_file_path(flag, environment);
     let path = &meant(args.into.as_deref().or(global.config.as_deref()))?;
     file::put(path, config::STARTER, args.force).map_err(|error| {
-        let exists = error.kind() == io::ErrorKind::AlreadyExists;
+        let exists = error.kind() == io::ErrorKind::AlreadyExists && path.is_file();
         let elsewhere = if exists {
             "`--force` replaces it; `--into FILE` writes another"
         } else {

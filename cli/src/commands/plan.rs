@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use connectors::ConnectorConfig;
-use connectors::http::{BudgetScope, Limit};
+use connectors::http::BudgetScope;
 use pipeline::run::due;
 use pipeline::{
     Dataset, Error, ErrorKind, Job, Partition, Receipt, Result, Sink, Standing, TenantId, Timestamp,
@@ -175,10 +175,9 @@ fn held_back(lines: &[Cost], connector: &ConnectorConfig) -> f64 {
         };
         *asked.entry((line.family, region)).or_default() += line.requests;
     }
-    let seconds = asked.into_iter().filter_map(|((family, _), requests)| {
-        let Limit { requests: granted, per } = config.budget.get(family)?;
-        Some(requests as f64 / f64::from(granted.get()) * per.as_secs_f64())
-    });
+    let seconds = asked
+        .into_iter()
+        .filter_map(|((family, _), requests)| Some(config.budget.get(family)?.seconds_for(requests)));
     // Budgets are spent beside each other.
     seconds.fold(0.0, f64::max)
 }
@@ -347,7 +346,7 @@ mod tests {
         };
         let lines = [
             line("us", "idr", 150, 3.0),
-            line("us", "idr", 50, 3.0),
+            line("us", "idr", 55, 3.0),
             line("eu", "idr", 100, 3.0),
             line("eu", "vm", 900, 21.0),
         ];
@@ -356,7 +355,7 @@ mod tests {
         check("key", &lines[3..], Some(0.35), "in under a minute at the last run's speed");
         check("key", &[line("us", "alerts", 150, 90.0)], Some(1.5), "in about 2 minutes at the last run's");
         let never_read = |requests| [Cost { unknown: 1, ..line("us", "idr", requests, 0.0) }];
-        check("region", &never_read(20), Some(2.0), "in at least 2 minutes by the configured budget");
-        check("region", &never_read(1), None, "is not known before the first run");
+        check("region", &never_read(25), Some(2.0), "in at least 2 minutes by the configured budget");
+        check("region", &never_read(5), None, "is not known before the first run");
     }
 }

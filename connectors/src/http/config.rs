@@ -26,6 +26,20 @@ pub struct Limit {
     pub per: Duration,
 }
 
+impl Limit {
+    /// Returns how many requests go at once; the others follow evenly.
+    pub(super) fn at_once(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.requests.get() / 2).unwrap_or(NonZeroU32::MIN)
+    }
+
+    /// Returns how many seconds it holds so many requests back, at least.
+    #[must_use]
+    pub fn seconds_for(&self, requests: u64) -> f64 {
+        let later = requests.saturating_sub(u64::from(self.at_once().get()));
+        later as f64 / f64::from(self.requests.get()) * self.per.as_secs_f64()
+    }
+}
+
 /// Reads a span of time as people write it, such as `60s`.
 pub(crate) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;

@@ -7,7 +7,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -51,8 +50,8 @@ impl Quota {
     pub(super) fn new(limit: &Limit, now: Instant) -> Self {
         let requests = limit.requests.get();
         let spacing = (limit.per / requests).max(Duration::from_nanos(1));
-        let burst = NonZeroU32::new(requests / 2).unwrap_or(NonZeroU32::MIN);
-        let cells = Cells::with_period(spacing).expect("a spacing is longer than nothing").allow_burst(burst);
+        let cells = Cells::with_period(spacing).expect("a spacing is longer than nothing");
+        let cells = cells.allow_burst(limit.at_once());
         let time = ToldTime::default();
         Self {
             places: requests as usize,
@@ -94,6 +93,8 @@ impl Quota {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use proptest::prelude::*;
 
     use super::*;
