@@ -503,6 +503,19 @@ async fn a_platform_without_pages_gives_the_whole_list_each_time() {
 }
 
 #[tokio::test]
+async fn budget_one_huge_record_does_not_make_all_others_come_in_small_pages() {
+    let mut all = users(8000);
+    all[7] = format!(r#"{{"rrn":"huge","name":"{}"}}"#, "x".repeat(9 << 20));
+    let server = serve(move |asked| {
+        let page = asked.page(&all, "index", usize::MAX).join(",");
+        good(&format!(r#"{{"data":[{page}],"metadata":{{"total_data":8000}}}}"#))
+    })
+    .await;
+    check(&server, "users", 8000, false, 1).await;
+    assert!(server.seen().len() <= 2 * 8, "{}", server.seen().len());
+}
+
+#[tokio::test]
 async fn completeness_small_pages_that_repeat_while_records_come_are_no_list_without_pages() {
     let all = users(300);
     let asked_before = std::sync::Mutex::new(0);
