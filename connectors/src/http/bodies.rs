@@ -4,7 +4,6 @@
 //! are good for. Its answer's body is read once there is room for it, and takes that until its records are written.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -18,16 +17,11 @@ const ROOM_KIB: usize = 8 << 10;
 /// than one that is too many.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A body counts for this part of the average.
-const PART_OF_AVERAGE: u64 = 8;
-
 /// The room that the bodies of all answers share.
 #[derive(Debug)]
 pub(super) struct Bodies {
     free: Arc<Semaphore>,
     kib: u32,
-    /// The bytes of an average one.
-    average: AtomicU64,
 }
 
 impl Bodies {
@@ -38,30 +32,17 @@ impl Bodies {
 
     fn of(kib: usize) -> Self {
         let kib = kib.min(Semaphore::MAX_PERMITS);
-        Self {
-            free: Arc::new(Semaphore::new(kib)),
-            kib: u32::try_from(kib).unwrap_or(u32::MAX),
-            // The first pages may be huge: they come one at a time.
-            average: AtomicU64::new((kib as u64) << 10),
-        }
+        Self { free: Arc::new(Semaphore::new(kib)), kib: u32::try_from(kib).unwrap_or(u32::MAX) }
     }
 
-    /// Waits until there is room for a body; where it does not say how long it is, for one like the latest.
-    pub(super) async fn room_for(&self, bytes: Option<u64>) -> Option<OwnedSemaphorePermit> {
-        let bytes = bytes.unwrap_or_else(|| self.average.load(Ordering::Relaxed));
+    /// Waits until there is room for a body; `None` where that takes too long.
+    pub(super) async fn room_for(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         let room = self.free.clone().acquire_many_owned(self.kib_of(bytes));
         timeout(PATIENCE, room).await.ok()?.ok()
     }
 
-    /// Hears how long a body is, and settles what was taken for it.
-    pub(super) fn settle(
-        &self,
-        bytes: u64,
-        room: Option<OwnedSemaphorePermit>,
-    ) -> Option<OwnedSemaphorePermit> {
-        let average = self.average.load(Ordering::Relaxed);
-        self.average.store(average - average / PART_OF_AVERAGE + bytes / PART_OF_AVERAGE, Ordering::Relaxed);
-        let mut room = room?;
+    /// Settles what was taken for a body, now that it is known how long it is.
+    pub(super) fn settle(&self, bytes: u64, mut room: OwnedSemaphorePermit) -> OwnedSemaphorePermit {
         let (taken, takes) = (room.num_permits(), self.kib_of(bytes));
         // Waiting here for what others hold would make all of them wait for each other.
         let more = takes.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX));
@@ -69,7 +50,7 @@ impl Bodies {
             room.merge(more);
         }
         drop(room.split(taken.saturating_sub(takes as usize)));
-        Some(room)
+        room
     }
 
     fn kib_of(&self, bytes: u64) -> u32 {
@@ -88,41 +69,35 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bounded_a_body_is_read_when_there_is_room_for_it_or_it_waited_too_long() {
         let bodies = Bodies::of(8 << 10);
-        let large = bodies.room_for(Some(6 * MIB)).await;
-        let small = bodies.room_for(Some(MIB)).await;
+        let large = bodies.room_for(6 * MIB).await;
+        let small = bodies.room_for(MIB).await;
         assert!(large.is_some() && small.is_some());
-        assert!(bodies.room_for(Some(2 * MIB)).now_or_never().is_none(), "one MiB is left");
+        assert!(bodies.room_for(2 * MIB).now_or_never().is_none(), "one MiB is left");
         drop(small);
-        assert!(bodies.room_for(Some(2 * MIB)).now_or_never().flatten().is_some());
-        assert!(bodies.room_for(Some(3 * MIB)).await.is_none(), "it came without room in the end");
+        assert!(bodies.room_for(2 * MIB).now_or_never().flatten().is_some());
+        assert!(bodies.room_for(3 * MIB).await.is_none(), "it came without room in the end");
         drop(large);
-        let whole = bodies.room_for(Some(100 * MIB)).await.expect("the largest one fits alone");
+        let whole = bodies.room_for(100 * MIB).await.expect("the largest one fits alone");
         assert_eq!(whole.num_permits(), 8 << 10);
     }
 
     #[tokio::test]
     async fn bounded_what_a_body_takes_is_settled_when_its_length_is_known() {
         let bodies = Bodies::of(8 << 10);
-        let check = |room: &Option<OwnedSemaphorePermit>, kib: usize| {
-            let taken = room.as_ref().expect("there is room").num_permits();
-            assert_eq!((taken, bodies.free.available_permits()), (kib, (8 << 10) - kib));
+        let check = |room: &OwnedSemaphorePermit, kib: usize| {
+            assert_eq!((room.num_permits(), bodies.free.available_permits()), (kib, (8 << 10) - kib));
         };
-        let room = bodies.room_for(None).await;
-        check(&room, 8 << 10);
+        let room = bodies.room_for(0).await.expect("there is room");
+        check(&room, 1);
         let room = bodies.settle(3 * MIB, room);
         check(&room, 3 << 10);
         let room = bodies.settle(MIB, room);
         check(&room, 1 << 10);
         drop(room);
         // What is longer than what is left takes what it has.
-        let others = bodies.room_for(Some(7 * MIB)).await;
-        let room = bodies.settle(3 * MIB, bodies.room_for(Some(0)).await);
-        assert_eq!(room.as_ref().map(OwnedSemaphorePermit::num_permits), Some(1));
+        let others = bodies.room_for(7 * MIB).await;
+        let room = bodies.settle(3 * MIB, bodies.room_for(0).await.expect("there is room"));
+        assert_eq!(room.num_permits(), 1);
         drop((room, others));
-        for _ in 0..100 {
-            bodies.settle(2 * MIB, None);
-        }
-        let room = bodies.room_for(None).await.expect("there is room");
-        assert!((1900..=2048).contains(&room.num_permits()), "{room:?}");
     }
 }

@@ -25,7 +25,7 @@ pub struct Call {
     pub(super) body: Option<Bytes>,
     pub(super) safe: bool,
     pub(super) can_shrink: bool,
-    pub(super) waits_for_room: bool,
+    pub(super) expected_bytes: Option<u64>,
     pub(super) spent: Spent,
     pub(super) turn: Arc<Mutex<()>>,
 }
@@ -47,7 +47,7 @@ impl Call {
             body: None,
             safe: true,
             can_shrink: false,
-            waits_for_room: false,
+            expected_bytes: None,
             spent: Spent::default(),
             turn: Arc::default(),
         }
@@ -95,11 +95,12 @@ impl Call {
         self
     }
 
-    /// Says that the answer's body waits until there is room for it in memory, which the [`Answer`] then holds. What is
-    /// held has to be given back without waiting for another such call.
+    /// Says that the answer's body waits until there is room for it in memory, which the [`Answer`] then holds: for so
+    /// many bytes, where it does not say itself how long it is. What is held has to be given back without waiting for
+    /// another such call.
     #[must_use]
-    pub fn waits_for_room(mut self, waits: bool) -> Self {
-        self.waits_for_room = waits;
+    pub fn in_room_for(mut self, bytes: Option<u64>) -> Self {
+        self.expected_bytes = bytes;
         self
     }
 

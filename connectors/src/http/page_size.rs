@@ -7,7 +7,7 @@ use std::time::Duration;
 /// No page is asked for with fewer records.
 const FEWEST_RECORDS: u32 = 5;
 /// What a page of average records may take, so that memory does not grow with the records' size.
-const MOST_BYTES: f64 = (4 << 20) as f64;
+const MOST_BYTES: u64 = 4 << 20;
 /// The average is of about so many of the largest pages: one huge record is soon forgotten.
 const PAGES_OF_AVERAGE: f64 = 4.0;
 /// A larger page is not tried where it would take longer than this.
@@ -50,7 +50,7 @@ impl PageSize {
     #[must_use]
     pub fn current(&self) -> u32 {
         let state = self.state.lock().expect("no holder panics");
-        let has_room = |size: &u32| state.bytes * f64::from(*size) <= MOST_BYTES * state.records;
+        let has_room = |size: &u32| state.expected(*size).is_none_or(|bytes| bytes <= MOST_BYTES);
         let floor = self.ladder[self.ladder.len() - 1];
         self.ladder[state.rung..].iter().copied().find(has_room).unwrap_or(floor)
     }
@@ -59,6 +59,12 @@ impl PageSize {
     #[must_use]
     pub fn smaller(&self, size: u32) -> Option<u32> {
         self.ladder.iter().copied().find(|rung| *rung < size)
+    }
+
+    /// Returns how many bytes a full page of a size would take.
+    #[must_use]
+    pub fn expected_bytes(&self, size: u32) -> u64 {
+        self.state.lock().expect("no holder panics").expected(size).unwrap_or(MOST_BYTES)
     }
 
     /// Hears that a page of a size took too long.
@@ -97,6 +103,13 @@ impl PageSize {
             state.rung -= 1;
             state.fine = 0;
         }
+    }
+}
+
+impl State {
+    /// Returns how many bytes so many records take, once there were any.
+    fn expected(&self, records: u32) -> Option<u64> {
+        (self.records > 0.0).then(|| (self.bytes / self.records * f64::from(records)) as u64)
     }
 }
 
@@ -191,6 +204,7 @@ mod tests {
         };
         // A page that is not full tells what records take as well.
         assert_eq!(hear(300, 50 << 10), 50);
+        assert_eq!(size.expected_bytes(50), 50 * (50 << 10));
         assert_eq!(hear(40, 500 << 10), 25);
         assert!((0..100).any(|_| hear(5, 9 << 20) == 5), "the floor holds");
         assert!((0..100).any(|_| hear(400, 1 << 10) == 400), "it is large again at once");

@@ -147,11 +147,13 @@ impl<'a> Sending<'a> {
         if let (true, Some(failure)) = (self.call.safe, attempt::not_whole(&response)) {
             return Err(failure);
         }
-        let waits_for_room = self.call.waits_for_room && response.status().is_success();
-        let room = if waits_for_room { http.bodies.room_for(response.content_length()).await } else { None };
+        let room = match self.call.expected_bytes.filter(|_| response.status().is_success()) {
+            Some(expected) => http.bodies.room_for(response.content_length().unwrap_or(expected)).await,
+            None => None,
+        };
         let body = attempt::body(response, http.config.max_body_bytes, &key.secret).await?;
         let bytes = body.len() as u64;
-        let room = http.bodies.settle(bytes, room);
+        let room = room.map(|room| http.bodies.settle(bytes, room));
         let _turn = self.call.turn.lock().await;
         Ok(Attempted { value: attempt::decode(body, decode, &http.cores).await?, bytes, room })
     }

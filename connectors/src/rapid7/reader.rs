@@ -295,7 +295,8 @@ impl Reader {
             if wanted < size && size.is_multiple_of(wanted) {
                 return self.parts(window, place, wanted, spent).await;
             }
-            let call = self.call(window, size).query(parameter, index).spent(spent).waits_for_room(is_next);
+            let call = self.call(window, size).query(parameter, index).spent(spent);
+            let call = call.in_room_for(is_next.then(|| self.expected_bytes(size)));
             match self.client.send(&call, &self.decode).await {
                 Ok(answer) => {
                     self.fine(size, &answer);
@@ -359,7 +360,7 @@ impl Reader {
             let mut given = HashSet::new();
             let mut spent = Spent::default();
             while !enough.load(Ordering::Relaxed) {
-                let mut call = self.call(window, size).spent(spent).waits_for_room(true);
+                let mut call = self.call(window, size).spent(spent).in_room_for(Some(self.expected_bytes(size)));
                 if let Some(cursor) = &cursor {
                     call = call.query("cursor", cursor);
                 }
@@ -431,6 +432,10 @@ impl Reader {
     fn fine(&self, size: u64, answer: &Answer<Page>) {
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         self.size.fine(size, answer.value.facts.rows, answer.elapsed, answer.bytes);
+    }
+
+    fn expected_bytes(&self, size: u64) -> u64 {
+        self.size.expected_bytes(u32::try_from(size).unwrap_or(u32::MAX))
     }
 
     fn smaller(&self, size: u64) -> Option<u64> {
