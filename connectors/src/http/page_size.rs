@@ -8,6 +8,8 @@ use std::time::Duration;
 const FEWEST_RECORDS: u32 = 5;
 /// What a page of average records may take, so that memory does not grow with the records' size.
 const MOST_BYTES: u64 = 4 << 20;
+/// What the first page may take, which nobody knows anything of.
+const FIRST_BYTES: u64 = 16 << 20;
 /// The average is of about so many of the largest pages: one huge record is soon forgotten.
 const PAGES_OF_AVERAGE: f64 = 4.0;
 /// A larger page is not tried where it would take longer than this.
@@ -64,7 +66,7 @@ impl PageSize {
     /// Returns how many bytes a full page of a size would take.
     #[must_use]
     pub fn expected_bytes(&self, size: u32) -> u64 {
-        self.state.lock().expect("no holder panics").expected(size).unwrap_or(MOST_BYTES)
+        self.state.lock().expect("no holder panics").expected(size).unwrap_or(FIRST_BYTES)
     }
 
     /// Hears that a page of a size took too long.
