@@ -6,8 +6,10 @@ use bytes::{Bytes, BytesMut};
 use pipeline::{Clock, Cores, Secret, SystemClock};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Client, Request, Response, StatusCode};
+use tokio::time::timeout_at;
 
 use super::BadBody;
+use super::bodies::Room;
 use super::budget::Outcome;
 use super::failure::Failure;
 use super::told::Told;
@@ -50,7 +52,12 @@ pub(super) fn is_part(status: StatusCode) -> bool {
 }
 
 /// Returns the body of a good answer, or why the answer is none.
-pub(super) async fn body(response: Response, limit: usize, key: &Secret) -> Result<Bytes, Failure> {
+pub(super) async fn body(
+    response: Response,
+    limit: usize,
+    room: &mut Option<Room<'_>>,
+    key: &Secret,
+) -> Result<Bytes, Failure> {
     let status = response.status();
     if status.is_redirection() {
         return Err(Failure::Redirect { status, to: redirect_host(response.headers()) });
@@ -63,7 +70,7 @@ pub(super) async fn body(response: Response, limit: usize, key: &Secret) -> Resu
     if is_html(response.headers()) {
         return Err(Failure::Malformed("it is a web page".into()));
     }
-    read(response, limit).await
+    read(response, limit, room).await
 }
 
 /// Decodes a body, away from the threads that wait for the network if it is large.
@@ -87,7 +94,7 @@ where
     })
 }
 
-async fn read(mut response: Response, limit: usize) -> Result<Bytes, Failure> {
+async fn read(mut response: Response, limit: usize, room: &mut Option<Room<'_>>) -> Result<Bytes, Failure> {
     let too_large = || Failure::TooLarge { limit };
     let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     if expected > limit {
@@ -97,10 +104,26 @@ async fn read(mut response: Response, limit: usize) -> Result<Bytes, Failure> {
     let mut pieces = Vec::new();
     let mut crumbs = BytesMut::new();
     let mut bytes = 0;
-    while let Some(chunk) = response.chunk().await.map_err(Failure::transport)? {
+    let mut is_slow = false;
+    loop {
+        let chunk = match room {
+            Some(room) if !is_slow => match timeout_at(room.until, response.chunk()).await {
+                Ok(chunk) => chunk,
+                Err(_) => {
+                    is_slow = true;
+                    room.shrink(bytes);
+                    continue;
+                }
+            },
+            _ => response.chunk().await,
+        };
+        let Some(chunk) = chunk.map_err(Failure::transport)? else { break };
         bytes += chunk.len();
         if bytes > limit {
             return Err(too_large());
+        }
+        if !room.as_mut().is_none_or(|room| room.grow(bytes)) {
+            return Err(Failure::TooLarge { limit: bytes });
         }
         let is_crumb = chunk.len() < CRUMB;
         if is_crumb {
@@ -112,6 +135,9 @@ async fn read(mut response: Response, limit: usize) -> Result<Bytes, Failure> {
         if !is_crumb {
             pieces.push(chunk);
         }
+    }
+    if let Some(room) = room {
+        room.shrink(bytes);
     }
     if pieces.is_empty() {
         return Ok(crumbs.freeze());

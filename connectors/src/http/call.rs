@@ -189,6 +189,8 @@ pub struct Spent {
     pub time: Duration,
     /// Requests sent.
     pub requests: u64,
+    /// How many bytes of the last answer came before it was found too large; none where that is not why.
+    pub bytes: u64,
 }
 
 /// Why a call brought no answer.

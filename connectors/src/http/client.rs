@@ -77,13 +77,13 @@ impl Http {
         };
         Ok(Arc::new(Self {
             turns: Arc::new(Turns::new(bounds, config.budget_scope)),
+            bodies: Bodies::new(config.attempt_timeout),
             config,
             client,
             keys: KeyRing::new(key),
             page_sizes: Mutex::default(),
             platform_time: Mutex::default(),
             cores: Cores::of_this_machine(),
-            bodies: Bodies::new(),
             ahead: Arc::new(Semaphore::new(AHEAD_KIB as usize)),
             jitter: Jitter::default(),
         }))
@@ -210,7 +210,9 @@ impl Validator for Host<'_> {
             request.headers_mut().insert(config.key_header.clone(), key.header.clone());
             let began = Instant::now();
             let answer = match self.http.client.execute(request).await {
-                Ok(response) => attempt::body(response, VALIDATE_BYTES, &key.secret).await.map(drop),
+                Ok(response) => {
+                    attempt::body(response, VALIDATE_BYTES, &mut None, &key.secret).await.map(drop)
+                }
                 Err(error) => Err(Failure::transport(error)),
             };
             tries.sent(began.elapsed());

@@ -97,10 +97,10 @@ impl FileKey {
 
     async fn read(&self) -> Result<Secret> {
         let shown = self.0.display().to_string();
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         let read = async {
             let file = tokio::fs::File::open(&self.0).await?;
-            file.take(MOST_READ).read_to_string(&mut text).await
+            file.take(MOST_READ).read_to_end(&mut bytes).await
         };
         read.await.map_err(|error| {
             Error::new(ErrorKind::Auth, "read the key's file")
@@ -108,7 +108,7 @@ impl FileKey {
                 .with_source(error)
                 .with_hint("let this user read the file, or let `key` in the run file name another place")
         })?;
-        checked(&text, &shown)
+        checked(&String::from_utf8_lossy(&bytes), &shown)
     }
 }
 
@@ -215,10 +215,10 @@ impl KeySource for CommandKey {
 /// Returns the text as a key, or says what is wrong with it without showing it.
 fn checked(text: &str, place: &str) -> Result<Secret> {
     let key = text.trim();
-    let wrong = if key.is_empty() {
-        "it is empty"
-    } else if key.len() > LONGEST_KEY {
+    let wrong = if key.len() > LONGEST_KEY || text.len() as u64 >= MOST_READ {
         "it is too long"
+    } else if key.is_empty() {
+        "it is empty"
     } else if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         "it holds a space, a line break or a letter outside ASCII"
     } else {

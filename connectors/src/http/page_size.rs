@@ -44,15 +44,23 @@ impl PageSize {
     /// Starts at the largest size the endpoint grants.
     #[must_use]
     pub fn new(largest: u32) -> Self {
-        let state = State { patience: PATIENCE, ..State::default() };
-        Self { ladder: ladder(largest.max(1), FEWEST_RECORDS), state: Mutex::new(state) }
+        let ladder = ladder(largest.max(1), FEWEST_RECORDS);
+        Self { ladder, state: Mutex::new(State { patience: PATIENCE, ..State::default() }) }
+    }
+
+    /// Returns the size that is quick enough, however large its records are.
+    #[must_use]
+    pub fn quick(&self) -> u32 {
+        self.ladder[self.state.lock().expect("no holder panics").rung]
     }
 
     /// Returns the size to ask for now.
     #[must_use]
     pub fn current(&self) -> u32 {
         let state = self.state.lock().expect("no holder panics");
-        let has_room = |size: &u32| state.expected(*size).is_none_or(|bytes| bytes <= MOST_BYTES);
+        // A few records tell little: until there are as many as in a full page, the others are taken for small ones.
+        let known = state.records.max(f64::from(self.ladder[0]));
+        let has_room = |size: &u32| state.bytes / known * f64::from(*size) <= MOST_BYTES as f64;
         let floor = self.ladder[self.ladder.len() - 1];
         self.ladder[state.rung..].iter().copied().find(has_room).unwrap_or(floor)
     }
@@ -84,12 +92,9 @@ impl PageSize {
     /// Hears what a page of a size took, and how many records it holds.
     pub fn fine(&self, size: u32, records: u64, elapsed: Duration, bytes: u64) {
         let mut state = self.state.lock().expect("no holder panics");
-        // One that holds more ignores what it is asked for.
-        if records <= u64::from(size) {
-            state.records += records as f64;
-            state.bytes += bytes as f64;
-            let forget = (state.records / (f64::from(self.ladder[0]) * PAGES_OF_AVERAGE)).max(1.0);
-            (state.records, state.bytes) = (state.records / forget, state.bytes / forget);
+        // One that holds more ignores what it is asked for, and one that is empty tells nothing.
+        if (1..=u64::from(size)).contains(&records) {
+            self.weigh(&mut state, records, bytes);
         }
         // A page that is not full says nothing of how long a full one takes.
         if size != self.ladder[state.rung] || records != u64::from(size) {
@@ -105,6 +110,18 @@ impl PageSize {
             state.rung -= 1;
             state.fine = 0;
         }
+    }
+
+    /// Hears that a page of a size was given up after so many bytes.
+    pub fn too_large(&self, size: u32, bytes: u64) {
+        self.weigh(&mut self.state.lock().expect("no holder panics"), u64::from(size), bytes);
+    }
+
+    fn weigh(&self, state: &mut State, records: u64, bytes: u64) {
+        state.records += records as f64;
+        state.bytes += bytes as f64;
+        let forget = (state.records / (f64::from(self.ladder[0]) * PAGES_OF_AVERAGE)).max(1.0);
+        (state.records, state.bytes) = (state.records / forget, state.bytes / forget);
     }
 }
 
@@ -205,18 +222,25 @@ mod tests {
             size.current()
         };
         // A page that is not full tells what records take as well.
-        assert_eq!(hear(300, 50 << 10), 50);
+        assert_eq!(hear(300, 50 << 10), 100);
         assert_eq!(size.expected_bytes(50), 50 * (50 << 10));
-        assert_eq!(hear(40, 500 << 10), 25);
+        assert_eq!(hear(300, 50 << 10), 50);
+        assert_eq!(hear(40, 900 << 10), 25);
         assert!((0..100).any(|_| hear(5, 9 << 20) == 5), "the floor holds");
         assert!((0..100).any(|_| hear(400, 1 << 10) == 400), "it is large again at once");
         (0..20).for_each(|_| assert_eq!(hear(400, 1 << 10), 400));
         // One huge record is no reason to read all others in small pages for long.
         size.fine(400, 1, QUICK, 9 << 20);
         assert_eq!(size.current(), 400);
-        // One that ignores what it is asked for says nothing.
+        // One that ignores what it is asked for says nothing, nor does one without records.
         size.fine(5, 400, QUICK, 900 << 20);
-        assert_eq!(size.current(), 400);
+        size.fine(400, 0, QUICK, 900 << 20);
+        assert_eq!((size.current(), size.quick()), (400, 400));
+        let size = PageSize::new(400);
+        size.fine(400, 1, QUICK, 1 << 20);
+        assert_eq!(size.current(), 400, "one record tells little");
+        size.too_large(400, 9 << 20);
+        assert_eq!((size.current(), size.quick()), (100, 400), "it was large, and not slow");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use url::{Position, Url};
 use uuid::Uuid;
 
+use super::bodies::Room;
 use super::client::dead_key;
 use super::failure::Failure;
 use super::key_ring::{Held, Refusal};
@@ -147,13 +148,15 @@ impl<'a> Sending<'a> {
         if let (true, Some(failure)) = (self.call.safe, attempt::not_whole(&response)) {
             return Err(failure);
         }
-        let room = match self.call.expected_bytes.filter(|_| response.status().is_success()) {
-            Some(expected) => http.bodies.room_for(response.content_length().unwrap_or(expected)).await,
+        let mut room = match self.call.expected_bytes.filter(|_| response.status().is_success()) {
+            Some(expected) => {
+                let bytes = response.content_length().unwrap_or(expected);
+                Some(http.bodies.room_for(bytes, self.call.can_shrink).await)
+            }
             None => None,
         };
-        let body = attempt::body(response, http.config.max_body_bytes, &key.secret).await?;
-        let bytes = body.len() as u64;
-        let room = room.map(|room| http.bodies.settle(bytes, room));
+        let body = attempt::body(response, http.config.max_body_bytes, &mut room, &key.secret).await?;
+        let (bytes, room) = (body.len() as u64, room.and_then(Room::held));
         let _turn = self.call.turn.lock().await;
         Ok(Attempted { value: attempt::decode(body, decode, &http.cores).await?, bytes, room })
     }
@@ -169,8 +172,9 @@ impl<'a> Sending<'a> {
             Next::WhenGranted => {}
             Next::AskOfKey => return self.ask_of_key(failure, key).await,
             Next::Shrink => {
+                let bytes = failure.bytes();
                 let error = self.place(failure.into_error(&self.call.what));
-                let spent = Spent { time: self.tries.spent, requests: self.tries.requests };
+                let spent = Spent { time: self.tries.spent, requests: self.tries.requests, bytes };
                 return Err(SendError::TooSlow(error, spent));
             }
             Next::GiveUp => return Err(self.give_up(failure)),

@@ -226,7 +226,10 @@ impl Reader {
                 let size = if nth == 0 { most } else { size_of_walk(fit, nth) };
                 self.by_index(window, Place::first(parameter, size), enough)
             }
-            Paging::Cursor => self.by_cursor(window, size_of_walk(fit, nth), enough),
+            Paging::Cursor => {
+                let whole = most.min(u64::from(self.size.quick()));
+                self.by_cursor(window, size_of_walk(whole, nth), enough)
+            }
         }
     }
 
@@ -312,7 +315,7 @@ impl Reader {
                     }
                     Refused::Failure => Err(error),
                 },
-                Err(SendError::TooSlow(error, spent)) => match self.smaller(size) {
+                Err(SendError::TooSlow(error, spent)) => match self.smaller(size, spent) {
                     Some(part) if size.is_multiple_of(part) => self.parts(window, place, part, spent).await,
                     // Pages of this size have no parts that are asked for; the next walk has smaller ones.
                     Some(_) => Ok(vec![None]),
@@ -355,7 +358,7 @@ impl Reader {
         enough: Arc<AtomicBool>,
     ) -> BoxStream<'static, Result<Option<Got>>> {
         try_stream! {
-            let mut size = whole;
+            let mut size = whole.min(u64::from(self.size.current()));
             let mut cursor: Option<String> = None;
             let mut given = HashSet::new();
             let mut spent = Spent::default();
@@ -392,10 +395,9 @@ impl Reader {
                             break;
                         }
                         cursor = Some(following);
-                        // A cursor is promised to work for the size that its walk began with.
                         size = whole.min(u64::from(self.size.current()));
                     }
-                    Err(SendError::TooSlow(error, took)) => match self.smaller(size) {
+                    Err(SendError::TooSlow(error, took)) => match self.smaller(size, took) {
                         Some(smaller) => (size, spent) = (smaller, took),
                         None => Err(error)?,
                     },
@@ -438,9 +440,12 @@ impl Reader {
         self.size.expected_bytes(u32::try_from(size).unwrap_or(u32::MAX))
     }
 
-    fn smaller(&self, size: u64) -> Option<u64> {
+    fn smaller(&self, size: u64, spent: Spent) -> Option<u64> {
         let size = u32::try_from(size).ok()?;
-        self.size.too_slow(size);
+        match spent.bytes {
+            0 => self.size.too_slow(size),
+            bytes => self.size.too_large(size, bytes),
+        }
         self.size.smaller(size).map(u64::from)
     }
 
