@@ -48,12 +48,6 @@ impl PageSize {
         Self { ladder, state: Mutex::new(State { patience: PATIENCE, ..State::default() }) }
     }
 
-    /// Returns the size that is quick enough, however large its records are.
-    #[must_use]
-    pub fn quick(&self) -> u32 {
-        self.ladder[self.state.lock().expect("no holder panics").rung]
-    }
-
     /// Returns the size to ask for now.
     #[must_use]
     pub fn current(&self) -> u32 {
@@ -235,12 +229,14 @@ mod tests {
         // One that ignores what it is asked for says nothing, nor does one without records.
         size.fine(5, 400, QUICK, 900 << 20);
         size.fine(400, 0, QUICK, 900 << 20);
-        assert_eq!((size.current(), size.quick()), (400, 400));
+        assert_eq!(size.current(), 400);
         let size = PageSize::new(400);
         size.fine(400, 1, QUICK, 1 << 20);
         assert_eq!(size.current(), 400, "one record tells little");
         size.too_large(400, 9 << 20);
-        assert_eq!((size.current(), size.quick()), (100, 400), "it was large, and not slow");
+        assert_eq!(size.current(), 100);
+        (0..2).for_each(|_| size.fine(100, 100, QUICK, 100 << 10));
+        assert_eq!(size.current(), 200, "it was large, and not slow");
     }
 
     #[test]

@@ -219,18 +219,19 @@ impl Reader {
         most: u64,
         enough: Arc<AtomicBool>,
     ) -> BoxStream<'static, Result<Option<Got>>> {
-        let fit = most.min(u64::from(self.size.current()));
         match self.endpoint.request.paging {
             // The first walk keeps its borders where pages become smaller on its way.
             Paging::Index(parameter) => {
-                let size = if nth == 0 { most } else { size_of_walk(fit, nth) };
+                let size = if nth == 0 { most } else { self.size_of(most, nth) };
                 self.by_index(window, Place::first(parameter, size), enough)
             }
-            Paging::Cursor => {
-                let whole = most.min(u64::from(self.size.quick()));
-                self.by_cursor(window, size_of_walk(whole, nth), enough)
-            }
+            Paging::Cursor => self.by_cursor(window, nth, most, enough),
         }
+    }
+
+    /// Returns the size of the nth walk's pages, as things stand.
+    fn size_of(&self, most: u64, nth: usize) -> u64 {
+        size_of_walk(most.min(u64::from(self.size.current())), nth)
     }
 
     /// Reads pages by their number, from one on.
@@ -354,11 +355,12 @@ impl Reader {
     fn by_cursor(
         self,
         window: Option<Window>,
-        whole: u64,
+        nth: usize,
+        most: u64,
         enough: Arc<AtomicBool>,
     ) -> BoxStream<'static, Result<Option<Got>>> {
         try_stream! {
-            let mut size = whole.min(u64::from(self.size.current()));
+            let mut size = self.size_of(most, nth);
             let mut cursor: Option<String> = None;
             let mut given = HashSet::new();
             let mut spent = Spent::default();
@@ -395,7 +397,7 @@ impl Reader {
                             break;
                         }
                         cursor = Some(following);
-                        size = whole.min(u64::from(self.size.current()));
+                        size = self.size_of(most, nth);
                     }
                     Err(SendError::TooSlow(error, took)) => match self.smaller(size, took) {
                         Some(smaller) => (size, spent) = (smaller, took),
