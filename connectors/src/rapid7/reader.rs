@@ -448,7 +448,8 @@ impl Reader {
             0 => self.size.too_slow(size),
             bytes => self.size.too_large(size, bytes),
         }
-        self.size.smaller(size).map(u64::from)
+        // Others may know by now that far smaller ones are needed.
+        self.size.smaller(size).map(|smaller| u64::from(smaller.min(self.size.current())))
     }
 
     /// Makes a batch of a page, of the datasets that were chosen.
