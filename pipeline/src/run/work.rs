@@ -270,8 +270,8 @@ impl PartitionReading<'_> {
     /// all the same.
     fn held(&self, tally: &Tally) -> Option<u64> {
         let pull = self.partition.pull();
-        let counts = || tally.datasets.get(pull).copied().unwrap_or_default();
-        self.partition.has(pull).then(|| counts().kept() + counts().do_not_fit())
+        let counts = tally.datasets.get(pull).copied().unwrap_or_default();
+        self.partition.has(pull).then(|| counts.kept() + counts.do_not_fit())
     }
 
     fn equals_the_last(&self, content: Option<&BTreeMap<String, String>>) -> bool {
