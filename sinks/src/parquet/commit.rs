@@ -198,40 +198,40 @@ impl Attempt<'_> {
 
     fn move_files(&self) -> Result<()> {
         let temporaries = self.layout.temporary(&self.run.id);
-        let mut folders: Vec<PathBuf> = Vec::new();
+        let mut changed: Vec<PathBuf> = Vec::new();
         for file in &self.commit.files {
             let path = self.layout.file(&file.path);
             let folder = folder_of(&path);
-            if !folders.iter().any(|known| known == folder) {
-                self.store
-                    .create_dirs(folder)
-                    .map_err(|error| failed("create a folder of the lake", folder, error))?;
-                folders.push(folder.to_owned());
+            if !changed.iter().any(|known| known == folder) {
+                let above = self.store.create_missing_dirs(folder);
+                changed.extend(above.map_err(|error| failed("create a folder of the lake", folder, error))?);
+                changed.push(folder.to_owned());
             }
             let moved = self.store.files().rename(&temporary(&temporaries, &file.path), &path);
             moved.map_err(|error| failed("move a data file to its place", &path, error))?;
         }
-        for folder in &folders {
-            let synced = self.store.files().sync_dir(folder);
-            synced.map_err(|error| failed("make a folder of the lake durable", folder, error))?;
-        }
-        Ok(())
+        self.sync(&changed, "make a folder of the lake durable")
     }
 
     fn put_record(&self, intent: &Path) -> Result<Ended> {
         let path = self.record_path()?;
         let folder = folder_of(&path);
-        let put = self
-            .store
-            .create_dirs(folder)
-            .and_then(|()| self.store.link_if_absent(intent, &path))
-            .map_err(|error| failed("write the commit record", &path, error))?;
+        let unwritten = |error| failed("write the commit record", &path, error);
+        let mut changed = self.store.create_missing_dirs(folder).map_err(unwritten)?;
+        changed.push(folder.to_owned());
+        let put = self.store.link_if_absent(intent, &path).map_err(unwritten)?;
         if !put && !self.is_committed()? {
             return Ok(Ended::Refused);
         }
-        let synced = self.store.files().sync_dir(folder);
-        synced.map_err(|error| failed("make the commit record durable", folder, error))?;
+        self.sync(&changed, "make the commit record durable")?;
         Ok(Ended::Committed)
+    }
+
+    fn sync(&self, folders: &[PathBuf], action: &str) -> Result<()> {
+        let sync = |folder: &PathBuf| {
+            self.store.files().sync_dir(folder).map_err(|error| failed(action, folder, error))
+        };
+        folders.iter().try_for_each(sync)
     }
 
     /// Returns whether the record of this commit is in its place.

@@ -124,21 +124,31 @@ impl Store {
 
     /// Creates a folder and those above it where they are missing, durably.
     pub(super) fn create_dirs(&self, path: &Path) -> io::Result<()> {
-        match self.0.create_dir(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+        self.create_missing_dirs(path)?.iter().try_for_each(|folder| self.0.sync_dir(folder))
+    }
+
+    /// Creates a folder and those above it where they are missing; returns the folders that hold a new name, which are
+    /// still to be synced.
+    ///
+    /// A journal writes all that waits with the first of them, so it is best to sync late, and all at once.
+    pub(super) fn create_missing_dirs(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut changed = match self.0.create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
+                return Ok(Vec::new());
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound && path.parent().is_some() => {
-                self.create_dirs(folder_of(path))?;
+                let above = self.create_missing_dirs(folder_of(path))?;
                 match self.0.create_dir(path) {
                     Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => {
                         return Err(error);
                     }
-                    _ => {}
+                    _ => above,
                 }
             }
-            Err(error) => return Err(error),
-        }
-        self.0.sync_dir(folder_of(path))
+            created => created.map(|()| Vec::new())?,
+        };
+        changed.push(folder_of(path).to_owned());
+        Ok(changed)
     }
 
     /// Removes a file that may be gone already.
