@@ -52,6 +52,16 @@ fn a_lake_for_reading_only_is_found_out_first() {
     check_refused(&context, &lake);
 }
 
+#[test]
+fn a_dataset_s_folder_for_reading_only_is_found_out_first() {
+    let context = start(small(1));
+    context.write(&context.run_file().of(&DATASETS));
+    assert_eq!(context.run(&["run"]).code, Some(0));
+    let lake = context.folder().join("lake");
+    let Some(_mount) = Mount::read_only(&lake.join("vm_assets")) else { return };
+    check_refused(&context, &lake);
+}
+
 /// A small file system of its own, gone with the test.
 struct Mount(PathBuf);
 
@@ -59,13 +69,24 @@ impl Mount {
     /// Mounts it, or says that this machine does not let us.
     fn tmpfs(place: &Path, options: &str) -> Option<Self> {
         fs_err::create_dir_all(place).expect("a folder of this test");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(place).output();
-        match mounted {
+        Self::mounted(Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(place), place)
+    }
+
+    /// Lets nothing be written below a folder any more.
+    fn read_only(folder: &Path) -> Option<Self> {
+        let mount = Self::mounted(Command::new("mount").arg("--bind").args([folder, folder]), folder)?;
+        let remounted = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(folder).status();
+        assert!(remounted.is_ok_and(|status| status.success()), "it may be mounted anew as well");
+        Some(mount)
+    }
+
+    fn mounted(mount: &mut Command, place: &Path) -> Option<Self> {
+        match mount.output() {
             Ok(output) if output.status.success() => Some(Self(place.to_owned())),
             _ => {
                 #[expect(clippy::print_stderr, reason = "who skips a test has to say so")]
                 {
-                    eprintln!("SKIPPED: mounting a file system is not allowed here, so none can run full");
+                    eprintln!("SKIPPED: mounting a file system is not allowed here, so none can refuse");
                 }
                 None
             }

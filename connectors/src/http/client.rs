@@ -1,6 +1,6 @@
 //! The client of one tenant: made from the key, the tenant's id and its region's base URL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ pub struct Http {
     pub(super) turns: Arc<Turns>,
     page_sizes: Mutex<BTreeMap<(Region, &'static str), Arc<PageSize>>>,
     platform_time: Mutex<Option<(Timestamp, Instant)>>,
+    /// When a call to a region was last answered well.
+    pub(super) answered: Mutex<HashMap<Region, Instant>>,
 }
 
 impl Http {
@@ -83,6 +85,7 @@ impl Http {
             keys: KeyRing::new(key),
             page_sizes: Mutex::default(),
             platform_time: Mutex::default(),
+            answered: Mutex::default(),
             cores: Cores::of_this_machine(),
             ahead: Arc::new(Semaphore::new(AHEAD_KIB as usize)),
             jitter: Jitter::default(),
@@ -223,7 +226,7 @@ impl Validator for Host<'_> {
             if failure.status() == Some(StatusCode::UNAUTHORIZED) {
                 return Ok(Health::Dead);
             }
-            match tries.next(&failure, true, false, &self.http.jitter) {
+            match tries.next(&failure, (true, false), None, &self.http.jitter) {
                 Next::After(pause) if tries.requests < VALIDATE_TRIES => {
                     tokio::time::sleep(pause).await;
                 }

@@ -73,7 +73,8 @@ pub struct HttpConfig {
     pub read_timeout: Duration,
     /// How long one attempt may take in all.
     pub attempt_timeout: Duration,
-    /// How often a call is sent, refusals for want of budget not counted.
+    /// How often a call is sent, refusals for want of budget not counted; more often in an outage, while a host that
+    /// did answer answers nobody.
     pub max_attempts: NonZeroU32,
     /// How long a call is tried, larger pages of the same records included; its waiting for a turn counts once it
     /// was refused for want of budget again and again.

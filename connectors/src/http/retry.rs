@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::failure::{Failure, Remedy};
 use super::{HttpConfig, Spent};
 
@@ -52,6 +54,8 @@ pub(super) enum Next {
 pub(super) struct Tries {
     max_attempts: u32,
     retry_time: Duration,
+    /// Since when they fail.
+    failing_since: Option<Instant>,
     /// Requests sent, those for larger pages of the same records among them.
     pub(super) requests: u64,
     /// The time that attempts and pauses took; waiting for a turn is not the call's.
@@ -71,6 +75,7 @@ impl Tries {
         Self {
             max_attempts: config.max_attempts.get(),
             retry_time: config.retry_time,
+            failing_since: None,
             requests: spent.requests,
             spent: spent.time,
             failed: 0,
@@ -95,8 +100,14 @@ impl Tries {
         }
     }
 
-    /// Decides what to do about a failure.
-    pub(super) fn next(&mut self, failure: &Failure, safe: bool, can_shrink: bool, jitter: &Jitter) -> Next {
+    /// Decides what to do about a failure; `answered` is when the host last answered anybody well.
+    pub(super) fn next(
+        &mut self,
+        failure: &Failure,
+        (safe, can_shrink): (bool, bool),
+        answered: Option<Instant>,
+        jitter: &Jitter,
+    ) -> Next {
         // Asking for less is no retry: it ends at the smallest page.
         if can_shrink && failure.is_too_large() {
             return Next::Shrink;
@@ -111,7 +122,7 @@ impl Tries {
                 if can_shrink && failure.is_slow() && self.slow >= SLOW_ENOUGH {
                     return Next::Shrink;
                 }
-                self.again(wait, jitter)
+                self.again(wait, answered, jitter)
             }
         }
     }
@@ -131,9 +142,10 @@ impl Tries {
         Next::WhenGranted
     }
 
-    fn again(&mut self, wait: Option<Duration>, jitter: &Jitter) -> Next {
+    fn again(&mut self, wait: Option<Duration>, answered: Option<Instant>, jitter: &Jitter) -> Next {
         self.failed += 1;
-        if self.failed >= self.max_attempts {
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        if self.failed >= self.max_attempts && !self.is_outage(since, answered) {
             return Next::GiveUp;
         }
         // A wait that is over already is none.
@@ -143,6 +155,12 @@ impl Tries {
         }
         self.spent += pause;
         Next::After(pause)
+    }
+
+    /// Returns whether a host that did answer has answered nobody since this call fails. What fails beside others that
+    /// are answered is trouble of its own, and a host that is silent for longer than a call is tried is waited for no more.
+    fn is_outage(&self, since: Instant, answered: Option<Instant>) -> bool {
+        answered.is_some_and(|last| last <= since && last.elapsed() <= self.retry_time)
     }
 
     /// Returns a random part of a span that doubles, so that those who failed together come back apart.
@@ -178,7 +196,8 @@ mod tests {
         let most = Jitter(Arc::new(|| 1.0));
         for (failure, expected) in failures {
             tries.sent(Duration::from_secs(1));
-            assert_eq!(tries.next(failure, true, can_shrink, &most), *expected, "{failure:?}");
+            let next = tries.next(failure, (true, can_shrink), None, &most);
+            assert_eq!(next, *expected, "{failure:?}");
         }
     }
 
@@ -224,7 +243,7 @@ mod tests {
     fn comes_back(mut tries: Tries, says: Option<u64>, wait: u64) -> Option<u32> {
         (0..1000).find(|_| {
             tries.sent(Duration::ZERO);
-            let next = tries.next(&status(429, says), true, true, &Jitter::default());
+            let next = tries.next(&status(429, says), (true, true), None, &Jitter::default());
             tries.waited(Duration::from_secs(wait));
             next == Next::GiveUp
         })
@@ -268,10 +287,32 @@ mod tests {
         check(tries(6, 300), &[(Failure::TooLarge { limit: 1 }, Next::GiveUp)], false);
     }
 
+    /// Fails until it gives up, and returns how many seconds that took and how often it was tried.
+    async fn gives_up(answered: impl Fn() -> Option<Instant>) -> (u64, u32) {
+        let (began, most) = (Instant::now(), Jitter(Arc::new(|| 1.0)));
+        let mut tries = tries(6, 300);
+        while let Next::After(pause) = tries.next(&status(503, None), (true, false), answered(), &most) {
+            tokio::time::sleep(pause).await;
+        }
+        (began.elapsed().as_secs(), tries.failed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_waited_out_and_trouble_of_one_s_own_is_not() {
+        assert_eq!(gives_up(|| None).await, (7, 6), "it was never there");
+        assert_eq!(gives_up(|| Some(Instant::now())).await, (7, 6), "others are answered");
+        let answered = Instant::now();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (seconds, tries) = gives_up(|| Some(answered)).await;
+        assert!(seconds > 250 && tries > 10, "it was there just now: {tries} tries, {seconds} s");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(gives_up(|| Some(answered)).await, (7, 6), "it is gone for long");
+    }
+
     #[test]
     fn the_jitter_is_full() {
         let mut tries = tries(6, 300);
         let none = Jitter(Arc::new(|| 0.0));
-        assert_eq!(tries.next(&status(500, None), true, false, &none), after(0));
+        assert_eq!(tries.next(&status(500, None), (true, false), None, &none), after(0));
     }
 }

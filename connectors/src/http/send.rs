@@ -1,10 +1,11 @@
 //! One call of one tenant, from its first attempt to its answer or its error.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pipeline::{Error, ErrorKind};
+use pipeline::{Error, ErrorKind, Region};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use reqwest::{Request, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
@@ -70,6 +71,7 @@ impl<'a> Sending<'a> {
             self.tries.sent(elapsed);
             match tried {
                 Ok(Attempted { value, bytes, room }) => {
+                    self.answered().insert(self.client.asker.region.clone(), Instant::now());
                     return Ok(Answer { value, requests: self.tries.requests, bytes, elapsed, room });
                 }
                 Err(failure) => self.mend(failure, &key).await?,
@@ -164,7 +166,9 @@ impl<'a> Sending<'a> {
     /// Does what a failure asks for before the next attempt, or returns the call's error.
     async fn mend(&mut self, failure: Failure, key: &Arc<Held>) -> Result<(), SendError> {
         let http = &self.client.http;
-        let next = self.tries.next(&failure, self.call.safe, self.call.can_shrink, &http.jitter);
+        let answered = self.answered().get(&self.client.asker.region).copied();
+        let may = (self.call.safe, self.call.can_shrink);
+        let next = self.tries.next(&failure, may, answered, &http.jitter);
         let why = key.secret.scrub(&format!("{failure:?}"));
         tracing::debug!(tenant = %self.client.asker.tenant, path = self.url.path(), failure = why, ?next, "attempt failed");
         match next {
@@ -195,6 +199,10 @@ impl<'a> Sending<'a> {
             Ok(Refusal::Key(unread)) => Err(SendError::Failed(self.place(dead_key(&self.call.what, unread)))),
             Err(error) => Err(SendError::Failed(self.place(error))),
         }
+    }
+
+    fn answered(&self) -> MutexGuard<'_, HashMap<Region, Instant>> {
+        self.client.http.answered.lock().expect("no holder panics")
     }
 
     fn give_up(&self, failure: Failure) -> SendError {

@@ -55,12 +55,12 @@ pub struct Config {
     /// Requests in flight at once for one tenant.
     #[serde(default = "in_flight_per_tenant")]
     pub in_flight_per_tenant: NonZeroU32,
-    /// How long one request may take in all, such as `120s`.
+    /// How long one request may take in all, such as `120s`; half a minute without a byte ends it before.
     #[serde(default = "timeout", deserialize_with = "duration", serialize_with = "spelled")]
     #[schemars(with = "String")]
     pub timeout: Duration,
-    /// How long a page is tried again before its tenant is set aside, such as `5m`; smaller pages of the same records
-    /// and refusals without end are part of it.
+    /// How long a page is tried again before its tenant's dataset is set aside, such as `5m`: the whole time while its
+    /// region answers nobody, and six times, smaller pages not counted, where others are answered.
     #[serde(default = "retry_for", deserialize_with = "duration", serialize_with = "spelled")]
     #[schemars(with = "String")]
     pub retry_for: Duration,

@@ -473,7 +473,7 @@ fn decode(decoder: &mut Decoder, seen: &mut Seen, body: &[u8]) -> Result<Page, B
             let text =
                 format!("keep the tenants apart: an answer held records of organization {organization}");
             let error = Error::new(ErrorKind::Isolation, text).with_hint(
-                "nothing of this tenant was committed; tell the vendor's support which request it was",
+                "nothing of this reading was committed; tell the vendor's support which request it was",
             );
             return Err(BadBody::Final(error));
         }

@@ -10,6 +10,7 @@ use pipeline::dataset::REJECTS;
 use pipeline::{Error, ErrorKind, Partition, Region, Result, TenantId};
 
 use super::pulls::Span;
+use super::store::names_in;
 
 /// The folder that holds everything but data.
 const OWN: &str = "_tenantry";
@@ -143,6 +144,11 @@ pub(super) fn data_folder(
     Ok(format!("{}/date={date}", tenant_folder(dataset, region, tenant)?))
 }
 
+/// Returns whether a folder is that of a dataset.
+pub(super) fn holds_regions(folder: &Path) -> bool {
+    names_in(folder).is_ok_and(|names| names.iter().any(|name| name.starts_with("region=")))
+}
+
 /// Returns the folder that all of a tenant's records of a dataset lie in.
 pub(super) fn tenant_folder(dataset: &str, region: &Region, tenant: &TenantId) -> Result<String> {
     let dataset = if dataset == REJECTS { dataset } else { name("dataset", dataset)? };
@@ -166,7 +172,7 @@ pub(super) fn parse_data_name(path: &str) -> Option<(&str, u32)> {
 
 /// Returns whose file it is, by its path below the root.
 pub(super) fn tenant_of(path: &str) -> Option<TenantId> {
-    let own = format!("{OWN}/commits/");
+    let own = format!("{OWN}/{COMMITS}/");
     let id = match path.strip_prefix(&own) {
         Some(rest) => rest.split('/').next(),
         None => path.split('/').find_map(|segment| segment.strip_prefix("organization_id=")),

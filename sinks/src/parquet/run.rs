@@ -9,11 +9,11 @@ use pipeline::{Error, ErrorKind, Result};
 use tracing::warn;
 
 use super::chain::Head;
-use super::layout::Layout;
+use super::layout::{self, Layout};
 use super::record::Flaw;
 use super::recover;
 use super::signing::SigningKey;
-use super::store::{Store, failed, newer};
+use super::store::{Store, failed, names_in, newer};
 
 /// How often it is looked whether a lock is free that belongs to nobody else, and how long apart.
 const LOOKS: u32 = 50;
@@ -56,6 +56,7 @@ impl OpenRun {
         let temporary = layout.temporary(run_id);
         store.create_dirs(&temporary).map_err(|error| refused(&temporary, error))?;
         probe(store, &temporary).map_err(|error| refused(&temporary, error))?;
+        probe_data_folders(layout)?;
         Ok(run)
     }
 }
@@ -122,6 +123,18 @@ fn register(layout: &Layout, store: &Store, run_id: &str) -> Result<fs_err::File
 
 pub(super) fn lock_file(path: &Path) -> io::Result<fs_err::File> {
     fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(path)
+}
+
+/// Tries the folders that commits will change first: one that was made by another user would be noticed only then.
+fn probe_data_folders(layout: &Layout) -> Result<()> {
+    let root = layout.root();
+    let names = names_in(root).map_err(|error| refused(root, error))?;
+    let below = names.iter().map(|name| root.join(name)).filter(|path| layout::holds_regions(path));
+    for folder in below.chain([root.to_owned()]) {
+        // A file without a name: no reader ever sees it.
+        tempfile::tempfile_in(&folder).map_err(|error| refused(&folder, error))?;
+    }
+    Ok(())
 }
 
 /// Tries the three operations that a commit is made of.

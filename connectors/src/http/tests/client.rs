@@ -11,6 +11,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 
 use super::server::{Reply, Server, good, reply};
+use crate::http::retry::Jitter;
 use crate::http::{Answer, BadBody, Call, FixedKey, Http, HttpConfig, KeySource, SendError, TenantClient};
 
 const KEY: &str = "hunter2-secret-key";
@@ -97,6 +98,24 @@ async fn completeness_a_success_that_is_no_whole_answer_is_none() {
         let error = send(&client(&server), &call()).await.expect_err("it is never whole");
         assert_eq!((error.error().kind(), server.seen().len()), (ErrorKind::Unavailable, 3), "{status}");
     }
+}
+
+#[tokio::test]
+async fn an_outage_of_a_region_that_answered_before_is_waited_out() {
+    let server = Server::start(|_, number| match number {
+        2..=4 | 6..=12 => reply(503, "", "down"),
+        _ => good(BODY),
+    })
+    .await;
+    let mut http = Http::new(config(&server), fixed_key()).expect("it is usable");
+    Arc::get_mut(&mut http).expect("nobody else has it").jitter = Jitter(Arc::new(|| 0.0));
+    for requests in [1, 4, 8] {
+        let answer = send(&client_of(&http, "tenant-1"), &call()).await.expect("it is waited for");
+        assert_eq!(answer.requests, requests);
+    }
+    let server = Server::start(|_, _| reply(503, "", "down")).await;
+    send(&client(&server), &call()).await.expect_err("nobody knows whether it was ever there");
+    assert_eq!(server.seen().len(), 3);
 }
 
 #[tokio::test]
