@@ -31,6 +31,9 @@ pub struct FullSnapshot {
     pub at: Timestamp,
     /// Records that the listing held, whether they fitted or not: what the next one is compared with.
     pub records: u64,
+    /// Records that stood inside those, such as the findings of assets; nothing where they were never asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<u64>,
 }
 
 /// What a place holds of one tenant's pull.
@@ -88,7 +91,7 @@ mod tests {
         let Job { tenant, region, datasets, .. } = job("a", &dataset("assets", "vm"));
         let partition = Partition { tenant, region, datasets, window: None, date: day(1).date_naive() };
         let read = |name: &str, on, verdict| Receipt { verdict, ..receipt(&partition, name, 5, day(on)) };
-        let full = Some(FullSnapshot { at: day(2), records: 5 });
+        let full = Some(FullSnapshot { at: day(2), records: 5, inside: None });
         let checkpoint = Checkpoint { sequence: 4, through: Some(day(3)), full };
         let standing = |verdict| Standing {
             checkpoint,

@@ -539,7 +539,10 @@ fn last_good_a_snapshot_that_lost_most_of_its_records_has_to_be_confirmed() {
     let receipt = summary.receipt(&tenant, "users");
     assert_eq!(receipt.verdict, "shrunk");
     assert!(
-        receipt.error.as_deref().is_some_and(|error| error.contains("holds 20 records where it held 60"))
+        receipt
+            .error
+            .as_deref()
+            .is_some_and(|error| error.contains("holds 20 records of users where it held 60"))
     );
     assert!(receipt.hint.as_deref().is_some_and(|hint| hint.contains("--full-refresh")), "{receipt:?}");
     assert!(files.iter().all(|file| file.exists()), "the last good snapshot stays");
@@ -549,6 +552,28 @@ fn last_good_a_snapshot_that_lost_most_of_its_records_has_to_be_confirmed() {
     at(&mut context, tomorrow + days(1));
     night(&context, &[]);
     context.check_verified();
+}
+
+#[test]
+fn last_good_findings_that_went_with_their_assets_have_to_be_confirmed() {
+    let present = present();
+    let mut context = start(quiet(present, small(1)));
+    context.write(&context.run_file().of(&[Dataset::VmFindings]));
+    night(&context, &[]);
+    let tenant = context.tenants()[0].id.clone();
+    let before = context.lake().rows("vm_findings");
+    let all = context.truth(Dataset::VmAssets, &tenant).len();
+    context.platform().delete_rows(Dataset::VmAssets, &tenant, u32::try_from(all).expect("a few"));
+    at(&mut context, present + days(1));
+    let (output, summary) = context.pull(&[]);
+    assert_eq!(output.code, Some(7), "{}", output.stderr);
+    let receipt = summary.receipt(&tenant, "vm_findings");
+    assert_eq!((receipt.verdict.as_str(), receipt.rows_written), ("shrunk", 0));
+    let told = format!("holds 0 records of vm_findings where it held {before} before");
+    assert!(receipt.error.as_deref().is_some_and(|error| error.contains(&told)), "{receipt:?}");
+    night(&context, &["--full-refresh", "--dataset", "vm_findings"]);
+    at(&mut context, present + days(2));
+    night(&context, &[]);
 }
 
 #[test]

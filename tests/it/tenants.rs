@@ -72,6 +72,27 @@ fn completeness_the_organizations_are_a_dataset_of_their_own() {
 }
 
 #[test]
+fn completeness_a_list_without_an_envelope_is_all_the_organizations() {
+    for tenants in [1, 20, 130] {
+        let context =
+            start(SimulatorConfig { quirks: Quirks { bare_list: true, ..Quirks::none() }, ..many(tenants) });
+        let mut file = context.run_file();
+        file.datasets = vec![("organizations".to_owned(), String::new())];
+        context.write(&file);
+        context.platform().clear_journal();
+        let (output, summary) = context.pull(&[]);
+        assert_eq!(
+            (output.code, summary.verdicts()),
+            (Some(0), [("complete", 1)].into()),
+            "{}",
+            output.stderr
+        );
+        assert_eq!(context.lake().rows("organizations"), tenants);
+        assert_eq!(context.platform().journal().total.requests, 2, "the tenants, and the dataset");
+    }
+}
+
+#[test]
 fn verdict_an_entry_that_is_no_tenant_is_named_and_the_others_are_whole() {
     let context = start(many(101));
     context.write(&context.run_file().of(&USERS));

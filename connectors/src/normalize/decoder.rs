@@ -209,10 +209,12 @@ impl Decoder {
         let mut json = Json::new(body);
         let mut facts = PageFacts::default();
         let mut found = false;
+        let mut has_key = false;
         match json.begins().map_err(syntax)? {
             Begins::Array => {
                 found = true;
                 self.rows(&mut json, seen, &mut facts).map_err(|stop| stop.located(body))?;
+                facts.last = self.page.may_be_bare.then_some(true);
             }
             Begins::Object => {
                 json.expect(b'{').map_err(syntax)?;
@@ -232,12 +234,16 @@ impl Decoder {
                     } else {
                         let value = json.skip().map_err(syntax)?;
                         self.check_failures(name, value)?;
+                        has_key |= name.is(self.table.shape.fields[self.table.key[0]].key);
                     }
                 }
             }
             _ => _ = json.skip().map_err(syntax)?,
         }
         json.end().map_err(syntax)?;
+        if !found && has_key && self.page.may_be_bare {
+            return self.page(&[b"[", body, b"]"].concat(), seen);
+        }
         if found { Ok(facts) } else { Err(PageError::NoRows(self.page.rows)) }
     }
 
@@ -308,19 +314,24 @@ impl Decoder {
                     Some(length) => seen.meet_any_version(&scratch[..length])?,
                     None => met,
                 };
-                Some((met.met, Shown::of(counted)))
+                Some((met, Shown::of(counted)))
             }
             Err(_) => None,
         };
         let shown = match (taken, met) {
-            (Ok(()), Some((Met::New, shown))) => {
+            (Ok(()), Some((Meeting { met: Met::New, fresh, .. }, shown))) => {
                 self.table.rows += 1;
                 if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
-                    child.adopt(begun, &self.table);
+                    // Where it did not fit before, what stands in it was taken then.
+                    if fresh {
+                        child.adopt(begun, self.table.key_text());
+                    } else {
+                        child.repeat(begun);
+                    }
                 }
                 return Ok(shown);
             }
-            (Ok(()), Some((Met::Same, shown))) => {
+            (Ok(()), Some((Meeting { met: Met::Same, .. }, shown))) => {
                 self.table.truncate();
                 self.table.counts.duplicates += 1;
                 if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
@@ -340,12 +351,26 @@ impl Decoder {
                 let raw = reader.json.since(start);
                 order.add(raw);
                 let by_text = self.set_aside(seen, column, reason, raw)?;
+                let is_new_text = by_text.fresh;
                 // The listing counts it by its key, as any other.
-                match (self.table.key_alone(raw, scratch), self.table.versioned) {
+                let has_key = self.table.key_alone(raw, scratch);
+                let key = if has_key { scratch.get(KEY_TEXT..) } else { None };
+                let shown = match (has_key, self.table.versioned) {
                     (false, _) => by_text,
                     (true, None) => Shown::of(seen.meet_misfit(scratch)?),
                     (true, Some(_)) => Shown::of(seen.meet_any_version(scratch)?),
+                };
+                if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
+                    child.forget(begun);
+                    // What stands in it may fit all the same.
+                    if is_new_text == shown.fresh {
+                        child.take_alone(raw, &self.table.shape.fields, key)?;
+                    }
+                    if !shown.fresh {
+                        child.repeat(begun);
+                    }
                 }
+                return Ok(shown);
             }
             (Err(other), _) => return Err(other.into()),
         };
@@ -389,6 +414,12 @@ impl Shown {
 
 /// The reason of what came once more with other content: a row that was handed on cannot be taken back.
 const CHANGED: &str = "a record with its key and other content was read before, and stands";
+
+/// Where the text begins among the bytes of a key that is one text.
+const KEY_TEXT: usize = 1 + size_of::<u64>();
+
+/// The reason of records inside one that does not say which it is; its text is kept whole.
+const NO_KEY: &str = "the record that they stand in has no key";
 
 fn no_text(body: &[u8]) -> PageError {
     let error = std::str::from_utf8(body).expect_err("it was found to be no text");
@@ -502,6 +533,11 @@ impl Table {
             .is_ok_and(|found| found && key.len() <= LONGEST_KEY)
     }
 
+    /// Returns the key of the record that was kept last, of a listing whose key is one text.
+    fn key_text(&self) -> &[u8] {
+        self.columns[self.key[0]].text(self.rows - 1)
+    }
+
     fn push_extra(&mut self, members: Option<&[u8]>) {
         match members {
             None => self.extra.push_null(),
@@ -579,9 +615,25 @@ impl ChildTable {
         self.table.mark(&self.rejects)
     }
 
+    /// Takes what stands in a record that does not fit, itself or in another of its members, where its key is known.
+    fn take_alone(&mut self, raw: &[u8], fields: &[Field], key: Option<&[u8]>) -> Result<(), Stop> {
+        let begun = self.mark();
+        self.seen.clear();
+        Reader::new(Json::new(raw), None).inside(fields, self).map_err(|refusal| *refusal)?;
+        if let Some(key) = key {
+            self.adopt(&begun, key);
+        } else if self.table.counts.read > begun.counts.read {
+            self.forget(&begun);
+            self.table.counts.read += 1;
+            self.table.counts.rejects += 1;
+            let column = self.table.shape.fields[self.parent].name.to_owned();
+            self.rejects.push(reject(self.table.shape.dataset, column, NO_KEY.to_owned(), raw));
+        }
+        Ok(())
+    }
+
     /// Gives the records read since `begun` their parent's key.
-    fn adopt(&mut self, begun: &Mark, parent: &Table) {
-        let key = parent.columns[parent.key[0]].text(parent.rows - 1);
+    fn adopt(&mut self, begun: &Mark, key: &[u8]) {
         let column = &mut self.table.columns[self.parent];
         column.truncate(begun.rows);
         for _ in begun.rows..self.table.rows {
@@ -654,6 +706,9 @@ impl Children for ChildTable {
         let mut reader = Reader::new(*json, tenant.as_deref());
         let mut first = true;
         let result = (|| {
+            if reader.json.begins()? != Begins::Array {
+                return self.child(&mut reader, change);
+            }
             reader.json.expect(b'[')?;
             while reader.json.another(&mut first, b']')? {
                 self.child(&mut reader, change)?;

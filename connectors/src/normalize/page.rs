@@ -16,6 +16,8 @@ pub struct PageShape {
     pub failures: Option<&'static str>,
     /// Whether its records tell of other organizations, and then name those.
     pub tells_of_others: bool,
+    /// Whether a list without an envelope is all there is, and a record without a list the only one.
+    pub may_be_bare: bool,
 }
 
 /// Members of an envelope that tell of what went wrong, in the spellings of the platform's families.
@@ -146,7 +148,9 @@ impl PageFacts {
             Fact::Last => {
                 self.last = (begins == Begins::True || begins == Begins::False).then_some(text == b"true");
             }
-            Fact::Cursor if begins == Begins::String => self.cursor = serde_json::from_slice(text).ok(),
+            Fact::Cursor if begins == Begins::String => {
+                self.cursor = serde_json::from_slice(text).ok().filter(|it: &String| !it.is_empty())
+            }
             Fact::Cursor => {}
         }
         Ok(())

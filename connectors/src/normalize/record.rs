@@ -75,7 +75,7 @@ pub(super) struct Reader<'a, 't> {
     names: Vec<(Range<usize>, usize)>,
 }
 
-/// Receives the records inside a record.
+/// Receives the records inside a record: a list of them, or one that stands for a list of one.
 pub(super) trait Children {
     fn children(&mut self, json: &mut Json<'_>, change: &'static str) -> Taken;
 }
@@ -149,7 +149,7 @@ impl<'a, 't> Reader<'a, 't> {
         if let Kind::Children(change) = field.kind {
             column.push_null();
             return match self.json.begins()? {
-                Begins::Array => inner.children(&mut self.json, change),
+                Begins::Array | Begins::Object => inner.children(&mut self.json, change),
                 Begins::Null => Ok(self.json.word(b"null")?),
                 other => Err(unfit("a list", other)),
             };
@@ -169,6 +169,10 @@ impl<'a, 't> Reader<'a, 't> {
             return Ok(());
         }
         match kind {
+            Kind::Int64 | Kind::Float64 | Kind::Bool | Kind::Struct(_) if self.is_left_empty(begins)? => {
+                column.push_null();
+                Ok(())
+            }
             Kind::Utf8 => self.text(begins, column),
             Kind::Timestamp => self.instant(begins, column),
             Kind::Int64 => self.whole_number(begins, column),
@@ -182,6 +186,23 @@ impl<'a, 't> Reader<'a, 't> {
             Kind::Struct(fields) => self.nested(begins, fields, column),
             Kind::Children(_) => unreachable!("records inside a record stand at its top"),
         }
+    }
+
+    /// Returns whether an empty text stands where another value was expected, which some take for none; it is kept.
+    #[inline]
+    fn is_left_empty(&mut self, begins: Begins) -> Result<bool, Box<Refusal>> {
+        if begins != Begins::String {
+            return Ok(false);
+        }
+        let start = self.json.offset();
+        let text = self.json.string()?;
+        let is_empty = text.raw.is_empty();
+        if is_empty {
+            self.keep_here(text);
+        } else {
+            self.json.go_back(start);
+        }
+        Ok(is_empty)
     }
 
     #[inline]
@@ -361,6 +382,25 @@ impl<'a, 't> Reader<'a, 't> {
             }
         }
         Ok(columns.iter().all(|(times, column)| *times == 1 && column.key_bytes(0, key)))
+    }
+
+    /// Reads the records inside a record, and none of its other members.
+    pub(super) fn inside(&mut self, fields: &[Field], inner: &mut dyn Children) -> Taken {
+        if self.json.begins()? != Begins::Object {
+            return Ok(());
+        }
+        self.json.expect(b'{')?;
+        let mut first = true;
+        while self.json.another(&mut first, b'}')? {
+            let name = self.json.name()?;
+            match (find(fields, name).map(|at| &fields[at].kind), self.json.begins()?) {
+                (Some(Kind::Children(change)), begins) if begins != Begins::Null => {
+                    inner.children(&mut self.json, change)?;
+                }
+                _ => _ = self.json.skip()?,
+            }
+        }
+        Ok(())
     }
 
     /// Consumes a record whose values did not fit, and compares wherever it names its organization: the misfit may

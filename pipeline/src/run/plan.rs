@@ -101,8 +101,10 @@ pub(super) struct Reached {
     pub(super) began: Timestamp,
     /// The same by the clock that is furthest behind: what comes in after that may have been missed.
     pub(super) earliest: Timestamp,
-    /// Records of the listing that it kept.
+    /// Records that the listing held.
     pub(super) records: u64,
+    /// Records that stood inside those.
+    pub(super) inside: Option<u64>,
     /// Whether nothing is missing of what was asked for, and it fits.
     pub(super) is_whole: bool,
 }
@@ -118,7 +120,7 @@ pub(super) fn moved(from: &Checkpoint, job: &Job, partition: &Partition, reached
             return Checkpoint { sequence, ..*from };
         }
         let at = reached.began.min(reached.earliest);
-        let full = Some(FullSnapshot { at, records: reached.records });
+        let full = Some(FullSnapshot { at, records: reached.records, inside: reached.inside });
         return Checkpoint { sequence, through: Some(at), full };
     };
     let joins = match from.through {
@@ -179,7 +181,7 @@ mod tests {
     fn a_snapshot_is_due_every_so_many_days_and_full_every_so_many_others() {
         let check = |full: Option<&str>, last: &str, now: &str, expected: Option<Option<&str>>| {
             let reading = Reading { every: 2, full_every: Some(7), ..Reading::from(at("01-01T00:00:00")) };
-            let full = full.map(|text| FullSnapshot { at: at(text), records: 5 });
+            let full = full.map(|text| FullSnapshot { at: at(text), records: 5, inside: None });
             let checkpoint = Checkpoint { full, ..through(last) };
             let due = due(&job_of(ReadMode::Snapshot, true, reading), &checkpoint, at(now));
             let expected = expected.map(|since| since.map(|since| window(since, now)));
@@ -213,8 +215,13 @@ mod tests {
             let job = job_of(ReadMode::Window, false, Reading::from(at("01-10T00:00:00")));
             let from = Checkpoint { sequence: 3, through: from.map(at), full: None };
             let partition = partition(&job, Some(span), span.until);
-            let reached =
-                Reached { began: span.until, earliest: at("01-12T00:00:00"), records: 9, is_whole: true };
+            let reached = Reached {
+                began: span.until,
+                earliest: at("01-12T00:00:00"),
+                records: 9,
+                inside: None,
+                is_whole: true,
+            };
             let expected = Checkpoint { sequence: 4, through: expected.map(at), full: None };
             assert_eq!(moved(&from, &job, &partition, &reached), expected);
         };
@@ -237,7 +244,12 @@ mod tests {
         let from = through("01-09T03:00:00");
         let partition = due(&job, &from, now).expect("the last is of yesterday");
         let after = |is_whole| {
-            moved(&from, &job, &partition, &Reached { began: now, earliest: now, records: 9, is_whole })
+            moved(
+                &from,
+                &job,
+                &partition,
+                &Reached { began: now, earliest: now, records: 9, inside: None, is_whole },
+            )
         };
         assert!(due(&job, &after(true), now).is_none());
         assert_eq!(after(false).sequence, 2);

@@ -498,7 +498,7 @@ async fn what_changes_after_the_end_of_a_window_is_left_for_the_next_one() {
         let steps = vec![Step::Page(changed(&changes, changed_at))];
         let scene = Scene::new(VecConnector::new(vec![changes.clone()]).with(&tenant("a"), "changes", steps));
         let at = DateTime::from_timestamp(1_789_900_000, 0).expect("an instant");
-        let full = Some(FullSnapshot { at, records: 9 });
+        let full = Some(FullSnapshot { at, records: 9, inside: None });
         let checkpoint = Checkpoint { sequence: 1, through: Some(at), full };
         scene.sink.set_checkpoint(&tenant("a").id, "changes", checkpoint);
         let reading = Reading { full_every: Some(7), ..Reading::from(at) };

@@ -1,6 +1,7 @@
 //! One job: its partitions, each read, written and committed before the next is begun.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, TimestampMicrosecondArray};
 use arrow::compute::filter_record_batch;
@@ -207,12 +208,15 @@ impl PartitionReading<'_> {
             receipt.drift = drift.shown_as(|name| context.connector.scrub(name));
             receipt.content = content.as_ref().and_then(|content| content.get(&receipt.dataset).cloned());
         }
-        let records = self.held(tally).or(self.from.full.map(|full| full.records)).unwrap_or_default();
+        let last = self.from.full;
+        let records = self.held(tally, true).map(|(_, held)| held).or(last.map(|full| full.records));
+        let inside = self.held(tally, false).map(|(_, held)| held).or(last.and_then(|full| full.inside));
+        let records = records.unwrap_or_default();
         // Of what a reading fills besides, more may fit another day.
         let decides =
             |receipt: &&Receipt| receipt.dataset == partition.pull() || !partition.has(partition.pull());
         let is_whole = !tally.drifted && receipts.iter().filter(decides).all(|it| it.verdict.is_good());
-        let reached = Reached { began: started_at, earliest, records, is_whole };
+        let reached = Reached { began: started_at, earliest, records, inside, is_whole };
         let to = moved(&self.own, self.worker.job, partition, &reached);
         let (run_id, partition, from) = (context.run_id.clone(), partition.clone(), self.from);
         Ok(Commit { run_id, partition, files, from, to, receipts, replays: None })
@@ -252,26 +256,31 @@ impl PartitionReading<'_> {
             .with_hint("nothing was committed for this window; run again when less is changing"));
         }
         let (Some(last), None) = (self.from.full, self.partition.window) else { return Ok(()) };
-        let Some(held) = self.held(tally) else { return Ok(()) };
-        let is_confirmed = self.worker.job.reading.ask == Ask::Everything;
-        let shrank = if held == 0 { last.records > 0 } else { held < last.records / 2 };
-        let few = held > 0 && last.records < TOO_FEW_TO_WONDER;
-        if is_confirmed || !shrank || few {
+        if self.worker.job.reading.ask == Ask::Everything {
             return Ok(());
         }
-        let (pull, then) = (self.partition.pull(), last.records);
-        Err(Error::new(ErrorKind::Shrunk, format!("the platform holds {held} records where it held {then} before"))
-            .with_hint(format!(
-                "the last good snapshot stays; if it is true, take the new one: `tenantry run --full-refresh --dataset {pull}` with `--tenant`"
-            )))
+        for (is_listing, then) in [(true, Some(last.records)), (false, last.inside)] {
+            let (Some((name, held)), Some(then)) = (self.held(tally, is_listing), then) else { continue };
+            // A listing does not end within a day; what stands in its records may.
+            let all_gone = held == 0 && is_listing && then > 0;
+            if all_gone || (held < then / 2 && then >= TOO_FEW_TO_WONDER) {
+                let text = format!("the platform holds {held} records of {name} where it held {then} before");
+                return Err(Error::new(ErrorKind::Shrunk, text).with_hint(format!(
+                    "the last good snapshot stays; if it is true, take the new one: `tenantry run --full-refresh --dataset {name}` with `--tenant`"
+                )));
+            }
+        }
+        Ok(())
     }
 
-    /// Returns how many records the listing holds, where its own dataset was chosen; those that do not fit are there
-    /// all the same.
-    fn held(&self, tally: &Tally) -> Option<u64> {
-        let pull = self.partition.pull();
-        let counts = tally.datasets.get(pull).copied().unwrap_or_default();
-        self.partition.has(pull).then(|| counts.kept() + counts.do_not_fit())
+    /// Returns how many records the listing's own dataset holds, or the one that stands inside, where it was chosen;
+    /// those that do not fit are there all the same.
+    fn held(&self, tally: &Tally, is_listing: bool) -> Option<(&'static str, u64)> {
+        let Partition { datasets, .. } = self.partition;
+        let is_it = |dataset: &&Arc<Dataset>| (dataset.name == self.partition.pull()) == is_listing;
+        let name = datasets.iter().find(is_it)?.name;
+        let counts = tally.datasets.get(name).copied().unwrap_or_default();
+        Some((name, counts.kept() + counts.do_not_fit()))
     }
 
     fn equals_the_last(&self, content: Option<&BTreeMap<String, String>>) -> bool {

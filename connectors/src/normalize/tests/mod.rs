@@ -25,6 +25,7 @@ const PAGE: PageShape = PageShape {
     facts: &[("total", Fact::Total), ("last", Fact::Last), ("cursor", Fact::Cursor)],
     failures: Some("failures"),
     tells_of_others: false,
+    may_be_bare: false,
 };
 
 /// A record with a member of every kind.

@@ -92,6 +92,15 @@ fn a_page_says_what_it_knows_of_the_listing() {
 }
 
 #[test]
+fn a_cursor_that_is_empty_is_none() {
+    for cursor in [r#""""#, "null", "7"] {
+        let page = format!(r#"{{"data":[],"metadata":{{"cursor":{cursor}}}}}"#);
+        let facts = Reading::of_assets().decode(page.as_bytes()).expect("a page");
+        assert_eq!(facts.cursor, None, "{cursor}");
+    }
+}
+
+#[test]
 fn completeness_the_order_of_records_is_the_same_however_pages_cut_them() {
     let order = |pages: &[&str]| {
         let mut reading = Reading::of_records();
@@ -115,5 +124,5 @@ fn completeness_a_bad_page_takes_nothing_from_the_one_before() {
     reading.decode(&good[..good.len() - 1]).expect_err("half a page");
     let decoded = reading.take();
     let lengths: Vec<_> = decoded.records.iter().map(arrow::array::RecordBatch::num_rows).collect();
-    assert_eq!((lengths, decoded.rejects.len()), (vec![1, 1], 1));
+    assert_eq!((lengths, decoded.rejects.len()), (vec![1, 2], 1));
 }

@@ -103,6 +103,12 @@ fn what_can_be_understood_is() {
     for (members, column, value) in [
         (r#""count":1.0"#, "count", json!(1)),
         (r#""count":-2e3"#, "count", json!(-2000)),
+        (r#""count":"""#, "count", Value::Null),
+        (r#""count":"""#, "extra", json!({"count": ""})),
+        (r#""score":"""#, "score", Value::Null),
+        (r#""isOpen":"""#, "open", Value::Null),
+        (r#""who":"""#, "who", Value::Null),
+        (r#""links":[{"rank":""}]"#, "extra", json!({"links[0].rank": ""})),
         (r#""count":-9223372036854775808"#, "count", json!(i64::MIN)),
         (r#""count":9007199254740993.0"#, "count", json!(9_007_199_254_740_993_i64)),
         (r#""count":9223372036854775807"#, "count", json!(i64::MAX)),

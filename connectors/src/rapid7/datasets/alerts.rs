@@ -16,6 +16,7 @@ const PAGE: PageShape = PageShape {
     facts: &[("total_items", Fact::Total), ("is_last_index", Fact::Last), ("size", Fact::Size)],
     failures: Some("region_failures"),
     tells_of_others: false,
+    may_be_bare: false,
 };
 
 pub(super) fn endpoint() -> Endpoint {

@@ -132,6 +132,7 @@ const SIEM_PAGE: PageShape = PageShape {
     facts: &[("total_data", Fact::Total), ("total_pages", Fact::Pages), ("size", Fact::Size)],
     failures: None,
     tells_of_others: false,
+    may_be_bare: false,
 };
 
 /// The page of vulnerability management's lists.
@@ -145,6 +146,7 @@ const VM_PAGE: PageShape = PageShape {
     ],
     failures: None,
     tells_of_others: false,
+    may_be_bare: false,
 };
 
 /// The search of the SIEM's entities: all of them, by name, so that pages repeat.

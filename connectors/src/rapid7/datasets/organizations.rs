@@ -6,7 +6,7 @@ use super::{About, Endpoint, Paging, Request, SIEM_PAGE, text};
 use crate::normalize::{PageShape, RecordShape};
 
 /// Each record is an organization, and the one that asks is above them.
-const PAGE: PageShape = PageShape { tells_of_others: true, ..SIEM_PAGE };
+const PAGE: PageShape = PageShape { tells_of_others: true, may_be_bare: true, ..SIEM_PAGE };
 
 pub(super) fn endpoint() -> Endpoint {
     // The region keeps the platform's spelling; the column `region` of every dataset is where the record was read.
@@ -15,6 +15,8 @@ pub(super) fn endpoint() -> Endpoint {
     let shape = RecordShape { dataset: "organizations", fields, key: &["id"], has_versions: false };
     let about = About {
         scope: Scope::Account,
+        // Nobody knows whether the platform grants more than it sends by itself.
+        page_size: 20,
         ..About::snapshot(
             "organizations",
             "account",

@@ -29,15 +29,16 @@ pub(super) fn child() -> Child {
         text("solution_type"),
         nested("endpoint", vec![int("port"), text("protocol")]),
     ];
+    // Whichever list told of it last, it is the same finding.
     let key = &[
         "asset_id",
-        "change",
         "vulnerability_id",
         "check_id",
         "key",
         "nic",
         "port",
         "protocol",
+        "endpoint",
         "proof",
         "status",
         "solution_id",
