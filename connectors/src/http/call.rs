@@ -13,6 +13,9 @@ use reqwest::{Method, StatusCode};
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 use url::Url;
 
+/// A body of this length is not far longer than any that was expected.
+const LONGER: u64 = 1 << 20;
+
 /// One request, without the host, the key and the tenant: those are the client's.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -26,6 +29,7 @@ pub struct Call {
     pub(super) safe: bool,
     pub(super) can_shrink: bool,
     pub(super) expected_bytes: Option<u64>,
+    pub(super) most_bytes: Option<usize>,
     pub(super) spent: Spent,
     pub(super) turn: Arc<Mutex<()>>,
 }
@@ -48,6 +52,7 @@ impl Call {
             safe: true,
             can_shrink: false,
             expected_bytes: None,
+            most_bytes: None,
             spent: Spent::default(),
             turn: Arc::default(),
         }
@@ -99,8 +104,17 @@ impl Call {
     /// many bytes, where it does not say itself how long it is. What is held has to be given back without waiting for
     /// another such call.
     #[must_use]
-    pub fn in_room_for(mut self, bytes: Option<u64>) -> Self {
-        self.expected_bytes = bytes;
+    pub fn in_room_for(mut self, bytes: u64) -> Self {
+        self.expected_bytes = Some(bytes);
+        self
+    }
+
+    /// Says how long the answer's body should be: where a smaller page can be asked for, one that is far longer is given
+    /// up.
+    #[must_use]
+    pub fn of_about(mut self, bytes: u64) -> Self {
+        let most = bytes.saturating_mul(2).max(LONGER);
+        self.most_bytes = Some(usize::try_from(most).unwrap_or(usize::MAX));
         self
     }
 

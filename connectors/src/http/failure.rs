@@ -84,12 +84,12 @@ impl Failure {
         }
     }
 
-    /// Returns whether the page is too large to be read at all.
     /// Returns how many bytes came before they were found too many.
     pub(super) fn bytes(&self) -> u64 {
         if let Self::TooLarge { limit } = self { *limit as u64 } else { 0 }
     }
 
+    /// Returns whether the page is too large to be read at all.
     pub(super) fn is_too_large(&self) -> bool {
         matches!(self, Self::TooLarge { .. } | Self::Status { status: StatusCode::PAYLOAD_TOO_LARGE, .. })
     }

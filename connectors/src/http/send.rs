@@ -157,7 +157,9 @@ impl<'a> Sending<'a> {
             }
             None => None,
         };
-        let body = attempt::body(response, http.config.max_body_bytes, &mut room, &key.secret).await?;
+        let most = self.call.most_bytes.filter(|_| self.call.can_shrink).unwrap_or(usize::MAX);
+        let most = most.min(http.config.max_body_bytes);
+        let body = attempt::body(response, most, &mut room, &key.secret).await?;
         let (bytes, room) = (body.len() as u64, room.and_then(Room::held));
         let _turn = self.call.turn.lock().await;
         Ok(Attempted { value: attempt::decode(body, decode, &http.cores).await?, bytes, room })

@@ -5,15 +5,14 @@
 //! walk over the listing is over, [`judge`] says whether it showed everything; if not, the listing is walked again and
 //! only new records are added.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_stream::try_stream;
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::StreamExt;
 use futures::stream::{BoxStream, FuturesOrdered};
-use futures::{FutureExt, StreamExt};
 use pipeline::batch::Batch;
 use pipeline::digests::no_room;
 use pipeline::{Error, ErrorKind, Partition, Result, Tally, Window};
@@ -68,8 +67,19 @@ struct Got {
     room: Option<OwnedSemaphorePermit>,
 }
 
-/// Several pages in a row; nothing in place of one says that the walk has to be given up there.
-type Row = Vec<Option<Got>>;
+/// What came of asking for a page by its number.
+enum Came {
+    Page(Got),
+    /// It is beyond the end.
+    End,
+    /// Nobody knows whether there is more: the walk has to be given up there.
+    Doubt,
+    /// It has to be asked for again, in parts of this size.
+    TooMuch {
+        part: u64,
+        spent: Spent,
+    },
+}
 
 /// A page by its number: which parameter says it, in what size pages are counted, and what it means if it is refused.
 #[derive(Clone, Copy)]
@@ -78,13 +88,47 @@ struct Place {
     index: u64,
     size: u64,
     if_refused: Refused,
-    /// Whether it is the one that is handed on next, as a whole.
+    /// Whether it is the one that is handed on next.
     is_next: bool,
+    /// What was spent on it in vain.
+    spent: Spent,
 }
 
 impl Place {
     fn first(parameter: &'static str, size: u64) -> Self {
-        Self { parameter, index: 0, size, if_refused: Refused::Failure, is_next: true }
+        Self {
+            parameter,
+            index: 0,
+            size,
+            if_refused: Refused::Failure,
+            is_next: false,
+            spent: Spent::default(),
+        }
+    }
+
+    /// Returns how many records are before it.
+    fn offset(&self) -> u64 {
+        self.index.saturating_mul(self.size)
+    }
+
+    /// Returns the place of the same records where pages are of another size, if one begins there.
+    fn in_pages_of(self, size: u64) -> Self {
+        let fits = (self.size.is_multiple_of(size) || size.is_multiple_of(self.size))
+            && self.offset().is_multiple_of(size);
+        if fits { Self { index: self.offset() / size, size, ..self } } else { self }
+    }
+
+    /// Returns the smaller pages that hold the same records, which are handed on one after the other.
+    fn parts(self, size: u64) -> impl DoubleEndedIterator<Item = Self> {
+        let parts = self.size / size;
+        let first = self.index * parts;
+        (first..first + parts).map(move |index| Self {
+            index,
+            size,
+            is_next: true,
+            spent: Spent::default(),
+            ..self
+        })
     }
 }
 
@@ -242,45 +286,68 @@ impl Reader {
         enough: Arc<AtomicBool>,
     ) -> BoxStream<'static, Result<Option<Got>>> {
         try_stream! {
+            let mut largest = place.size;
             let mut open = FuturesOrdered::new();
-            let (mut known_pages, mut ended, mut bytes) = (place.index + 1, false, 0);
-            let mut broke = false;
+            // What is left of a page that was too much: its turn is before that of all that is open.
+            let mut parts: VecDeque<Place> = VecDeque::new();
+            // So many records there are as far as is known, or one more than came where only the next page tells.
+            let mut known = place.offset() + 1;
+            let (mut ended, mut broke, mut bytes) = (false, false, 0);
             loop {
-                ended |= enough.load(Ordering::Relaxed);
-                while !ended && place.index < known_pages && open.len() < AHEAD {
-                    // The page whose turn it is needs no leave: every listing gets on.
-                    let leave = if open.is_empty() { None } else { self.client.leave_for(bytes) };
-                    if leave.is_none() && !open.is_empty() {
-                        break;
-                    }
-                    place.is_next = open.is_empty();
-                    let row = self.clone().row(window, place, Spent::default());
-                    open.push_back(async move { (row.await, leave) });
+                if enough.load(Ordering::Relaxed) {
+                    ended = true;
+                    parts.clear();
+                }
+                while !ended && parts.is_empty() && place.offset() < known && open.len() < AHEAD {
+                    place = place.in_pages_of(u64::from(self.size.current()).min(largest));
+                    let next = if open.is_empty() {
+                        // The page whose turn it is needs no leave: every listing gets on.
+                        self.clone().ask(window, Place { is_next: true, ..place }, None)
+                    } else {
+                        let Some(leave) = self.client.leave_for(self.expected_bytes(place.size).max(bytes)) else { break };
+                        self.clone().ask(window, place, Some(leave))
+                    };
+                    open.push_back(next);
                     // Asked for ahead: the listing may end before it by now.
                     place = Place { index: place.index + 1, if_refused: Refused::Doubt, ..place };
                 }
-                let Some((row, _leave)) = open.next().await else { break };
-                let row = row?;
-                bytes = row.iter().flatten().map(|got| got.bytes).sum();
-                let last = row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.word.last));
-                let total = row.iter().flatten().last().and_then(|got| got.page.facts.total);
-                if let (1, [Some(got)]) = (place.index, row.as_slice()) {
-                    // Such a platform counts its pages in its own size.
-                    place.size = got.word.granted.unwrap_or(place.size);
-                }
-                if let (true, Some(Some(got))) = (open.is_empty(), row.last()) {
-                    place.if_refused = got.word.if_refused;
-                }
-                for got in row {
-                    match got {
-                        Some(got) => yield Some(got),
-                        None => broke = true,
+                let Some((asked, came, _leave)) = open.next().await else { break };
+                match came? {
+                    Came::Page(got) => {
+                        bytes = got.bytes;
+                        let Word { last, granted, if_refused, .. } = got.word;
+                        if let Some(granted) = granted {
+                            // Such a platform counts its pages in its own size.
+                            parts.clear();
+                            place = Place { index: 1, size: granted, ..place };
+                            largest = granted;
+                        }
+                        ended |= last;
+                        known = known.max(got.page.facts.total.unwrap_or_default());
+                        yield Some(got);
+                        if last {
+                            parts.clear();
+                        } else if let Some(part) = parts.pop_front() {
+                            open.push_front(self.clone().ask(window, Place { if_refused, ..part }, None));
+                        } else if open.is_empty() {
+                            place.if_refused = if_refused;
+                            known = known.max(place.offset() + 1);
+                        }
                     }
-                }
-                ended |= last;
-                known_pages = known_pages.max(total.map_or(0, |total| total.div_ceil(place.size)));
-                if !last && open.is_empty() {
-                    known_pages = known_pages.max(place.index + 1);
+                    Came::TooMuch { part, spent } => {
+                        let mut of_it = asked.parts(part);
+                        let first = Place { if_refused: asked.if_refused, spent, ..of_it.next().expect("a page has a part") };
+                        of_it.rev().for_each(|part| parts.push_front(part));
+                        open.push_front(self.clone().ask(window, first, None));
+                    }
+                    Came::End => {
+                        ended = true;
+                        parts.clear();
+                    }
+                    Came::Doubt => {
+                        (ended, broke) = (true, true);
+                        parts.clear();
+                    }
                 }
             }
             // Pages that were asked for ahead came meanwhile: their records would pass for known ones.
@@ -291,65 +358,54 @@ impl Reader {
         .boxed()
     }
 
-    /// Asks for the records of one full page, in smaller parts where full pages are too slow.
-    fn row(self, window: Option<Window>, place: Place, spent: Spent) -> BoxFuture<'static, Result<Row>> {
-        async move {
-            let Place { parameter, index, size, if_refused, is_next } = place;
-            let wanted = u64::from(self.size.current());
-            if wanted < size && size.is_multiple_of(wanted) {
-                return self.parts(window, place, wanted, spent).await;
-            }
-            let call = self.call(window, size).query(parameter, index).spent(spent);
-            let call = call.in_room_for(is_next.then(|| self.expected_bytes(size)));
-            match self.client.send(&call, &self.decode).await {
-                Ok(answer) => {
-                    self.fine(size, &answer);
-                    let word = Word::of(&answer.value.facts, index, size);
-                    Ok(vec![Some(got(answer, word))])
-                }
-                // Some platforms refuse what is beyond the end.
-                Err(SendError::Answered(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, error)) => match if_refused {
-                    Refused::End => Ok(Row::new()),
-                    Refused::Doubt => {
-                        warn!(tenant = %self.client.tenant(), error = %error, "who knows whether there is more behind the last page: it is refused");
-                        Ok(vec![None])
-                    }
-                    Refused::Failure => Err(error),
-                },
-                Err(SendError::TooSlow(error, spent)) => match self.smaller(size, spent) {
-                    Some(part) if size.is_multiple_of(part) => self.parts(window, place, part, spent).await,
-                    // Pages of this size have no parts that are asked for; the next walk has smaller ones.
-                    Some(_) => Ok(vec![None]),
-                    None => Err(error),
-                },
-                Err(error) => Err(error.into()),
-            }
-        }
-        .boxed()
+    async fn ask(
+        self,
+        window: Option<Window>,
+        place: Place,
+        leave: Option<OwnedSemaphorePermit>,
+    ) -> (Place, Result<Came>, Option<OwnedSemaphorePermit>) {
+        (place, self.page(window, place).await, leave)
     }
 
-    async fn parts(self, window: Option<Window>, place: Place, part: u64, mut spent: Spent) -> Result<Row> {
-        let mut row = Row::new();
-        let parts = place.size / part;
-        for index in (0..parts).map(|at| place.index * parts + at) {
-            let before = row.last().and_then(Option::as_ref);
-            let if_refused = before.map_or(place.if_refused, |got| got.word.if_refused);
-            // One part would wait for room while the others hold theirs.
-            let part_place = Place { index, size: part, if_refused, is_next: false, ..place };
-            let part_row = self.clone().row(window, part_place, spent).await?;
-            spent = Spent::default();
-            // A part that came in parts itself is as long as it was asked for.
-            let is_cut = match part_row.as_slice() {
-                [Some(got)] => got.word.granted.is_some(),
-                _ => false,
-            };
-            let is_last = part_row.last().is_none_or(|got| got.as_ref().is_none_or(|got| got.word.last));
-            row.extend(part_row);
-            if is_last || is_cut {
-                break;
-            }
+    /// Asks for one page, unless it is known by now to be too much.
+    async fn page(self, window: Option<Window>, place: Place) -> Result<Came> {
+        let Place { parameter, index, size, if_refused, is_next, spent } = place;
+        let wanted = u64::from(self.size.current());
+        if wanted < size && size.is_multiple_of(wanted) {
+            return Ok(Came::TooMuch { part: wanted, spent });
         }
-        Ok(row)
+        let call = self.call(window, size).query(parameter, index).spent(spent);
+        let expected = self.expected_bytes(size);
+        let call = if is_next { call.in_room_for(expected) } else { call.of_about(expected) };
+        match self.client.send(&call, &self.decode).await {
+            Ok(answer) => {
+                self.fine(size, &answer);
+                let word = Word::of(&answer.value.facts, index, size);
+                Ok(Came::Page(got(answer, word)))
+            }
+            // Some platforms refuse what is beyond the end.
+            Err(SendError::Answered(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, error)) => {
+                match if_refused {
+                    Refused::End => Ok(Came::End),
+                    Refused::Doubt => {
+                        warn!(tenant = %self.client.tenant(), error = %error, "who knows whether there is more behind the last page: it is refused");
+                        Ok(Came::Doubt)
+                    }
+                    Refused::Failure => Err(error),
+                }
+            }
+            // It has to wait for its turn, and takes room then.
+            Err(SendError::TooSlow(_, spent)) if !is_next && spent.bytes > 0 => {
+                Ok(Came::TooMuch { part: size, spent })
+            }
+            Err(SendError::TooSlow(error, spent)) => match self.smaller(size, spent) {
+                Some(part) if size.is_multiple_of(part) => Ok(Came::TooMuch { part, spent }),
+                // Pages of this size have no parts that are asked for; the next walk has smaller ones.
+                Some(_) => Ok(Came::Doubt),
+                None => Err(error),
+            },
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn by_cursor(
@@ -365,7 +421,7 @@ impl Reader {
             let mut given = HashSet::new();
             let mut spent = Spent::default();
             while !enough.load(Ordering::Relaxed) {
-                let mut call = self.call(window, size).spent(spent).in_room_for(Some(self.expected_bytes(size)));
+                let mut call = self.call(window, size).spent(spent).in_room_for(self.expected_bytes(size));
                 if let Some(cursor) = &cursor {
                     call = call.query("cursor", cursor);
                 }
