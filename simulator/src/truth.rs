@@ -124,10 +124,11 @@ pub(crate) fn keys(
     let view = View::present(world);
     let mut keys = Keys::default();
     for row in listed(world, tenant, dataset, window) {
-        let place = if row.is_reject() { &mut keys.rejects } else { &mut keys.keys };
         if dataset == Dataset::VmFindings {
-            place.extend(vm_findings::keys(&row, &view));
+            // They fit, whether their asset does or not.
+            keys.keys.extend(vm_findings::keys(&row, &view));
         } else {
+            let place = if row.is_reject() { &mut keys.rejects } else { &mut keys.keys };
             place.push(Row::key(&row));
         }
     }
@@ -144,11 +145,11 @@ pub(crate) fn rows(
     let view = View::present(world);
     let mut rows = Vec::new();
     for row in listed(world, tenant, dataset, window) {
-        let reject = row.is_reject();
         if dataset == Dataset::VmFindings {
             let findings = vm_findings::rows(&row, &view).into_iter();
-            rows.extend(findings.map(|(key, json)| RowTruth { key, reject, json }));
+            rows.extend(findings.map(|(key, json)| RowTruth { key, reject: false, json }));
         } else {
+            let reject = row.is_reject();
             let mut json = Vec::with_capacity(1024);
             row.put_json(&mut json);
             let json = String::from_utf8(json).expect("rows are written from text");

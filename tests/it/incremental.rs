@@ -563,7 +563,8 @@ fn last_good_findings_that_went_with_their_assets_have_to_be_confirmed() {
     let tenant = context.tenants()[0].id.clone();
     let before = context.lake().rows("vm_findings");
     let all = context.truth(Dataset::VmAssets, &tenant).len();
-    context.platform().delete_rows(Dataset::VmAssets, &tenant, u32::try_from(all).expect("a few"));
+    let all = u32::try_from(all).expect("a few");
+    assert_eq!(context.platform().delete_rows(Dataset::VmAssets, &tenant, all), Some(0));
     at(&mut context, present + days(1));
     let (output, summary) = context.pull(&[]);
     assert_eq!(output.code, Some(7), "{}", output.stderr);
