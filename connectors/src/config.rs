@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pipeline::{Connector, Error, ErrorKind, Result, Secret};
+use pipeline::{Connector, Error, ErrorKind, Result, Secret, Tenant};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -37,6 +37,13 @@ impl ConnectorConfig {
     /// Where the endpoint cannot be used.
     pub fn offline(&self) -> Result<Arc<dyn Connector>> {
         Ok(Arc::new(self.with_key(Arc::new(NoKey))?))
+    }
+
+    /// Returns the account that asks, as a tenant of its own.
+    #[must_use]
+    pub fn account(&self) -> Tenant {
+        let Self::Rapid7(config) = self;
+        config.account()
     }
 
     /// Returns an error about a key that is not where the run file says, as one of the run file: only a command

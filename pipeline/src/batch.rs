@@ -1,12 +1,12 @@
 //! A batch: the records of a page as columns, and the count of everything the page held.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::array::{ArrayRef, DictionaryArray, Int32Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{Dataset, Error, ErrorKind, Partition, Result, Timestamp};
 
@@ -29,7 +29,7 @@ pub struct Batch {
     /// What was counted on the way, to be added up over the partition.
     pub tally: Tally,
     /// The room in memory that it takes by the connector's count, given back once it is written.
-    pub room: Option<Arc<OwnedSemaphorePermit>>,
+    pub room: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A record that was set aside, with the reason and its raw bytes.

@@ -82,6 +82,27 @@ fn verdict_records_that_still_do_not_fit_are_not_called_complete_the_next_time()
 }
 
 #[test]
+fn verdict_what_was_never_read_is_a_problem() {
+    let context = start(small(2));
+    context.write(&context.run_file().of(&[Dataset::Users]));
+    let acme = &context.tenants()[0];
+    assert_eq!(context.run(&["run", "--tenant", &acme.id]).code, Some(0));
+    // The tenant that was left out, and a dataset that was chosen since.
+    context.write(&context.run_file().of(&[Dataset::Users, Dataset::Accounts]));
+    let problems = context.run(&["status", "--problems"]);
+    let lines: Vec<&str> = problems.stdout.lines().skip(1).collect();
+    assert_eq!(lines.len(), 3, "{}{}", problems.stdout, problems.stderr);
+    assert!(lines.iter().all(|line| line.contains("never read")), "{}", problems.stdout);
+    assert_eq!(lines.iter().filter(|line| line.contains(&acme.name)).count(), 1, "{}", problems.stdout);
+    let one = context.run(&["status", "--problems", "--json", "--tenant", &acme.id]);
+    let lines: serde_json::Value = serde_json::from_str(&one.stdout).expect("JSON");
+    let told = (&lines[0]["never_read"], &lines[0]["last"]["dataset"], &lines[1]);
+    assert_eq!(told, (&true.into(), &"accounts".into(), &serde_json::Value::Null), "{lines}");
+    assert_eq!(context.run(&["run"]).code, Some(0));
+    assert!(context.run(&["status", "--problems"]).stderr.contains("nothing to look at"));
+}
+
+#[test]
 fn verdict_a_tenant_that_is_always_unauthorized() {
     check_one(Fault::Status { status: 401 }, "unauthorized", "2s");
 }

@@ -1,21 +1,24 @@
 //! `tenantry status`: how far each tenant's dataset is, how fresh, and how it ended last.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
-use config::Settings;
+use config::{Narrowing, Settings};
 use pipeline::rejects::Waiting;
 use pipeline::{
-    Checkpoint, Error, ErrorKind, Receipt, Result, Sink, Standing, Standings, Tenant, TenantId, Timestamp,
-    Verdict,
+    Checkpoint, Dataset, Error, ErrorKind, Receipt, Result, Sink, Standing, Standings, Tenant, TenantId,
+    Timestamp, Verdict,
 };
 use serde::{Serialize, Serializer};
+use sinks::Registry;
 
 use super::{Context, known};
 use crate::args::StatusArgs;
 use crate::console::Console;
+use crate::jobs::Work;
 use crate::table::{age, count, instant, several, span, table};
-use crate::{failure, report};
+use crate::{failure, report, unplaced};
 
 /// How one tenant's dataset stands.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +33,8 @@ struct Line {
     fresh_within: Option<TimeDelta>,
     /// Whether it is further behind than it may be.
     late: bool,
+    /// Whether no run ever ended with word of it, although the run file wants it.
+    never_read: bool,
     /// The last committed receipt, if there ever was one.
     committed: Option<Receipt>,
     /// The receipt of the last run that asked for it, where that did not end well, or the last run's own.
@@ -50,6 +55,8 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
         sink.unsettled().await?.into_iter().chain(last_run.iter().flat_map(|run| run.receipts.clone()));
     let Standings { known, mut unreadable } = sink.standings().await?;
     let mut lines = lines(known, last, &targets(&settings), now);
+    let registry = settings.sink.tenants()?;
+    add_never_read(&mut lines, &settings, &registry, context);
     let is_new = lines.is_empty() && unreadable.is_empty();
     if is_new && args.problems {
         return Err(Error::new(ErrorKind::Config, "look for problems: nothing was pulled yet").with_hint(
@@ -57,7 +64,6 @@ pub(super) async fn status(args: &StatusArgs, context: &Context) -> Result<u8> {
         ));
     }
     let mut tenants: Vec<Tenant> = lines.values().filter_map(Line::tenant).collect();
-    let registry = settings.sink.tenants()?;
     let known_by_id =
         |id: &TenantId| Tenant { id: id.clone(), name: id.to_string(), region: None, external_id: None };
     let listed = |id: &TenantId| registry.tenant(id).unwrap_or_else(|| known_by_id(id));
@@ -166,6 +172,48 @@ fn lines(
     lines
 }
 
+/// Adds what the run file wants of the tenants that were listed last, and no run ever told of: one may have been killed
+/// before it got there.
+fn add_never_read(
+    lines: &mut BTreeMap<(TenantId, String), Line>,
+    settings: &Settings,
+    registry: &Registry,
+    context: &Context,
+) {
+    let listed = match settings.written_down.as_slice() {
+        [] => registry.tenants.iter().filter(|known| known.listed).map(Tenant::from).collect(),
+        written_down => written_down.to_vec(),
+    };
+    if registry.tenants.is_empty() {
+        return;
+    }
+    // What the flags leave out is taken out later, as of all lines.
+    let all = Settings { narrowing: Narrowing::default(), ..settings.clone() };
+    let work = match Work::new(&all, listed, settings.connector.account()) {
+        Ok(work) => work,
+        Err(error) => return context.console.warn(&error.chain()),
+    };
+    let of_jobs = work.jobs.iter().flat_map(|job| {
+        let receipt = |dataset: &Arc<Dataset>| Receipt {
+            error: Some("it was never read".to_owned()),
+            hint: Some("`tenantry run` reads it".to_owned()),
+            ..Receipt::of_nothing(&job.tenant, job.region.clone(), dataset.name, context.clock.now())
+        };
+        job.datasets.iter().map(receipt).collect::<Vec<_>>()
+    });
+    let of_nowhere = unplaced::receipts(&work, "", context.clock.as_ref());
+    let targets = targets(settings);
+    for receipt in of_jobs.chain(of_nowhere) {
+        let key = (receipt.organization_id.clone(), receipt.dataset.clone());
+        let target = targets.get(receipt.dataset.as_str()).copied();
+        lines.entry(key).or_insert_with(|| Line {
+            never_read: true,
+            last: Some(receipt),
+            ..Line::of(Checkpoint::default(), None, target, context.clock.now())
+        });
+    }
+}
+
 impl Line {
     fn of(
         checkpoint: Checkpoint,
@@ -176,7 +224,7 @@ impl Line {
         let lag = checkpoint.through.map(|through| now - through);
         // What was never read up to anywhere is later than anything.
         let late = fresh_within.is_some_and(|most| lag.is_none_or(|lag| lag > most));
-        Self { checkpoint, lag, fresh_within, late, committed, last: None }
+        Self { checkpoint, lag, fresh_within, late, never_read: false, committed, last: None }
     }
 
     fn receipt(&self) -> Option<&Receipt> {
@@ -207,7 +255,7 @@ impl Line {
             receipt.organization_id.to_string(),
             receipt.region.to_string(),
             receipt.dataset.clone(),
-            receipt.verdict.to_string(),
+            if self.never_read { "never read".to_owned() } else { receipt.verdict.to_string() },
             self.committed.as_ref().map_or_else(|| "-".to_owned(), |it| count(it.rows_written)),
             through.map_or_else(|| "-".to_owned(), instant),
             through.map_or_else(|| "never".to_owned(), |through| age(through, now)),

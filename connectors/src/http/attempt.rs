@@ -55,7 +55,7 @@ pub(super) fn is_part(status: StatusCode) -> bool {
 pub(super) async fn body(
     response: Response,
     limit: usize,
-    room: &mut Option<Room<'_>>,
+    room: &mut Option<Room>,
     key: &Secret,
 ) -> Result<Bytes, Failure> {
     let status = response.status();
@@ -94,7 +94,7 @@ where
     })
 }
 
-async fn read(mut response: Response, limit: usize, room: &mut Option<Room<'_>>) -> Result<Bytes, Failure> {
+async fn read(mut response: Response, limit: usize, room: &mut Option<Room>) -> Result<Bytes, Failure> {
     let too_large = || Failure::TooLarge { limit };
     let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     if expected > limit {

@@ -4,10 +4,12 @@
 //! are good for. Its answer's body is read once there is room for all of it, and takes that until its records are
 //! written. Who comes slowly takes no more than has come, so that a slow region leaves the others their room.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use pipeline::Region;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
@@ -27,20 +29,28 @@ const LARGE: usize = 4 << 20;
 /// The room that the bodies of all answers share.
 #[derive(Debug)]
 pub(super) struct Bodies {
-    free: Arc<Semaphore>,
-    kib: u32,
+    all: Arc<Semaphore>,
+    /// What the bodies of one region may take of it, so that those of a slow one leave some to the others.
+    of_regions: Mutex<HashMap<Region, Arc<Semaphore>>>,
+    share: usize,
     patience: Duration,
 }
 
 /// What one body takes of it.
 #[derive(Debug)]
-pub(super) struct Room<'a> {
-    bodies: &'a Bodies,
-    taken: Option<OwnedSemaphorePermit>,
+pub(super) struct Room {
+    /// Of its region's share, and of all.
+    free: [Arc<Semaphore>; 2],
+    taken: Option<Taken>,
+    most: usize,
     /// Until when it keeps what has not come yet.
     pub(super) until: Instant,
     can_shrink: bool,
 }
+
+/// Room in memory, given back when it is dropped.
+#[derive(Debug)]
+pub struct Taken([OwnedSemaphorePermit; 2]);
 
 impl Bodies {
     /// Creates the room of this machine, for attempts that may take so long.
@@ -51,57 +61,81 @@ impl Bodies {
 
     fn of(kib: usize, patience: Duration) -> Self {
         let kib = kib.min(Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(kib)), kib: u32::try_from(kib).unwrap_or(u32::MAX), patience }
+        let (all, of_regions) = (Arc::new(Semaphore::new(kib)), Mutex::default());
+        Self { all, of_regions, share: (kib / 4 * 3).max(1), patience }
     }
 
-    /// Waits until there is room for a body, or no longer.
-    pub(super) async fn room_for(&self, bytes: u64, can_shrink: bool) -> Room<'_> {
-        // Who asked for all of it would wait for the slowest of the others.
-        let kib = self.kib_of(bytes).min((self.kib / 4 * 3).max(1));
-        let taken = timeout(self.patience, self.free.clone().acquire_many_owned(kib)).await;
-        let taken = taken.ok().and_then(Result::ok);
-        Room { bodies: self, taken, until: Instant::now() + SLOW, can_shrink }
+    /// Waits until there is room for a body of a region, or no longer.
+    pub(super) async fn room_for(&self, region: &Region, bytes: u64, can_shrink: bool) -> Room {
+        let free = [self.of_region(region), self.all.clone()];
+        let kib = kib_of(bytes, self.share);
+        let taken = async {
+            let [share, all] = free.clone();
+            let share = share.acquire_many_owned(kib).await.ok()?;
+            Some(Taken([share, all.acquire_many_owned(kib).await.ok()?]))
+        };
+        let taken = timeout(self.patience, taken).await.ok().flatten();
+        Room { free, taken, most: self.share, until: Instant::now() + SLOW, can_shrink }
     }
 
-    fn kib_of(&self, bytes: u64) -> u32 {
-        u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, self.kib)
+    fn of_region(&self, region: &Region) -> Arc<Semaphore> {
+        let mut regions = self.of_regions.lock().expect("no holder panics");
+        regions.entry(region.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.share))).clone()
     }
 }
 
-impl Room<'_> {
+/// Returns the room for so many bytes; none has more than a region's share.
+fn kib_of(bytes: u64, most: usize) -> u32 {
+    let most = u32::try_from(most).unwrap_or(u32::MAX);
+    u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, most)
+}
+
+impl Taken {
+    fn kib(&self) -> usize {
+        self.0[0].num_permits()
+    }
+}
+
+impl Room {
     /// Takes more where a body has outgrown it by now; returns whether it may be read on.
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
         let (taken, takes) = self.taken_and_takes(bytes);
         if takes <= taken {
             return true;
         }
+        let more = (takes - taken) as u32;
         // Waiting here for what others hold would make all of them wait for each other.
-        match self.bodies.free.clone().try_acquire_many_owned((takes - taken) as u32) {
-            Ok(more) => {
-                match &mut self.taken {
-                    Some(taken) => taken.merge(more),
-                    none => *none = Some(more),
-                }
+        let [share, all] = self.free.clone().map(|free| free.try_acquire_many_owned(more));
+        match (share, all, &mut self.taken) {
+            (Ok(share), Ok(all), Some(Taken(taken))) => {
+                taken[0].merge(share);
+                taken[1].merge(all);
                 true
             }
-            Err(_) => !self.can_shrink || bytes <= LARGE,
+            (Ok(share), Ok(all), none) => {
+                *none = Some(Taken([share, all]));
+                true
+            }
+            _ => !self.can_shrink || bytes <= LARGE,
         }
     }
 
     /// Gives back what a body of so many bytes does not take.
     pub(super) fn shrink(&mut self, bytes: usize) {
         let (taken, takes) = self.taken_and_takes(bytes);
-        drop(self.taken.as_mut().and_then(|room| room.split(taken.saturating_sub(takes))));
+        if let Some(Taken(room)) = &mut self.taken {
+            room.iter_mut().for_each(|room| drop(room.split(taken.saturating_sub(takes))));
+        }
     }
 
     /// Returns what is held from now on.
-    pub(super) fn held(self) -> Option<OwnedSemaphorePermit> {
+    pub(super) fn held(self) -> Option<Taken> {
         self.taken
     }
 
     fn taken_and_takes(&self, bytes: usize) -> (usize, usize) {
-        let taken = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        (taken, self.bodies.kib_of(bytes as u64) as usize)
+        let taken = self.taken.as_ref().map_or(0, Taken::kib);
+        (taken, kib_of(bytes as u64, self.most) as usize)
     }
 }
 
@@ -117,48 +151,58 @@ mod tests {
         Bodies::of(8 << 10, PATIENCE)
     }
 
-    async fn room(bodies: &Bodies, mib: usize) -> Room<'_> {
-        bodies.room_for((mib * MIB) as u64, true).await
+    async fn room(bodies: &Bodies, region: &str, mib: usize) -> Room {
+        let region = region.parse().expect("a region");
+        bodies.room_for(&region, (mib * MIB) as u64, true).await
     }
 
-    fn check(room: &Room<'_>, mib: usize, left: usize) {
-        let taken = room.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        assert_eq!((taken >> 10, room.bodies.free.available_permits() >> 10), (mib, left));
+    fn check(bodies: &Bodies, room: &Room, mib: usize, left: usize) {
+        let taken = room.taken.as_ref().map_or(0, Taken::kib);
+        assert_eq!((taken >> 10, bodies.all.available_permits() >> 10), (mib, left));
     }
 
     #[tokio::test(start_paused = true)]
     async fn bounded_a_body_is_read_when_there_is_room_for_it_or_it_waited_too_long() {
         let bodies = bodies();
-        let large = room(&bodies, 6).await;
-        let small = room(&bodies, 1).await;
-        check(&large, 6, 1);
-        assert!(room(&bodies, 2).now_or_never().is_none(), "one MiB is left");
+        let large = room(&bodies, "eu", 5).await;
+        let small = room(&bodies, "us", 2).await;
+        check(&bodies, &large, 5, 1);
+        assert!(room(&bodies, "us", 2).now_or_never().is_none(), "one MiB is left");
         drop(small);
-        check(&room(&bodies, 2).now_or_never().expect("there is room"), 2, 0);
-        check(&room(&bodies, 3).await, 0, 2);
+        check(&bodies, &room(&bodies, "us", 2).now_or_never().expect("there is room"), 2, 1);
+        check(&bodies, &room(&bodies, "us", 4).await, 0, 3);
         drop(large);
-        check(&room(&bodies, 100).await, 6, 2);
+        check(&bodies, &room(&bodies, "eu", 100).await, 6, 2);
+    }
+
+    #[tokio::test]
+    async fn fairness_one_region_leaves_room_to_the_others() {
+        let bodies = bodies();
+        let _slow = [room(&bodies, "us", 3).await, room(&bodies, "us", 3).await];
+        assert!(room(&bodies, "us", 1).now_or_never().is_none(), "it has its share");
+        check(&bodies, &room(&bodies, "eu", 2).now_or_never().expect("there is room"), 2, 0);
     }
 
     #[tokio::test]
     async fn bounded_what_a_body_takes_follows_its_length() {
         let bodies = bodies();
-        let mut one = room(&bodies, 2).await;
+        let mut one = room(&bodies, "eu", 2).await;
         assert!(one.grow(MIB) && one.grow(3 * MIB));
-        check(&one, 3, 5);
+        check(&bodies, &one, 3, 5);
         one.shrink(MIB);
-        check(&one, 1, 7);
-        let others = room(&bodies, 6).await;
+        check(&bodies, &one, 1, 7);
+        let others = room(&bodies, "us", 6).await;
         assert!(one.grow(2 * MIB), "there is room");
         assert!(one.grow(LARGE), "it is no larger than pages are");
         assert!(!one.grow(LARGE + MIB), "a smaller page can be asked for");
         one.can_shrink = false;
         assert!(one.grow(LARGE + MIB), "there is no smaller page");
-        check(&one, 2, 0);
+        check(&bodies, &one, 2, 0);
         drop(others);
         assert!(one.grow(LARGE + MIB));
-        check(&one, 5, 3);
+        check(&bodies, &one, 5, 3);
         drop(one.held());
-        assert_eq!(bodies.free.available_permits(), 8 << 10);
+        assert_eq!(bodies.all.available_permits(), 8 << 10);
+        assert_eq!(bodies.of_region(&"eu".parse().expect("a region")).available_permits(), 6 << 10);
     }
 }

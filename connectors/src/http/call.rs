@@ -10,8 +10,10 @@ use bytes::Bytes;
 use pipeline::{Error, ErrorKind, Result};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
-use tokio::sync::{Mutex, OwnedSemaphorePermit};
+use tokio::sync::Mutex;
 use url::Url;
+
+use super::bodies::Taken;
 
 /// A body of this length is not far longer than any that was expected.
 const LONGER: u64 = 1 << 20;
@@ -171,7 +173,7 @@ pub struct Answer<T> {
     /// How long the last attempt took, from sending to the body's last byte.
     pub elapsed: Duration,
     /// The room in memory that was taken for it; to be held until what was decoded is written.
-    pub room: Option<OwnedSemaphorePermit>,
+    pub room: Option<Taken>,
 }
 
 /// Why a body of a good status was not taken.

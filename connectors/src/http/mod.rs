@@ -28,6 +28,7 @@ mod turns;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use bodies::Taken;
 pub use call::{Answer, BadBody, Call, SendError, Spent};
 pub use client::{Http, TenantClient};
 pub(crate) use config::base;

@@ -8,12 +8,11 @@ use bytes::Bytes;
 use pipeline::{Error, ErrorKind, Region};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use reqwest::{Request, StatusCode};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use url::{Position, Url};
 use uuid::Uuid;
 
-use super::bodies::Room;
+use super::bodies::{Room, Taken};
 use super::client::dead_key;
 use super::failure::Failure;
 use super::key_ring::{Held, Refusal};
@@ -28,7 +27,7 @@ const MOST_RENEWALS: u32 = 20;
 struct Attempted<T> {
     value: T,
     bytes: u64,
-    room: Option<OwnedSemaphorePermit>,
+    room: Option<Taken>,
 }
 
 /// A call on its way.
@@ -153,7 +152,7 @@ impl<'a> Sending<'a> {
         let mut room = match self.call.expected_bytes.filter(|_| response.status().is_success()) {
             Some(expected) => {
                 let bytes = response.content_length().unwrap_or(expected);
-                Some(http.bodies.room_for(bytes, self.call.can_shrink).await)
+                Some(http.bodies.room_for(&self.client.asker.region, bytes, self.call.can_shrink).await)
             }
             None => None,
         };

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pipeline::{Region, TenantId};
+use pipeline::{Region, Tenant, TenantId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serializer};
 
@@ -67,6 +67,13 @@ pub struct Config {
 }
 
 impl Config {
+    /// Returns the account whose organizations are listed, as a tenant of its own.
+    #[must_use]
+    pub fn account(&self) -> Tenant {
+        let (id, region) = (self.parent_organization.clone(), self.home_region.clone());
+        Tenant { name: id.to_string(), id, region: Some(region), external_id: None }
+    }
+
     /// Returns why the endpoint cannot be used, without a word of what stands in it.
     #[must_use]
     pub fn endpoint_flaw(&self) -> Option<&'static str> {

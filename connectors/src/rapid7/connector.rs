@@ -133,9 +133,7 @@ impl Connector for Rapid7 {
     }
 
     fn account(&self) -> Tenant {
-        let id = self.config.parent_organization.clone();
-        let region: Region = self.config.home_region.clone();
-        Tenant { name: id.to_string(), id, region: Some(region), external_id: None }
+        self.config.account()
     }
 
     async fn tenants(&self) -> Result<Vec<Tenant>> {

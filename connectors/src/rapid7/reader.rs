@@ -24,7 +24,7 @@ use tracing::warn;
 use super::datasets::{Endpoint, Paging};
 use super::paging::{Refused, Word, next_cursor, size_of_walk};
 use super::walk::{Judgement, Walk, judge};
-use crate::http::{Answer, BadBody, Call, PageSize, SendError, Spent, TenantClient};
+use crate::http::{Answer, BadBody, Call, PageSize, SendError, Spent, Taken, TenantClient};
 use crate::normalize::{Decoded, Decoder, PageError, PageFacts, Room, Seen};
 
 /// The parameter that numbers the pages of a listing by cursor, where it gives none.
@@ -64,7 +64,7 @@ struct Got {
     requests: u64,
     bytes: u64,
     word: Word,
-    room: Option<OwnedSemaphorePermit>,
+    room: Option<Taken>,
 }
 
 /// What came of asking for a page by its number.
@@ -513,7 +513,7 @@ impl Reader {
         let Got { page: Page { facts, decoded }, requests, bytes, room, .. } = got;
         let batch = self.endpoint.batch(decoded, |name| self.partition.has(name));
         let tally = Tally { pages: 1, bytes, requests, claimed_last: facts.total, ..batch.tally };
-        Batch { tally, room: room.map(Arc::new), ..batch }
+        Batch { tally, room: room.map(|room| Arc::new(room) as _), ..batch }
     }
 }
 

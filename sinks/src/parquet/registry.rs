@@ -42,6 +42,13 @@ pub struct KnownTenant {
     pub last_seen: Seen,
 }
 
+impl From<&KnownTenant> for Tenant {
+    fn from(known: &KnownTenant) -> Self {
+        let KnownTenant { id, name, region, external_id, .. } = known.clone();
+        Self { id, name, region, external_id }
+    }
+}
+
 /// A run that listed a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
@@ -100,9 +107,7 @@ impl Registry {
     /// Returns a tenant as it was last listed.
     #[must_use]
     pub fn tenant(&self, id: &TenantId) -> Option<Tenant> {
-        let KnownTenant { id, name, region, external_id, .. } =
-            self.tenants.iter().find(|known| known.id == *id)?.clone();
-        Some(Tenant { id, name, region, external_id })
+        self.tenants.iter().find(|known| known.id == *id).map(Tenant::from)
     }
 
     /// Reads the registry of a lake; an empty one where there is none yet.
