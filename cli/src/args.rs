@@ -51,7 +51,7 @@ pub(crate) struct Global {
         help_heading = "Everywhere"
     )]
     pub(crate) log_format: LogFormat,
-    /// What is logged: a level, or directives such as `connectors=debug` [default: $TENANTRY_LOG, else error; info with --log-format json]
+    /// What is logged: a level, or directives such as `connectors=debug` [default: $TENANTRY_LOG, else errors, with warnings of the key and of other runs; info with --log-format json]
     #[arg(
         long,
         global = true,
@@ -450,7 +450,7 @@ pub(crate) struct RotateKey {
 
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
-    /// A JSON file that describes the platform completely; other flags go before it
+    /// A JSON file that describes the platform completely; other flags override it
     #[arg(long, value_name = "FILE")]
     pub(crate) platform: Option<PathBuf>,
     /// The port on loopback; 0 takes any free one

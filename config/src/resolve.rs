@@ -67,9 +67,10 @@ impl Again {
         let since = instant("--since", self.since, begins)?;
         let until = instant("--until", self.until, now)?;
         if since >= until {
+            let spelled = |at: Timestamp| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
             return Err(usage(
                 "--until",
-                format!("{} is not after {}", until.to_rfc3339(), since.to_rfc3339()),
+                format!("{} is not after --since, {}", spelled(until), spelled(since)),
             )
             .with_hint("give a beginning with `--since` and a later end with `--until`"));
         }

@@ -438,9 +438,16 @@ fn a_silent_command_for_the_key_is_told_of() {
 #[test]
 fn a_lake_that_is_not_there_cannot_be_verified() {
     let context = start(small(1));
-    let output = context.run(&["verify"]);
-    assert_eq!(output.code, Some(2), "{}", output.stderr);
-    assert!(output.stderr.contains("it is not there"), "{}", output.stderr);
+    for command in [
+        &["verify"][..],
+        &["verify", "--gc"],
+        &["verify", "--gc", "--yes"],
+        &["report", "--month", "2026-10"],
+    ] {
+        let output = context.run(command);
+        assert_eq!(output.code, Some(2), "{command:?}: {}", output.stderr);
+        assert!(output.stderr.contains("it is not there"), "{command:?}: {}", output.stderr);
+    }
 }
 
 /// Asks a server on loopback for a path, and returns the status and what follows the headers.

@@ -52,7 +52,7 @@ pub(super) async fn tenants(who: &Who, context: &Context) -> Result<u8> {
 fn rows(listed: &[Tenant], chosen: &[Tenant]) -> String {
     let rows = listed.iter().map(|tenant| {
         let region = tenant.region.as_ref();
-        let pulled = match (chosen.iter().any(|picked| picked.id == tenant.id), region) {
+        let chosen = match (chosen.iter().any(|picked| picked.id == tenant.id), region) {
             (false, _) => "no: left out",
             (true, None) => "no: without a region",
             (true, Some(_)) => "yes",
@@ -61,10 +61,10 @@ fn rows(listed: &[Tenant], chosen: &[Tenant]) -> String {
             tenant.id.to_string(),
             tenant.name.clone(),
             region.map_or("-", Region::as_str).to_owned(),
-            pulled.to_owned(),
+            chosen.to_owned(),
         ]
     });
-    table(&["id", "name", "region", "pulled"], rows.collect())
+    table(&["id", "name", "region", "chosen"], rows.collect())
 }
 
 fn told(changes: &Changes) -> String {

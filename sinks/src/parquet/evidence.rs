@@ -13,6 +13,7 @@ use super::Finding;
 use super::chain;
 use super::layout::Layout;
 use super::record::Record;
+use super::store::check_is_there;
 use super::verify::{self, Committed, VerifyOptions};
 
 /// What a lake can show of a span of time.
@@ -98,6 +99,7 @@ pub struct CommitEvidence {
 /// # Errors
 /// Where the lake cannot be listed.
 pub fn evidence(root: &Path, span: Window) -> Result<Evidence> {
+    check_is_there("report on", root)?;
     let layout = Layout::new(root.to_owned());
     let mut commits = Vec::new();
     let mut see = |committed: &Committed| {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::layout::{self, Layout, is_data_path};
 use super::recover::{self, Keep};
-use super::store::{Disk, Files, Store, failed, names_in};
+use super::store::{Disk, Files, Store, check_is_there, failed, names_in};
 use super::verify::{self, VerifyOptions};
 use super::{Finding, run};
 
@@ -44,6 +44,7 @@ impl Garbage {
 /// # Errors
 /// Where the lake cannot be listed.
 pub fn find_garbage(root: &Path) -> Result<Garbage> {
+    check_is_there("look for what no commit names in", root)?;
     find(&Layout::new(root.to_owned()))
 }
 
@@ -52,6 +53,7 @@ pub fn find_garbage(root: &Path) -> Result<Garbage> {
 /// # Errors
 /// Where the records are not whole, so that nothing was removed; or where the file system refuses.
 pub fn remove_garbage(root: &Path) -> Result<Garbage> {
+    check_is_there("remove what no commit names from", root)?;
     remove(&Layout::new(root.to_owned()), Arc::new(Disk))
 }
 

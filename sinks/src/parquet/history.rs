@@ -16,7 +16,7 @@ use super::layout::Layout;
 use super::pulls::{self, Names, Pull};
 use super::record::{Flaw, Record, Sealed};
 use super::segment::Segment;
-use super::store::{damaged, failed, names_in, newer, no_lake, read_if_there};
+use super::store::{check_is_there, damaged, failed, names_in, newer, read_if_there};
 
 /// Returns a commit record, if there is one.
 pub(super) fn read(layout: &Layout, tenant: &TenantId, pull: &str, sequence: u64) -> Result<Option<Sealed>> {
@@ -123,9 +123,7 @@ pub(super) fn overlapping(layout: &Layout, partition: &Partition) -> Result<Vec<
 
 /// Returns the set-aside records that no replay took up; a pull that cannot be read keeps no other back.
 pub(super) fn backlog(layout: &Layout) -> Result<Backlog> {
-    if !layout.root().exists() {
-        return Err(no_lake("look for rejects in", layout.root()));
-    }
+    check_is_there("look for rejects in", layout.root())?;
     let mut backlog = Backlog::default();
     for pull in pulls::all(layout)? {
         match waiting_of(layout, &pull) {

@@ -198,12 +198,15 @@ pub(super) fn newer(action: impl Into<String>, path: impl AsRef<Path>, version: 
         .with_hint("use that version, or one that is newer still, for this lake")
 }
 
-/// Returns the error for a lake that is to be read and is not there.
-pub(super) fn no_lake(action: &str, root: &Path) -> Error {
+/// Refuses to read a lake that is not there.
+pub(super) fn check_is_there(action: &str, root: &Path) -> pipeline::Result<()> {
+    if root.exists() {
+        return Ok(());
+    }
     let what = format!("{action} the lake {}: it is not there", root.display());
-    Error::new(ErrorKind::Config, what).with_hint(
+    Err(Error::new(ErrorKind::Config, what).with_hint(
         "`tenantry run` makes it; a lake that was there and is gone has to be put back from a copy",
-    )
+    ))
 }
 
 /// Returns the folder that a path lies in.

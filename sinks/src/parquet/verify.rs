@@ -22,7 +22,7 @@ use super::layout::{self, Layout};
 use super::record::Record;
 use super::recover::{self, Intent};
 use super::signing::PublicKey;
-use super::store::{failed, names_in, no_lake};
+use super::store::{check_is_there, failed, names_in};
 
 /// What an auditor asks for.
 #[derive(Debug, Clone, Default)]
@@ -171,9 +171,7 @@ pub fn verify(
     progress: &(dyn Fn(VerifyProgress) + Sync),
 ) -> Result<VerifyReport> {
     let layout = Layout::new(root.to_owned());
-    if !root.exists() {
-        return Err(no_lake("verify", root));
-    }
+    check_is_there("verify", root)?;
     let Evidence { records, strays, mut report } = read(&layout, options, &mut |_| {})?;
     for path in strays {
         report.findings.push(Finding::new(FindingKind::UnnamedFile, path, "no commit names this file"));
