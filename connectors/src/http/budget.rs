@@ -46,6 +46,13 @@ const FEWEST_REFUSED: u64 = 8;
 const SPENT: u32 = 3;
 /// The part of a window's limit that is sent where nobody else spends of it.
 const PART_SPENT: f64 = 0.9;
+/// So many requests that were sent after a refused one, and accepted, show that it was refused by chance: a limit that is
+/// reached refuses what comes next as well.
+const ACCEPTED_AFTER: u64 = 3;
+/// The part of the requests that may be refused by chance, over about so many of them: a bucket that is asked for a
+/// little more than it grants refuses few, and more than these.
+const PART_BY_CHANCE: f64 = 0.01;
+const CHANCE_OVER: f64 = 500.0;
 /// Over how long the requests sent are counted for people.
 const USED_OVER: Duration = Duration::from_secs(5);
 
@@ -80,6 +87,8 @@ pub(super) struct Budget {
     unanswered: u64,
     sent: u64,
     refused: u64,
+    /// The part of the last requests that was refused; probes do not count.
+    part_refused: f64,
     used: Meter,
     random: SmallRng,
 }
@@ -116,6 +125,10 @@ struct Window {
 #[derive(Debug)]
 struct Closed {
     closure: Closure,
+    /// When leave was given for the request whose refusal closed it, and what became of those after it.
+    granted_at: Instant,
+    accepted_after: u64,
+    refused_after: u64,
     until: Instant,
     tries: u32,
     probe_until: Option<Instant>,
@@ -140,6 +153,7 @@ impl Budget {
             unanswered: 0,
             sent: 0,
             refused: 0,
+            part_refused: 0.0,
             used: Meter::new(now, USED_OVER),
             random: SmallRng::seed_from_u64(seed),
         }
@@ -204,9 +218,18 @@ impl Budget {
     pub(super) fn answered(&mut self, ticket: Ticket, outcome: Outcome, told: &Told, now: Instant) {
         self.settled(now);
         self.hear(ticket, outcome, told, now);
+        if !ticket.probe {
+            let refused = f64::from(u8::from(outcome == Outcome::Refused));
+            self.part_refused += (refused - self.part_refused) / CHANCE_OVER;
+        }
         match outcome {
             Outcome::Accepted => {
                 self.learner.accepted(now);
+                if let Some(closed) =
+                    self.closed.as_mut().filter(|closed| ticket.granted_at > closed.granted_at)
+                {
+                    closed.accepted_after += u64::from(!ticket.probe);
+                }
                 if ticket.probe && self.closed.is_some() {
                     self.open(now);
                 }
@@ -310,6 +333,7 @@ impl Budget {
             && !ticket.probe
         {
             closed.until = closed.until.max(now + wait.unwrap_or_default());
+            closed.refused_after += 1;
             return;
         }
         self.trust.spent = 0;
@@ -321,7 +345,10 @@ impl Budget {
             wait => self.pause(now, since, tries).max(wait.unwrap_or_default()),
         };
         let closure = Closure { since, last_refused: now, announced: wait.is_some() };
-        self.closed = Some(Closed { closure, until: now + pause, tries, probe_until: None });
+        let (granted_at, probe_until) = (ticket.granted_at, None);
+        let (until, accepted_after, refused_after) = (now + pause, 0, 0);
+        self.closed =
+            Some(Closed { closure, granted_at, accepted_after, refused_after, until, tries, probe_until });
     }
 
     /// Returns a pause that doubles, then grows with the closure, with jitter; it begins with the time in
@@ -336,7 +363,11 @@ impl Budget {
     fn open(&mut self, now: Instant) {
         let Some(closed) = self.closed.take() else { return };
         self.opened_at = Some(now);
-        self.learner.opened(now, closed.closure);
+        if closed.was_by_chance() && self.part_refused < PART_BY_CHANCE {
+            self.learner.resumed(now);
+        } else {
+            self.learner.opened(now, closed.closure);
+        }
         if self.window.is_some() && !self.trust.closure(self.sent) {
             // The headers tell more than a few refusals do.
             self.learner.unbound();
@@ -365,6 +396,11 @@ impl Budget {
 }
 
 impl Closed {
+    /// Returns whether one request was refused among others that were not.
+    fn was_by_chance(&self) -> bool {
+        self.tries == 0 && self.refused_after == 0 && self.accepted_after >= ACCEPTED_AFTER
+    }
+
     /// Lets one probe through when the time has come.
     fn probe(&mut self, now: Instant) -> Result<(), Instant> {
         let from = self.probe_until.map_or(self.until, |until| until.max(self.until));

@@ -137,6 +137,11 @@ impl Learner {
         self.set(next, now);
     }
 
+    /// Hears that the budget is open again, and that its limit is not why it was closed.
+    pub(super) fn resumed(&mut self, now: Instant) {
+        self.set(self.rate, now);
+    }
+
     /// Hears that a probe was accepted after the budget had been closed.
     pub(super) fn opened(&mut self, now: Instant, closure: Closure) {
         let cycle = Cycle { length: now - self.accepted.since(), paused: now - closure.since };

@@ -41,6 +41,10 @@ enum Says {
     Other,
     /// The headers; but one of the first requests is refused all the same, and nobody knows why.
     HeadersAndOneWhim,
+    /// Nothing; but one request of so many is refused all the same.
+    NothingAndWhims {
+        one_in: u64,
+    },
     /// The headers; but for twenty seconds of some minutes all are refused without a word.
     HeadersAndOutages {
         minutes: u32,
@@ -137,7 +141,12 @@ impl Server {
                 (granted, size, self.level.0.floor(), (size - self.level.0).max(0.0) / rate)
             }
         };
-        let is_whim = self.case.says == Says::HeadersAndOneWhim && self.journal.len() == 20;
+        let scattered = (self.journal.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let is_whim = match self.case.says {
+            Says::HeadersAndOneWhim => self.journal.len() == 20,
+            Says::NothingAndWhims { one_in } => scattered.is_multiple_of(one_in),
+            _ => false,
+        };
         let is_outage = match self.case.says {
             Says::HeadersAndOutages { minutes } => now < f64::from(minutes) * 60.0 && now % 60.0 > 40.0,
             _ => false,
@@ -146,7 +155,7 @@ impl Server {
         self.journal.push((now, granted));
         let seconds = Duration::from_secs((reset - 1e-6).ceil() as u64);
         let told = match self.case.says {
-            Says::Nothing => Told::default(),
+            Says::Nothing | Says::NothingAndWhims { .. } => Told::default(),
             Says::RetryAfter => Told { retry_after: (!granted).then_some(seconds), ..Told::default() },
             Says::Other => Told {
                 limit: Some(100_000),
@@ -390,6 +399,17 @@ fn one_refusal_that_nothing_explains_slows_nobody_down_for_long() {
     };
     let at_once = seen_at_once(case, None);
     assert!(at_once >= 150, "{at_once} in five seconds");
+}
+
+#[test]
+fn refusals_by_chance_are_no_limit() {
+    // Nothing else bounds it but the requests in flight.
+    let counting = Counting::Bucket { size: 1e9 };
+    for (one_in, used) in [(1000, 85.0), (250, 55.0)] {
+        let says = Says::NothingAndWhims { one_in };
+        let case = Case { counting, says, rate: 32.0 / 0.05, change: None, latency: 0.05 };
+        check(case, 60.0, 300.0, (used, 1.0));
+    }
 }
 
 #[test]
