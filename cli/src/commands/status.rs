@@ -180,13 +180,13 @@ fn add_never_read(
     registry: &Registry,
     context: &Context,
 ) {
+    if registry.tenants.is_empty() {
+        return;
+    }
     let listed = match settings.written_down.as_slice() {
         [] => registry.tenants.iter().filter(|known| known.listed).map(Tenant::from).collect(),
         written_down => written_down.to_vec(),
     };
-    if registry.tenants.is_empty() {
-        return;
-    }
     // What the flags leave out is taken out later, as of all lines.
     let all = Settings { narrowing: Narrowing::default(), ..settings.clone() };
     let work = match Work::new(&all, listed, settings.connector.account()) {

@@ -149,7 +149,7 @@ impl PageFacts {
                 self.last = (begins == Begins::True || begins == Begins::False).then_some(text == b"true");
             }
             Fact::Cursor if begins == Begins::String => {
-                self.cursor = serde_json::from_slice(text).ok().filter(|it: &String| !it.is_empty())
+                self.cursor = serde_json::from_slice(text).ok().filter(|it: &String| !it.is_empty());
             }
             Fact::Cursor => {}
         }

@@ -169,10 +169,6 @@ impl<'a, 't> Reader<'a, 't> {
             return Ok(());
         }
         match kind {
-            Kind::Int64 | Kind::Float64 | Kind::Bool | Kind::Struct(_) if self.is_left_empty(begins)? => {
-                column.push_null();
-                Ok(())
-            }
             Kind::Utf8 => self.text(begins, column),
             Kind::Timestamp => self.instant(begins, column),
             Kind::Int64 => self.whole_number(begins, column),
@@ -186,23 +182,6 @@ impl<'a, 't> Reader<'a, 't> {
             Kind::Struct(fields) => self.nested(begins, fields, column),
             Kind::Children(_) => unreachable!("records inside a record stand at its top"),
         }
-    }
-
-    /// Returns whether an empty text stands where another value was expected, which some take for none; it is kept.
-    #[inline]
-    fn is_left_empty(&mut self, begins: Begins) -> Result<bool, Box<Refusal>> {
-        if begins != Begins::String {
-            return Ok(false);
-        }
-        let start = self.json.offset();
-        let text = self.json.string()?;
-        let is_empty = text.raw.is_empty();
-        if is_empty {
-            self.keep_here(text);
-        } else {
-            self.json.go_back(start);
-        }
-        Ok(is_empty)
     }
 
     #[inline]
@@ -246,7 +225,7 @@ impl<'a, 't> Reader<'a, 't> {
     #[inline]
     fn whole_number(&mut self, begins: Begins, column: &mut Column) -> Taken {
         if begins != Begins::Number {
-            return Err(unfit("a whole number", begins));
+            return self.empty("a whole number", begins, column);
         }
         let number = whole(self.json.number()?);
         column.push_int(number.ok_or_else(|| Refusal::misfit("a whole number of 64 bits was expected"))?);
@@ -255,7 +234,7 @@ impl<'a, 't> Reader<'a, 't> {
 
     fn float(&mut self, begins: Begins, column: &mut Column) -> Taken {
         if begins != Begins::Number {
-            return Err(unfit("a number", begins));
+            return self.empty("a number", begins, column);
         }
         let text = self.json.number()?;
         let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
@@ -270,10 +249,24 @@ impl<'a, 't> Reader<'a, 't> {
         match begins {
             Begins::True => self.json.word(b"true")?,
             Begins::False => self.json.word(b"false")?,
-            _ => return Err(unfit("true or false", begins)),
+            _ => return self.empty("true or false", begins, column),
         }
         column.push_bool(begins == Begins::True);
         Ok(())
+    }
+
+    /// Takes an empty text where something else was expected for none, and keeps it.
+    #[cold]
+    fn empty(&mut self, what: &str, begins: Begins, column: &mut Column) -> Taken {
+        if begins == Begins::String {
+            let text = self.json.string()?;
+            if text.raw.is_empty() {
+                self.keep_here(text);
+                column.push_null();
+                return Ok(());
+            }
+        }
+        Err(unfit(what, begins))
     }
 
     fn list(&mut self, begins: Begins, kind: &Kind, column: &mut Column) -> Taken {
@@ -302,7 +295,7 @@ impl<'a, 't> Reader<'a, 't> {
 
     fn nested(&mut self, begins: Begins, fields: &[Field], column: &mut Column) -> Taken {
         if begins != Begins::Object {
-            return Err(unfit("an object", begins));
+            return self.empty("an object", begins, column);
         }
         let Values::Struct { children, follow, .. } = &mut column.values else {
             unreachable!("a nested record's column is a struct")

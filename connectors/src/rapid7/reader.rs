@@ -69,7 +69,7 @@ struct Got {
 
 /// What came of asking for a page by its number.
 enum Came {
-    Page(Got),
+    Page(Box<Got>),
     /// It is beyond the end.
     End,
     /// Nobody knows whether there is more: the walk has to be given up there.
@@ -324,7 +324,7 @@ impl Reader {
                         }
                         ended |= last;
                         known = known.max(got.page.facts.total.unwrap_or_default());
-                        yield Some(got);
+                        yield Some(*got);
                         if last {
                             parts.clear();
                         } else if let Some(part) = parts.pop_front() {
@@ -381,7 +381,7 @@ impl Reader {
             Ok(answer) => {
                 self.fine(size, &answer);
                 let word = Word::of(&answer.value.facts, index, size);
-                Ok(Came::Page(got(answer, word)))
+                Ok(Came::Page(Box::new(got(answer, word))))
             }
             // Some platforms refuse what is beyond the end.
             Err(SendError::Answered(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND, error)) => {
