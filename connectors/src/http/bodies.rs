@@ -42,7 +42,6 @@ pub(super) struct Room {
     /// Of its region's share, and of all.
     free: [Arc<Semaphore>; 2],
     taken: Option<Taken>,
-    most: usize,
     /// Until when it keeps what has not come yet.
     pub(super) until: Instant,
     can_shrink: bool,
@@ -68,14 +67,15 @@ impl Bodies {
     /// Waits until there is room for a body of a region, or no longer.
     pub(super) async fn room_for(&self, region: &Region, bytes: u64, can_shrink: bool) -> Room {
         let free = [self.of_region(region), self.all.clone()];
-        let kib = kib_of(bytes, self.share);
+        // Who asked for more than a region's share would wait for ever.
+        let kib = kib_of(bytes).min(u32::try_from(self.share).unwrap_or(u32::MAX));
         let taken = async {
             let [share, all] = free.clone();
             let share = share.acquire_many_owned(kib).await.ok()?;
             Some(Taken([share, all.acquire_many_owned(kib).await.ok()?]))
         };
         let taken = timeout(self.patience, taken).await.ok().flatten();
-        Room { free, taken, most: self.share, until: Instant::now() + SLOW, can_shrink }
+        Room { free, taken, until: Instant::now() + SLOW, can_shrink }
     }
 
     fn of_region(&self, region: &Region) -> Arc<Semaphore> {
@@ -84,10 +84,8 @@ impl Bodies {
     }
 }
 
-/// Returns the room for so many bytes; none has more than a region's share.
-fn kib_of(bytes: u64, most: usize) -> u32 {
-    let most = u32::try_from(most).unwrap_or(u32::MAX);
-    u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, most)
+fn kib_of(bytes: u64) -> u32 {
+    u32::try_from(bytes >> 10).unwrap_or(u32::MAX).max(1)
 }
 
 impl Taken {
@@ -135,7 +133,7 @@ impl Room {
 
     fn taken_and_takes(&self, bytes: usize) -> (usize, usize) {
         let taken = self.taken.as_ref().map_or(0, Taken::kib);
-        (taken, kib_of(bytes as u64, self.most) as usize)
+        (taken, kib_of(bytes as u64) as usize)
     }
 }
 
@@ -201,6 +199,9 @@ mod tests {
         drop(others);
         assert!(one.grow(LARGE + MIB));
         check(&bodies, &one, 5, 3);
+        assert!(one.grow(7 * MIB), "there is no smaller page");
+        one.can_shrink = true;
+        assert!(!one.grow(7 * MIB), "it is more than a region's share");
         drop(one.held());
         assert_eq!(bodies.all.available_permits(), 8 << 10);
         assert_eq!(bodies.of_region(&"eu".parse().expect("a region")).available_permits(), 6 << 10);
