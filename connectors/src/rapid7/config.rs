@@ -59,8 +59,8 @@ pub struct Config {
     #[serde(default = "timeout", deserialize_with = "duration", serialize_with = "spelled")]
     #[schemars(with = "String")]
     pub timeout: Duration,
-    /// How long a page is tried again before its tenant's dataset is set aside, such as `5m`: the whole time while its
-    /// region answers nobody, and six times, smaller pages not counted, where others are answered.
+    /// How long a page is tried again before its tenant's dataset is set aside, such as `5m`: the whole time in an outage,
+    /// while a region that did answer answers nobody, and else six times, smaller pages not counted.
     #[serde(default = "retry_for", deserialize_with = "duration", serialize_with = "spelled")]
     #[schemars(with = "String")]
     pub retry_for: Duration,

@@ -516,6 +516,32 @@ async fn budget_one_huge_record_does_not_make_all_others_come_in_small_pages() {
 }
 
 #[tokio::test]
+async fn bounded_pages_that_were_asked_for_ahead_are_not_read_whole_where_records_grow_large() {
+    let mut all = users(4000);
+    let large = "x".repeat(20 << 10);
+    (1000..4000).for_each(|number| all[number] = format!(r#"{{"rrn":"u{number}","name":"{large}"}}"#));
+    let server = serve(move |asked| {
+        let page = asked.page(&all, "index", usize::MAX).join(",");
+        good(&format!(r#"{{"data":[{page}],"metadata":{{"total_data":4000}}}}"#))
+    })
+    .await;
+    let connector = connector(&server);
+    let partition = partition(&connector, "users");
+    // Each is let go of as it comes: what is held keeps its room.
+    let seen = |batch: Batch| {
+        let rows: usize = batch.records.iter().map(|records| records.columns.num_rows()).sum();
+        (rows, batch.tally.bytes >> 20)
+    };
+    let seen: Vec<(usize, u64)> =
+        connector.read(&partition).map_ok(seen).try_collect().await.expect("it is answered");
+    let (rows, pages): (Vec<usize>, Vec<u64>) = seen.into_iter().unzip();
+    assert_eq!(rows.iter().sum::<usize>(), 4000);
+    // The first of them was not asked for ahead: it may be as large as there is room for.
+    let whole = pages.iter().filter(|mib| **mib >= 12).count();
+    assert!(whole <= 1 && pages.len() > 8, "{pages:?}");
+}
+
+#[tokio::test]
 async fn completeness_small_pages_that_repeat_while_records_come_are_no_list_without_pages() {
     let all = users(300);
     let asked_before = std::sync::Mutex::new(0);

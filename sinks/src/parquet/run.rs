@@ -131,7 +131,7 @@ fn probe_data_folders(layout: &Layout) -> Result<()> {
     let names = names_in(root).map_err(|error| refused(root, error))?;
     let below = names.iter().map(|name| root.join(name)).filter(|path| layout::holds_regions(path));
     for folder in below.chain([root.to_owned()]) {
-        // A file without a name: no reader ever sees it.
+        // A file without a name, where the file system has such: no reader sees it.
         tempfile::tempfile_in(&folder).map_err(|error| refused(&folder, error))?;
     }
     Ok(())
