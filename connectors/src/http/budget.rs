@@ -13,6 +13,7 @@ use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
 use super::Limit;
+use super::chance::Chance;
 use super::learner::{Closure, Learner};
 use super::meter::Meter;
 use super::pacer::{Pace, Pacer};
@@ -46,13 +47,8 @@ const FEWEST_REFUSED: u64 = 8;
 const SPENT: u32 = 3;
 /// The part of a window's limit that is sent where nobody else spends of it.
 const PART_SPENT: f64 = 0.9;
-/// So many requests that were sent after a refused one, and accepted, show that it was refused by chance: a limit that is
-/// reached refuses what comes next as well.
+/// Each refusal is one by chance if so many of the requests that were sent after the first of them were accepted.
 const ACCEPTED_AFTER: u64 = 3;
-/// The part of the requests that may be refused by chance, over about so many of them: a bucket that is asked for a
-/// little more than it grants refuses few, and more than these.
-const PART_BY_CHANCE: f64 = 0.01;
-const CHANCE_OVER: f64 = 500.0;
 /// Over how long the requests sent are counted for people.
 const USED_OVER: Duration = Duration::from_secs(5);
 
@@ -87,8 +83,8 @@ pub(super) struct Budget {
     unanswered: u64,
     sent: u64,
     refused: u64,
-    /// The part of the last requests that was refused; probes do not count.
-    part_refused: f64,
+    /// What is put down to chance; probes do not count.
+    chance: Chance,
     used: Meter,
     random: SmallRng,
 }
@@ -129,6 +125,7 @@ struct Closed {
     granted_at: Instant,
     accepted_after: u64,
     refused_after: u64,
+    is_spent: bool,
     until: Instant,
     tries: u32,
     probe_until: Option<Instant>,
@@ -153,7 +150,7 @@ impl Budget {
             unanswered: 0,
             sent: 0,
             refused: 0,
-            part_refused: 0.0,
+            chance: Chance::new(),
             used: Meter::new(now, USED_OVER),
             random: SmallRng::seed_from_u64(seed),
         }
@@ -219,8 +216,7 @@ impl Budget {
         self.settled(now);
         self.hear(ticket, outcome, told, now);
         if !ticket.probe {
-            let refused = f64::from(u8::from(outcome == Outcome::Refused));
-            self.part_refused += (refused - self.part_refused) / CHANCE_OVER;
+            self.chance.heard(outcome == Outcome::Refused);
         }
         match outcome {
             Outcome::Accepted => {
@@ -230,7 +226,9 @@ impl Budget {
                 {
                     closed.accepted_after += u64::from(!ticket.probe);
                 }
-                if ticket.probe && self.closed.is_some() {
+                // Who was refused waits for as long as it was told; the others need not.
+                let is_chance = |closed: &Closed| closed.is_disproved() && self.chance.explains(true);
+                if self.closed.as_ref().is_some_and(|closed| ticket.probe || is_chance(closed)) {
                     self.open(now);
                 }
             }
@@ -347,8 +345,17 @@ impl Budget {
         let closure = Closure { since, last_refused: now, announced: wait.is_some() };
         let (granted_at, probe_until) = (ticket.granted_at, None);
         let (until, accepted_after, refused_after) = (now + pause, 0, 0);
-        self.closed =
-            Some(Closed { closure, granted_at, accepted_after, refused_after, until, tries, probe_until });
+        let is_spent = told.remaining == Some(0);
+        self.closed = Some(Closed {
+            closure,
+            granted_at,
+            accepted_after,
+            refused_after,
+            is_spent,
+            until,
+            tries,
+            probe_until,
+        });
     }
 
     /// Returns a pause that doubles, then grows with the closure, with jitter; it begins with the time in
@@ -363,8 +370,13 @@ impl Budget {
     fn open(&mut self, now: Instant) {
         let Some(closed) = self.closed.take() else { return };
         self.opened_at = Some(now);
-        if closed.was_by_chance() && self.part_refused < PART_BY_CHANCE {
+        if !closed.is_scattered() {
+            self.chance.limited();
+            self.learner.opened(now, closed.closure);
+        } else if self.chance.explains(closed.is_disproved()) {
             self.learner.resumed(now);
+        } else if let Some(rate) = self.chance.disproves_limit(self.learner.accepted_rate(now)) {
+            self.learner.begin_again(rate, now);
         } else {
             self.learner.opened(now, closed.closure);
         }
@@ -396,9 +408,15 @@ impl Budget {
 }
 
 impl Closed {
-    /// Returns whether one request was refused among others that were not.
-    fn was_by_chance(&self) -> bool {
-        self.tries == 0 && self.refused_after == 0 && self.accepted_after >= ACCEPTED_AFTER
+    /// Returns whether, as far as is known, few were refused among many: a limit that is reached refuses what comes next
+    /// as well.
+    fn is_scattered(&self) -> bool {
+        self.tries == 0 && !self.is_spent && self.accepted_after >= ACCEPTED_AFTER * self.refused_after
+    }
+
+    /// Returns whether so many were accepted after those that were refused that no limit was reached.
+    fn is_disproved(&self) -> bool {
+        self.is_scattered() && self.accepted_after >= ACCEPTED_AFTER * (self.refused_after + 1)
     }
 
     /// Lets one probe through when the time has come.

@@ -10,6 +10,7 @@ mod attempt;
 mod bodies;
 mod budget;
 mod call;
+mod chance;
 mod client;
 mod config;
 mod failure;

@@ -39,8 +39,8 @@ impl Default for Jitter {
 pub(super) enum Next {
     /// Ask again after a pause.
     After(Duration),
-    /// Ask again as soon as the budget grants it.
-    WhenGranted,
+    /// Ask again as soon as the budget grants it, and no sooner than the server said.
+    WhenGranted(Duration),
     /// Find out whether the key or the tenant is meant.
     AskOfKey,
     /// Tell the caller to ask for a smaller page.
@@ -138,8 +138,9 @@ impl Tries {
         if often && self.spent + self.waited > self.retry_time {
             return Next::GiveUp;
         }
-        self.told_to_wait = self.told_to_wait.saturating_add(wait.unwrap_or_default());
-        Next::WhenGranted
+        let wait = wait.unwrap_or_default();
+        self.told_to_wait = self.told_to_wait.saturating_add(wait);
+        Next::WhenGranted(wait)
     }
 
     fn again(&mut self, wait: Option<Duration>, answered: Option<Instant>, jitter: &Jitter) -> Next {
@@ -273,7 +274,7 @@ mod tests {
 
     #[test]
     fn refusals_for_want_of_budget_are_not_failures() {
-        let refused = || (status(429, Some(60)), Next::WhenGranted);
+        let refused = || (status(429, Some(60)), Next::WhenGranted(Duration::from_secs(60)));
         check(tries(2, 300), &[refused(), refused(), refused(), (status(500, None), after(250))], false);
         check(tries(2, 2), &[refused(), refused(), (status(429, None), Next::GiveUp)], false);
     }

@@ -1,6 +1,7 @@
 //! The client against servers that cut, reset, redirect and refuse.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -136,6 +137,64 @@ async fn a_refusal_for_want_of_budget_that_never_ends_is_given_up() {
         let error = send(&client, &call()).await.expect_err("it is refused for ever");
         assert_eq!(error.error().kind(), ErrorKind::RateLimited, "{says}");
     }
+}
+
+/// Others that were accepted after it show that the key has not asked too much; that does not concern who was refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_was_told_to_wait_waits_though_others_need_not() {
+    const OTHERS: usize = 8;
+    let (entered, is_refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let server = {
+        let (entered, is_refused) = (entered.clone(), is_refused.clone());
+        Server::start(move |request, _| {
+            let wait_for = |is_so: &dyn Fn() -> bool| {
+                tokio::task::block_in_place(|| {
+                    while !is_so() {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                });
+            };
+            if request.starts_with("GET /eu/refused") {
+                wait_for(&|| entered.load(Relaxed) == OTHERS);
+                return reply(429, "retry-after: 60\r\n", "");
+            }
+            entered.fetch_add(1, Relaxed);
+            wait_for(&|| is_refused.load(Relaxed));
+            good(BODY)
+        })
+        .await
+    };
+    let mut config = config(&server);
+    config.attempt_timeout = Duration::from_secs(30);
+    let http = Http::new(config, fixed_key()).expect("it is usable");
+    let first = (Call::get("vm", "read vm_assets", "/refused"), client_of(&http, "first"));
+    let refused = send(&first.1, &first.0);
+    let others = async {
+        while server.count("GET /eu/refused") == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let ask = |number| {
+            let client = client_of(&http, &format!("other-{number}"));
+            async move {
+                for _ in 0..3 {
+                    send(&client, &call()).await.expect("it is good");
+                }
+            }
+        };
+        let heard = async {
+            while http.budgets().iter().all(|budget| budget.refused == 0) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            is_refused.store(true, Relaxed);
+        };
+        tokio::join!(heard, futures::future::join_all((0..OTHERS).map(ask)));
+    };
+    tokio::select! {
+        answer = refused => panic!("it did not wait: {answer:?}"),
+        () = others => {}
+    }
+    assert_eq!(server.count("GET /eu/refused"), 1);
+    assert_eq!(server.count("GET /eu/vm"), 3 * OTHERS, "they were answered while one waited");
 }
 
 #[tokio::test]

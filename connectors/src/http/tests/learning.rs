@@ -405,10 +405,10 @@ fn one_refusal_that_nothing_explains_slows_nobody_down_for_long() {
 fn refusals_by_chance_are_no_limit() {
     // Nothing else bounds it but the requests in flight.
     let counting = Counting::Bucket { size: 1e9 };
-    for (one_in, used) in [(1000, 85.0), (250, 55.0)] {
+    for (one_in, used) in [(1000, 97.0), (250, 93.0), (80, 85.0), (20, 65.0)] {
         let says = Says::NothingAndWhims { one_in };
         let case = Case { counting, says, rate: 32.0 / 0.05, change: None, latency: 0.05 };
-        check(case, 60.0, 300.0, (used, 1.0));
+        check(case, 60.0, 300.0, (used, 110.0 / one_in as f64));
     }
 }
 
