@@ -318,18 +318,18 @@ impl Decoder {
             }
             Err(_) => None,
         };
-        let shown = match (taken, met) {
+        match (taken, met) {
             (Ok(()), Some((Meeting { met: Met::New, fresh, .. }, shown))) => {
                 self.table.rows += 1;
                 if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
-                    // Where it did not fit before, what stands in it was taken then.
                     if fresh {
                         child.adopt(begun, self.table.key_text());
                     } else {
-                        child.repeat(begun);
+                        // It did not fit before, and what stood in it was taken then.
+                        child.set_aside(true, begun, CHANGED, reader.json.since(start));
                     }
                 }
-                return Ok(shown);
+                Ok(shown)
             }
             (Ok(()), Some((Meeting { met: Met::Same, .. }, shown))) => {
                 self.table.truncate();
@@ -337,12 +337,16 @@ impl Decoder {
                 if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
                     child.repeat(begun);
                 }
-                return Ok(shown);
+                Ok(shown)
             }
             (Ok(()), met) => {
-                self.set_aside(seen, String::new(), CHANGED.to_owned(), reader.json.since(start))?;
+                let raw = reader.json.since(start);
+                let by_text = self.set_aside(seen, String::new(), CHANGED.to_owned(), raw)?;
+                if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
+                    child.set_aside(by_text.fresh, begun, CHANGED, raw);
+                }
                 // It is no record more: where one came twice, another may have been skipped.
-                Shown { fresh: false, distinct: met.is_some_and(|(_, shown)| shown.distinct) }
+                Ok(Shown { fresh: false, distinct: met.is_some_and(|(_, shown)| shown.distinct) })
             }
             (Err(Refusal::Misfit { column, reason }), _) => {
                 reader.json.go_back(start);
@@ -351,7 +355,7 @@ impl Decoder {
                 let raw = reader.json.since(start);
                 order.add(raw);
                 let by_text = self.set_aside(seen, column, reason, raw)?;
-                let is_new_text = by_text.fresh;
+                let is_new = by_text.fresh;
                 // The listing counts it by its key, as any other.
                 let has_key = self.table.key_alone(raw, scratch);
                 let key = if has_key { scratch.get(KEY_TEXT..) } else { None };
@@ -361,23 +365,19 @@ impl Decoder {
                     (true, Some(_)) => Shown::of(seen.meet_any_version(scratch)?),
                 };
                 if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
-                    child.forget(begun);
                     // What stands in it may fit all the same.
-                    if is_new_text == shown.fresh {
-                        child.take_alone(raw, &self.table.shape.fields, key)?;
-                    }
-                    if !shown.fresh {
-                        child.repeat(begun);
+                    child.read_alone(begun, raw, &self.table.shape.fields, has_key)?;
+                    match key {
+                        Some(key) if shown.fresh => child.adopt(begun, key),
+                        Some(_) if !is_new => child.repeat(begun),
+                        Some(_) => child.set_aside(true, begun, CHANGED, raw),
+                        None => child.set_aside(is_new, begun, NO_KEY, raw),
                     }
                 }
-                return Ok(shown);
+                Ok(shown)
             }
-            (Err(other), _) => return Err(other.into()),
-        };
-        if let (Some(child), Some(begun)) = (&mut self.child, &begun) {
-            child.forget(begun);
+            (Err(other), _) => Err(other.into()),
         }
-        Ok(shown)
     }
 
     /// Sets a record aside.
@@ -615,21 +615,31 @@ impl ChildTable {
         self.table.mark(&self.rejects)
     }
 
-    /// Takes what stands in a record that does not fit, itself or in another of its members, where its key is known.
-    fn take_alone(&mut self, raw: &[u8], fields: &[Field], key: Option<&[u8]>) -> Result<(), Stop> {
-        let begun = self.mark();
+    /// Reads what stands in a record that does not fit, itself or in another of its members; what was read of it before
+    /// broke off. One with neither key nor list counts for one: it may hold some where they are not looked for.
+    fn read_alone(&mut self, begun: &Mark, raw: &[u8], fields: &[Field], has_key: bool) -> Result<(), Stop> {
+        self.forget(begun);
         self.seen.clear();
-        Reader::new(Json::new(raw), None).inside(fields, self).map_err(|refusal| *refusal)?;
-        if let Some(key) = key {
-            self.adopt(&begun, key);
-        } else if self.table.counts.read > begun.counts.read {
-            self.forget(&begun);
-            self.table.counts.read += 1;
+        let has_list = Reader::new(Json::new(raw), None).inside(fields, self).map_err(|refusal| *refusal)?;
+        self.table.counts.read += u64::from(!has_list && !has_key);
+        Ok(())
+    }
+
+    /// Sets a record aside as a whole in place of those read in it since `begun`, if there are any: whose they are is
+    /// not known, or they may be others than those that were taken of it before. A text that is not new was before.
+    fn set_aside(&mut self, is_new: bool, begun: &Mark, reason: &str, raw: &[u8]) {
+        let any = self.table.counts.read > begun.counts.read;
+        self.forget(begun);
+        if !any {
+            return;
+        }
+        self.table.counts.read += 1;
+        self.table.counts.duplicates += u64::from(!is_new);
+        if is_new {
             self.table.counts.rejects += 1;
             let column = self.table.shape.fields[self.parent].name.to_owned();
-            self.rejects.push(reject(self.table.shape.dataset, column, NO_KEY.to_owned(), raw));
+            self.rejects.push(reject(self.table.shape.dataset, column, reason.to_owned(), raw));
         }
-        Ok(())
     }
 
     /// Gives the records read since `begun` their parent's key.

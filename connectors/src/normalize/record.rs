@@ -46,6 +46,11 @@ impl Refusal {
 /// In a box, because nearly every value is taken, and what is returned for each fits a register then.
 type Taken = Result<(), Box<Refusal>>;
 
+/// Lets pass what names nobody because it does not fit.
+fn unless_misfit(refusal: Box<Refusal>) -> Taken {
+    if matches!(*refusal, Refusal::Misfit { .. }) { Ok(()) } else { Err(refusal) }
+}
+
 /// Members that name the owner wherever they stand at the top of a record, known to its shape or not.
 const OWNERS: [&str; 2] = ["organization_id", "organizationId"];
 
@@ -151,6 +156,14 @@ impl<'a, 't> Reader<'a, 't> {
             return match self.json.begins()? {
                 Begins::Array | Begins::Object => inner.children(&mut self.json, change),
                 Begins::Null => Ok(self.json.word(b"null")?),
+                // No list is sometimes spelled so.
+                Begins::String if self.is_empty_text()? => {
+                    let text = self.json.string()?;
+                    self.path.push(Step::Member(field.key));
+                    self.keep_here(text);
+                    self.path.pop();
+                    Ok(())
+                }
                 other => Err(unfit("a list", other)),
             };
         }
@@ -377,23 +390,46 @@ impl<'a, 't> Reader<'a, 't> {
         Ok(columns.iter().all(|(times, column)| *times == 1 && column.key_bytes(0, key)))
     }
 
-    /// Reads the records inside a record, and none of its other members.
-    pub(super) fn inside(&mut self, fields: &[Field], inner: &mut dyn Children) -> Taken {
-        if self.json.begins()? != Begins::Object {
-            return Ok(());
+    /// Reads the records inside a record, and none of its other members; returns whether it has a list of them, or holds
+    /// nothing.
+    pub(super) fn inside(
+        &mut self,
+        fields: &[Field],
+        inner: &mut dyn Children,
+    ) -> Result<bool, Box<Refusal>> {
+        match self.json.begins()? {
+            Begins::Object => {}
+            begins => return Ok(begins != Begins::Array),
         }
         self.json.expect(b'{')?;
         let mut first = true;
+        let mut has_list = false;
         while self.json.another(&mut first, b'}')? {
             let name = self.json.name()?;
-            match (find(fields, name).map(|at| &fields[at].kind), self.json.begins()?) {
-                (Some(Kind::Children(change)), begins) if begins != Begins::Null => {
-                    inner.children(&mut self.json, change)?;
+            match find(fields, name).map(|at| &fields[at].kind) {
+                Some(Kind::Children(change)) => {
+                    has_list = true;
+                    if self.json.begins()? == Begins::Null || self.is_empty_text()? {
+                        self.json.skip()?;
+                    } else {
+                        inner.children(&mut self.json, change)?;
+                    }
                 }
                 _ => _ = self.json.skip()?,
             }
         }
-        Ok(())
+        Ok(has_list)
+    }
+
+    /// Returns whether an empty text begins here, and consumes nothing.
+    fn is_empty_text(&mut self) -> Result<bool, Syntax> {
+        if self.json.begins()? != Begins::String {
+            return Ok(false);
+        }
+        let start = self.json.offset();
+        let is_empty = self.json.string()?.raw.is_empty();
+        self.json.go_back(start);
+        Ok(is_empty)
     }
 
     /// Consumes a record whose values did not fit, and compares wherever it names its organization: the misfit may
@@ -439,10 +475,9 @@ impl<'a, 't> Reader<'a, 't> {
                 continue;
             }
             self.check_organization(name)?;
-            match self.check_owner(field.map_or_else(|| self.unknown_owner(name), |field| field.owner)) {
-                Err(refusal) if !matches!(*refusal, Refusal::Misfit { .. }) => return Err(refusal),
-                _ => _ = self.json.skip()?,
-            }
+            let owner = field.map_or_else(|| self.unknown_owner(name), |field| field.owner);
+            self.check_owner(owner).or_else(unless_misfit)?;
+            self.json.skip()?;
         }
         Ok(())
     }
@@ -459,7 +494,7 @@ impl<'a, 't> Reader<'a, 't> {
         let is_id = text.is_ok_and(|text| uuid::Uuid::try_parse_ascii(&text).is_ok());
         for owner in fields.iter().map(|field| field.owner) {
             if owner == Owner::Rrn || is_id {
-                self.check_owner(owner)?;
+                self.check_owner(owner).or_else(unless_misfit)?;
             }
         }
         Ok(())

@@ -17,7 +17,8 @@ pub(super) fn decode(endpoint: &Endpoint, partition: &Partition, rejects: &[Reje
     rejects.iter().map(&mut one).collect()
 }
 
-/// Decodes a record that stood inside another one, inside one that has nothing but its key.
+/// Decodes a record that stood inside another one, inside one that has nothing but its key; or all that stand in one that
+/// was set aside as a whole.
 fn inner(decoder: &mut Decoder, endpoint: &Endpoint, child: &Child, reject: &Reject) -> Result<Batch> {
     let stays = |column: String, reason: String| {
         let counts = Counts { read: 1, rejects: 1, ..Counts::default() };
@@ -25,8 +26,11 @@ fn inner(decoder: &mut Decoder, endpoint: &Endpoint, child: &Child, reject: &Rej
         let rejects = vec![Reject { column, reason, ..reject.clone() }];
         Batch { rejects, tally: Tally { datasets, ..Tally::default() }, ..Batch::default() }
     };
-    let Some(parent) = reject.within.as_ref().and_then(|within| parent(endpoint, within, &reject.raw)) else {
-        return Ok(stays(reject.column.clone(), "which record it stood in was not kept with it".to_owned()));
+    let Some(within) = &reject.within else {
+        return Ok(endpoint.batch(page(decoder, endpoint, &reject.raw)?, |name| name == child.shape.dataset));
+    };
+    let Some(parent) = parent(endpoint, within, &reject.raw) else {
+        return Ok(stays(reject.column.clone(), "the list it stood in is not known".to_owned()));
     };
     let mut decoded = page(decoder, endpoint, &parent)?;
     let of_parent = |reject: &Reject| reject.dataset != child.shape.dataset;
@@ -141,11 +145,25 @@ mod tests {
         );
         let within = Within { key: asset.clone(), list: "new".to_owned() };
         assert_eq!((&batch.rejects[0].within, batch.rejects[0].raw.as_str()), (&Some(within), raw));
-        for within in [None, Some((asset.as_str(), "gone"))] {
-            let batch = decode("vm_findings", raw, within).expect("it waits on");
-            let why = "which record it stood in was not kept with it";
-            assert_eq!(came_to(&batch), (Vec::new(), vec![why]), "{within:?}");
-            assert_eq!(batch.tally.datasets["vm_findings"].rejects, 1);
+        let batch = decode("vm_findings", raw, Some((&asset, "gone"))).expect("it waits on");
+        assert_eq!(came_to(&batch), (Vec::new(), vec!["the list it stood in is not known"]));
+        assert_eq!(batch.tally.datasets["vm_findings"].rejects, 1);
+    }
+
+    #[test]
+    fn an_asset_that_was_set_aside_for_its_findings_brings_them_alone() {
+        for (raw, came) in [
+            (r#"{"id":"a","same":[{"check_id":"a"},{"check_id":"b"}]}"#, (2, vec![])),
+            (r#"{"id":"a","risk_score":[],"same":[{"check_id":"a"}]}"#, (1, vec![])),
+            (r#"{"same":[{"check_id":"a"}]}"#, (0, vec!["the record that they stand in has no key"])),
+            (
+                r#"[{"id":"a","same":[{"check_id":"a"}]}]"#,
+                (0, vec!["the record that they stand in has no key"]),
+            ),
+        ] {
+            let batch = decode("vm_findings", raw, None).expect("one record");
+            assert_eq!(came_to(&batch), (vec![("vm_findings", came.0)], came.1), "{raw}");
+            assert!(batch.rejects.iter().all(|it| it.raw == raw && it.within.is_none()), "{raw}");
         }
     }
 

@@ -60,10 +60,34 @@ fn completeness_a_changed_asset_takes_its_findings_along() {
     reading.page(asset);
     let decoded = reading.page(&format!("{grown},{asset}"));
     let told: Vec<_> = decoded.rejects.iter().map(|reject| (reject.dataset, reject.raw.as_str())).collect();
-    assert_eq!(told, [("assets", grown)], "its findings are in its raw text");
+    assert_eq!(told, [("assets", grown), ("findings", grown)], "its findings are in its raw text");
     let counts = [0, 1].map(|at| decoded.counts[at].1);
     assert_eq!(counts[0], Counts { read: 2, duplicates: 1, rejects: 1, ..Counts::default() });
-    assert_eq!(counts[1], Counts { read: 1, duplicates: 1, ..Counts::default() });
+    assert_eq!(counts[1], Counts { read: 2, duplicates: 1, rejects: 1, ..Counts::default() });
+    // And only once, however often it comes.
+    let decoded = reading.page(&format!("{grown},{grown}"));
+    assert!(decoded.rejects.is_empty());
+    assert_eq!(decoded.counts[1].1, Counts { read: 2, duplicates: 2, ..Counts::default() });
+}
+
+/// Whether it fits or not, and whether the one before it did.
+#[test]
+fn completeness_what_an_asset_shows_when_it_comes_again_is_nowhere_dropped() {
+    let of = |size: &str, check: &str| format!(r#"{{"size":{size},"id":"a","new":[{{"check":"{check}"}}]}}"#);
+    for first in ["1", r#""large""#] {
+        for second in ["1", "2", r#""large""#, r#""huge""#] {
+            let (one, other) = (of(first, "x"), of(second, "y"));
+            let mut reading = Reading::of_assets();
+            assert_eq!(rows(&reading.page(&one).records[1]).len(), 1, "{first}");
+            let decoded = reading.page(&other);
+            assert!(rows(&decoded.records[1]).is_empty(), "{first} {second}");
+            let aside: Vec<_> = decoded.rejects.iter().filter(|it| it.dataset == "findings").collect();
+            assert_eq!(aside.len(), 1, "{first} {second}");
+            assert_eq!((aside[0].raw.as_str(), &aside[0].within), (other.as_str(), &None));
+            let again = reading.page(&format!("{other},{one}"));
+            assert!(again.rejects.is_empty(), "{first} {second}: {:?}", again.rejects);
+        }
+    }
 }
 
 #[test]
@@ -94,11 +118,10 @@ fn completeness_findings_of_an_asset_that_does_not_fit_are_kept() {
     // What is no list of findings holds what does not fit.
     check(&[r#"{"id":"a","new":{"check":"x"}}"#], &[["a", "new", "x"]], [1, 0, 0]);
     check(&[r#"{"id":"a","new":"x"}"#], &[], [1, 0, 1]);
-    // The asset came as it should later, with the same findings: those that were taken stand.
+    // The asset came as it should later: what stands in it now is in its raw text, whichever came first.
     let good = bad.replace(r#""large""#, "1");
-    check(&[bad, &good], &[], [3, 3, 0]);
-    // The other way round as well: what stands in the changed asset is in its raw text.
-    check(&[&good, bad], &[], [0, 0, 0]);
+    check(&[bad, &good], &[], [1, 0, 1]);
+    check(&[&good, bad], &[], [1, 0, 1]);
 }
 
 #[test]
@@ -112,6 +135,24 @@ fn completeness_findings_of_an_asset_without_a_key_are_set_aside_with_it() {
     }
     check(&[r#"{"new":[],"size":1}"#], &[], [0, 0, 0]);
     check(&["7"], &[], [0, 0, 0]);
+    // Where none are looked for some may stand all the same.
+    for bad in [r#"[{"id":"a","new":[{"check":"x"}]}]"#, r#"{"asset":{"id":"a","new":[{"check":"x"}]}}"#] {
+        check(&[bad], &[], [1, 0, 1]);
+        check(&[bad, bad], &[], [1, 1, 0]);
+    }
+}
+
+#[test]
+fn an_empty_text_is_no_list_of_findings() {
+    let page = r#"{"id":"a","new":"","same":[{"check":"x"}]}"#;
+    check(&[page], &[["a", "same", "x"]], [1, 0, 0]);
+    let decoded = Reading::of_assets().page(page);
+    assert_eq!(rows(&decoded.records[0])[0]["extra"], json!({"new": ""}));
+    check(
+        &[r#"{"size":"large","id":"a","new":"","same":[{"check":"x"}]}"#],
+        &[["a", "same", "x"]],
+        [1, 0, 0],
+    );
 }
 
 #[test]

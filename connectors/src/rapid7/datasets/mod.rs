@@ -301,6 +301,17 @@ mod tests {
     }
 
     #[test]
+    fn what_names_nobody_because_it_does_not_fit_costs_its_record_alone() {
+        let accounts = endpoints().into_iter().find(|it| it.shape.dataset == "accounts").expect("a dataset");
+        let mut decoder = accounts.decoder(&OWN.parse().expect("an id"));
+        for user in [r#""\ud83d""#, r#"["x","\ud83d"]"#, r#"{"rrn":"\ud83d"}"#, r#"{"rrn":["\udc00"]}"#] {
+            let page = format!(r#"{{"data":[{{"rrn":"1","user":{user}}},{{"rrn":"2"}}]}}"#);
+            decoder.decode(page.as_bytes(), &mut Seen::default()).expect("a page");
+            assert_eq!(decoder.take().expect("columns").rejects.len(), 1, "{user}");
+        }
+    }
+
+    #[test]
     fn what_names_others_rightly_stops_nobody() {
         for (dataset, record) in [
             ("organizations", r#"{"id":"@","organization_id":"@"}"#),
