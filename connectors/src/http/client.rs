@@ -18,7 +18,7 @@ use super::bodies::Bodies;
 use super::budget::Budget;
 use super::failure::Failure;
 use super::key_ring::{Health, Held, KeyRing, Refusal, Validator};
-use super::retry::{Jitter, Next, Tries};
+use super::retry::{Jitter, Next, Sent, Tries};
 use super::send::Sending;
 use super::told::server_time;
 use super::turns::{Asker, InFlight, Turns};
@@ -53,7 +53,7 @@ pub struct Http {
     pub(super) turns: Arc<Turns>,
     page_sizes: Mutex<BTreeMap<(Region, &'static str), Arc<PageSize>>>,
     platform_time: Mutex<Option<(Timestamp, Instant)>>,
-    /// When a call to a region was last answered well.
+    /// When the last request was sent to a region that was answered well.
     pub(super) answered: Mutex<HashMap<Region, Instant>>,
 }
 
@@ -226,7 +226,8 @@ impl Validator for Host<'_> {
             if failure.status() == Some(StatusCode::UNAUTHORIZED) {
                 return Ok(Health::Dead);
             }
-            match tries.next(&failure, (true, false), None, &self.http.jitter) {
+            let sent = Sent { failed: began, answered: None };
+            match tries.next(&failure, (true, false), sent, &self.http.jitter) {
                 Next::After(pause) if tries.requests < VALIDATE_TRIES => {
                     tokio::time::sleep(pause).await;
                 }

@@ -84,6 +84,15 @@ impl Failure {
         }
     }
 
+    /// Returns whether it may be that the host answers nobody: it did not, or says that it cannot.
+    pub(super) fn may_be_outage(&self) -> bool {
+        match self {
+            Self::Transport { .. } => true,
+            Self::Status { status, .. } => *status == StatusCode::REQUEST_TIMEOUT || status.is_server_error(),
+            _ => false,
+        }
+    }
+
     /// Returns how many bytes came before they were found too many.
     pub(super) fn bytes(&self) -> u64 {
         if let Self::TooLarge { limit } = self { *limit as u64 } else { 0 }

@@ -49,18 +49,25 @@ pub(super) enum Next {
     GiveUp,
 }
 
+/// When requests to one host were sent: the one that failed, and the last one of anybody's that was answered well.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) failed: Instant,
+    pub(super) answered: Option<Instant>,
+}
+
 /// The tries of one call.
 #[derive(Debug)]
 pub(super) struct Tries {
     max_attempts: u32,
     retry_time: Duration,
-    /// Since when they fail.
-    failing_since: Option<Instant>,
     /// Requests sent, those for larger pages of the same records among them.
     pub(super) requests: u64,
     /// The time that attempts and pauses took; waiting for a turn is not the call's.
     pub(super) spent: Duration,
     failed: u32,
+    /// Those that failed in an outage; they say nothing of the call.
+    failed_in_outage: u32,
     slow: u32,
     refused: u32,
     /// The time from a refusal for want of budget to the next attempt, in all.
@@ -75,10 +82,10 @@ impl Tries {
         Self {
             max_attempts: config.max_attempts.get(),
             retry_time: config.retry_time,
-            failing_since: None,
             requests: spent.requests,
             spent: spent.time,
             failed: 0,
+            failed_in_outage: 0,
             // Who failed at a larger size needs no second proof that this one is too much as well.
             slow: u32::from(spent.requests > 0),
             refused: 0,
@@ -100,12 +107,12 @@ impl Tries {
         }
     }
 
-    /// Decides what to do about a failure; `answered` is when the host last answered anybody well.
+    /// Decides what to do about a failure.
     pub(super) fn next(
         &mut self,
         failure: &Failure,
         (safe, can_shrink): (bool, bool),
-        answered: Option<Instant>,
+        sent: Sent,
         jitter: &Jitter,
     ) -> Next {
         // Asking for less is no retry: it ends at the smallest page.
@@ -122,7 +129,7 @@ impl Tries {
                 if can_shrink && failure.is_slow() && self.slow >= SLOW_ENOUGH {
                     return Next::Shrink;
                 }
-                self.again(wait, answered, jitter)
+                self.again(wait, failure.may_be_outage() && self.is_outage(sent), jitter)
             }
         }
     }
@@ -143,14 +150,15 @@ impl Tries {
         Next::WhenGranted(wait)
     }
 
-    fn again(&mut self, wait: Option<Duration>, answered: Option<Instant>, jitter: &Jitter) -> Next {
-        self.failed += 1;
-        let since = *self.failing_since.get_or_insert_with(Instant::now);
-        if self.failed >= self.max_attempts && !self.is_outage(since, answered) {
+    fn again(&mut self, wait: Option<Duration>, is_outage: bool, jitter: &Jitter) -> Next {
+        let failed = if is_outage { &mut self.failed_in_outage } else { &mut self.failed };
+        *failed += 1;
+        let backoff = backoff(*failed, jitter);
+        if self.failed >= self.max_attempts {
             return Next::GiveUp;
         }
         // A wait that is over already is none.
-        let pause = wait.unwrap_or_default().max(self.backoff(jitter));
+        let pause = wait.unwrap_or_default().max(backoff);
         if self.spent + pause > self.retry_time {
             return Next::GiveUp;
         }
@@ -158,17 +166,17 @@ impl Tries {
         Next::After(pause)
     }
 
-    /// Returns whether a host that did answer has answered nobody since this call fails. What fails beside others that
-    /// are answered is trouble of its own, and a host that is silent for longer than a call is tried is waited for no more.
-    fn is_outage(&self, since: Instant, answered: Option<Instant>) -> bool {
-        answered.is_some_and(|last| last <= since && last.elapsed() <= self.retry_time)
+    /// Returns whether a host that did answer has answered nothing that was sent since. What fails beside others that are
+    /// answered is trouble of its own, and a host that is silent for longer than a call is tried is waited for no more.
+    fn is_outage(&self, sent: Sent) -> bool {
+        sent.answered.is_some_and(|last| last < sent.failed && last.elapsed() <= self.retry_time)
     }
+}
 
-    /// Returns a random part of a span that doubles, so that those who failed together come back apart.
-    fn backoff(&self, jitter: &Jitter) -> Duration {
-        let doubled = FIRST.saturating_mul(1 << (self.failed - 1).min(16));
-        doubled.min(LONGEST).mul_f64((jitter.0)())
-    }
+/// Returns a random part of a span that doubles, so that those who failed together come back apart.
+fn backoff(failed: u32, jitter: &Jitter) -> Duration {
+    let doubled = FIRST.saturating_mul(1 << (failed - 1).min(16));
+    doubled.min(LONGEST).mul_f64((jitter.0)())
 }
 
 #[cfg(test)]
@@ -193,11 +201,16 @@ mod tests {
         Failure::Status { status, message: None, wait: wait.map(Duration::from_secs) }
     }
 
+    /// Returns that nobody was ever answered.
+    fn alone() -> Sent {
+        Sent { failed: Instant::now(), answered: None }
+    }
+
     fn check(mut tries: Tries, failures: &[(Failure, Next)], can_shrink: bool) {
         let most = Jitter(Arc::new(|| 1.0));
         for (failure, expected) in failures {
             tries.sent(Duration::from_secs(1));
-            let next = tries.next(failure, (true, can_shrink), None, &most);
+            let next = tries.next(failure, (true, can_shrink), alone(), &most);
             assert_eq!(next, *expected, "{failure:?}");
         }
     }
@@ -244,7 +257,7 @@ mod tests {
     fn comes_back(mut tries: Tries, says: Option<u64>, wait: u64) -> Option<u32> {
         (0..1000).find(|_| {
             tries.sent(Duration::ZERO);
-            let next = tries.next(&status(429, says), (true, true), None, &Jitter::default());
+            let next = tries.next(&status(429, says), (true, true), alone(), &Jitter::default());
             tries.waited(Duration::from_secs(wait));
             next == Next::GiveUp
         })
@@ -288,32 +301,61 @@ mod tests {
         check(tries(6, 300), &[(Failure::TooLarge { limit: 1 }, Next::GiveUp)], false);
     }
 
-    /// Fails until it gives up, and returns how many seconds that took and how often it was tried.
-    async fn gives_up(answered: impl Fn() -> Option<Instant>) -> (u64, u32) {
+    /// Fails until it gives up, and returns how many seconds that took and how often it was tried; what was answered was
+    /// sent at the instant that is told for each try.
+    async fn gives_up(failure: &Failure, answered: impl Fn(u32) -> Option<Instant>) -> (u64, u32) {
         let (began, most) = (Instant::now(), Jitter(Arc::new(|| 1.0)));
         let mut tries = tries(6, 300);
-        while let Next::After(pause) = tries.next(&status(503, None), (true, false), answered(), &most) {
-            tokio::time::sleep(pause).await;
+        for number in 1.. {
+            let sent = Sent { failed: Instant::now(), answered: answered(number) };
+            match tries.next(failure, (true, false), sent, &most) {
+                Next::After(pause) => tokio::time::sleep(pause).await,
+                _ => return (began.elapsed().as_secs(), number),
+            }
         }
-        (began.elapsed().as_secs(), tries.failed)
+        unreachable!("numbers do not end before it gives up")
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_outage_is_waited_out_and_trouble_of_one_s_own_is_not() {
-        assert_eq!(gives_up(|| None).await, (7, 6), "it was never there");
-        assert_eq!(gives_up(|| Some(Instant::now())).await, (7, 6), "others are answered");
+        let down = status(503, None);
+        assert_eq!(gives_up(&down, |_| None).await, (7, 6), "it was never there");
+        assert_eq!(gives_up(&down, |_| Some(Instant::now())).await, (7, 6), "others are answered");
         let answered = Instant::now();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let (seconds, tries) = gives_up(|| Some(answered)).await;
+        let (seconds, tries) = gives_up(&down, |_| Some(answered)).await;
         assert!(seconds > 250 && tries > 10, "it was there just now: {tries} tries, {seconds} s");
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(gives_up(|| Some(answered)).await, (7, 6), "it is gone for long");
+        assert_eq!(gives_up(&down, |_| Some(answered)).await, (7, 6), "it is gone for long");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_in_an_outage_is_not_held_against_a_call_after_it() {
+        let before = Instant::now();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let after_it = |number| Some(if number <= 10 { before } else { Instant::now() });
+        let (_, tries) = gives_up(&status(503, None), after_it).await;
+        assert_eq!(tries, 16, "six of them were its own");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_none_is_no_outage() {
+        let before = Instant::now();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let to = Some("https://login.example".to_owned());
+        for failure in [
+            Failure::Malformed("no JSON".into()),
+            Failure::Redirect { status: StatusCode::FOUND, to },
+            status(206, None),
+        ] {
+            assert_eq!(gives_up(&failure, |_| Some(before)).await, (7, 6), "{failure:?}");
+        }
     }
 
     #[test]
     fn the_jitter_is_full() {
         let mut tries = tries(6, 300);
         let none = Jitter(Arc::new(|| 0.0));
-        assert_eq!(tries.next(&status(500, None), (true, false), None, &none), after(0));
+        assert_eq!(tries.next(&status(500, None), (true, false), alone(), &none), after(0));
     }
 }

@@ -16,7 +16,7 @@ use super::bodies::{Room, Taken};
 use super::client::dead_key;
 use super::failure::Failure;
 use super::key_ring::{Held, Refusal};
-use super::retry::{Next, Tries};
+use super::retry::{Next, Sent, Tries};
 use super::turns::{ComeLater, Permit};
 use super::{Answer, BadBody, Call, SendError, Spent, TenantClient, attempt};
 
@@ -70,10 +70,13 @@ impl<'a> Sending<'a> {
             self.tries.sent(elapsed);
             match tried {
                 Ok(Attempted { value, bytes, room }) => {
-                    self.answered().insert(self.client.asker.region.clone(), Instant::now());
+                    let mut answered = self.answered();
+                    let last = answered.entry(self.client.asker.region.clone()).or_insert(began);
+                    *last = began.max(*last);
+                    drop(answered);
                     return Ok(Answer { value, requests: self.tries.requests, bytes, elapsed, room });
                 }
-                Err(failure) => self.mend(failure, &key).await?,
+                Err(failure) => self.mend(failure, began, &key).await?,
             }
         }
     }
@@ -165,11 +168,12 @@ impl<'a> Sending<'a> {
     }
 
     /// Does what a failure asks for before the next attempt, or returns the call's error.
-    async fn mend(&mut self, failure: Failure, key: &Arc<Held>) -> Result<(), SendError> {
+    async fn mend(&mut self, failure: Failure, began: Instant, key: &Arc<Held>) -> Result<(), SendError> {
         let http = &self.client.http;
         let answered = self.answered().get(&self.client.asker.region).copied();
+        let sent = Sent { failed: began, answered };
         let may = (self.call.safe, self.call.can_shrink);
-        let next = self.tries.next(&failure, may, answered, &http.jitter);
+        let next = self.tries.next(&failure, may, sent, &http.jitter);
         let why = key.secret.scrub(&format!("{failure:?}"));
         tracing::debug!(tenant = %self.client.asker.tenant, path = self.url.path(), failure = why, ?next, "attempt failed");
         match next {

@@ -68,6 +68,15 @@ async fn check(first: fn() -> Reply, call: &Call, expected: Result<u64, ErrorKin
     assert_eq!(seen, expected.unwrap_or(1), "every request is counted");
 }
 
+/// Holds an answer back.
+fn wait_until(is_so: impl Fn() -> bool) {
+    tokio::task::block_in_place(|| {
+        while !is_so() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+}
+
 fn cut() -> Reply {
     Reply::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"ok\":".to_vec())
 }
@@ -119,6 +128,41 @@ async fn an_outage_of_a_region_that_answered_before_is_waited_out() {
     assert_eq!(server.seen().len(), 3);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_answer_to_what_was_sent_before_an_outage_does_not_end_it() {
+    let others = Arc::new(AtomicUsize::new(0));
+    let server = {
+        let others = others.clone();
+        Server::start(move |request, _| {
+            if request.starts_with("GET /eu/slow") {
+                wait_until(|| others.load(Relaxed) > 3);
+                return good(BODY);
+            }
+            match others.fetch_add(1, Relaxed) {
+                1..=6 => reply(503, "", "down"),
+                _ => good(BODY),
+            }
+        })
+        .await
+    };
+    let mut config = config(&server);
+    config.attempt_timeout = Duration::from_secs(30);
+    let mut http = Http::new(config, fixed_key()).expect("it is usable");
+    Arc::get_mut(&mut http).expect("nobody else has it").jitter = Jitter(Arc::new(|| 0.0));
+    let [slow, other] = ["slow", "other"].map(|tenant| client_of(&http, tenant));
+    send(&other, &call()).await.expect("it is there");
+    let slow_call = Call::get("vm", "read vm_assets", "/slow");
+    let in_outage = async {
+        while server.count("GET /eu/slow") == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        send(&other, &call()).await
+    };
+    let (slow, answer) = tokio::join!(send(&slow, &slow_call), in_outage);
+    slow.expect("it was sent before");
+    assert_eq!(answer.expect("it is waited for").requests, 7);
+}
+
 #[tokio::test]
 async fn what_will_not_pass_is_not() {
     check(|| reply(404, "", BODY), &call(), Err(ErrorKind::Contract)).await;
@@ -147,19 +191,12 @@ async fn who_was_told_to_wait_waits_though_others_need_not() {
     let server = {
         let (entered, is_refused) = (entered.clone(), is_refused.clone());
         Server::start(move |request, _| {
-            let wait_for = |is_so: &dyn Fn() -> bool| {
-                tokio::task::block_in_place(|| {
-                    while !is_so() {
-                        std::thread::sleep(Duration::from_millis(1));
-                    }
-                });
-            };
             if request.starts_with("GET /eu/refused") {
-                wait_for(&|| entered.load(Relaxed) == OTHERS);
+                wait_until(|| entered.load(Relaxed) == OTHERS);
                 return reply(429, "retry-after: 60\r\n", "");
             }
             entered.fetch_add(1, Relaxed);
-            wait_for(&|| is_refused.load(Relaxed));
+            wait_until(|| is_refused.load(Relaxed));
             good(BODY)
         })
         .await
