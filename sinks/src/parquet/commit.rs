@@ -10,7 +10,7 @@ use super::layout::{self, Layout};
 use super::record::{Record, Sealed};
 use super::recover::{self, remove_files};
 use super::run::OpenRun;
-use super::store::{Store, damaged, failed, folder_of, names_in};
+use super::store::{Store, Unsynced, damaged, failed, folder_of, names_in};
 
 /// Makes a partition's files and its checkpoint visible: both or neither.
 pub(super) fn commit(layout: &Layout, store: &Store, run: &OpenRun, commit: &Commit) -> Result<()> {
@@ -23,7 +23,10 @@ pub(super) fn commit(layout: &Layout, store: &Store, run: &OpenRun, commit: &Com
             let attempt = Attempt { layout, store, run, commit, id, previous };
             attempt.carry_out()
         }
-        Previous::Done => Ok(()),
+        Previous::Done => {
+            let (tenant, pull) = (&commit.partition.tenant.id, commit.partition.pull());
+            recover::make_durable(layout, store, tenant, pull, commit.from.sequence + 1)
+        }
         Previous::Stale => {
             remove_temporaries(layout, store, commit);
             Err(stale(commit))
@@ -198,40 +201,40 @@ impl Attempt<'_> {
 
     fn move_files(&self) -> Result<()> {
         let temporaries = self.layout.temporary(&self.run.id);
-        let mut changed: Vec<PathBuf> = Vec::new();
+        let mut unsynced = Unsynced::default();
+        let mut made = None;
         for file in &self.commit.files {
             let path = self.layout.file(&file.path);
             let folder = folder_of(&path);
-            if !changed.iter().any(|known| known == folder) {
-                let above = self.store.create_missing_dirs(folder);
-                changed.extend(above.map_err(|error| failed("create a folder of the lake", folder, error))?);
-                changed.push(folder.to_owned());
+            if made.as_deref() != Some(folder) {
+                let created = self.store.create_missing_dirs(folder, &mut unsynced);
+                created.map_err(|error| failed("create a folder of the lake", folder, error))?;
+                unsynced.add(folder);
+                made = Some(folder.to_owned());
             }
             let moved = self.store.files().rename(&temporary(&temporaries, &file.path), &path);
             moved.map_err(|error| failed("move a data file to its place", &path, error))?;
         }
-        self.sync(&changed, "make a folder of the lake durable")
+        self.sync(unsynced, "make a folder of the lake durable")
     }
 
     fn put_record(&self, intent: &Path) -> Result<Ended> {
         let path = self.record_path()?;
         let folder = folder_of(&path);
         let unwritten = |error| failed("write the commit record", &path, error);
-        let mut changed = self.store.create_missing_dirs(folder).map_err(unwritten)?;
-        changed.push(folder.to_owned());
+        let mut unsynced = Unsynced::default();
+        self.store.create_missing_dirs(folder, &mut unsynced).map_err(unwritten)?;
+        unsynced.add(folder);
         let put = self.store.link_if_absent(intent, &path).map_err(unwritten)?;
         if !put && !self.is_committed()? {
             return Ok(Ended::Refused);
         }
-        self.sync(&changed, "make the commit record durable")?;
+        self.sync(unsynced, "make the commit record durable")?;
         Ok(Ended::Committed)
     }
 
-    fn sync(&self, folders: &[PathBuf], action: &str) -> Result<()> {
-        let sync = |folder: &PathBuf| {
-            self.store.files().sync_dir(folder).map_err(|error| failed(action, folder, error))
-        };
-        folders.iter().try_for_each(sync)
+    fn sync(&self, unsynced: Unsynced, action: &str) -> Result<()> {
+        self.store.sync(unsynced).map_err(|(folder, error)| failed(action, folder, error))
     }
 
     /// Returns whether the record of this commit is in its place.

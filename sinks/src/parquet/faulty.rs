@@ -1,9 +1,10 @@
 //! A file system on which any single step fails, or is the last one before a crash, for tests.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 use super::store::{Disk, Files, NewFile};
 
@@ -18,9 +19,35 @@ pub(super) enum Fault {
     End(fn()),
 }
 
+/// The names that a machine without power would forget, and the files whose bytes it would.
+#[derive(Clone, Default)]
+pub(super) struct Forgetful(Arc<Mutex<BTreeSet<PathBuf>>>);
+
+impl Forgetful {
+    fn add(&self, path: &Path) {
+        self.0.lock().expect("no holder panics").insert(path.to_owned());
+    }
+
+    fn remove(&self, is_it: impl Fn(&Path) -> bool) {
+        self.0.lock().expect("no holder panics").retain(|path| !is_it(path));
+    }
+
+    /// Takes away the power: what was not synced is gone.
+    pub(super) fn forget(&self) {
+        for path in std::mem::take(&mut *self.0.lock().expect("no holder panics")) {
+            if path.is_dir() {
+                fs_err::remove_dir_all(path).expect("the folder is there");
+            } else {
+                fs_err::remove_file(path).ok();
+            }
+        }
+    }
+}
+
 /// Counts the changes and lets one of them fail.
 pub(super) struct FaultyFiles {
     steps: Arc<Steps>,
+    unsynced: Forgetful,
 }
 
 struct Steps {
@@ -31,7 +58,13 @@ struct Steps {
 
 impl FaultyFiles {
     pub(super) fn new(chosen: usize, fault: Fault) -> Self {
-        Self { steps: Arc::new(Steps { taken: AtomicUsize::new(0), chosen, fault }) }
+        Self::forgetting(chosen, fault, &Forgetful::default())
+    }
+
+    /// Tells what would be forgotten as well.
+    pub(super) fn forgetting(chosen: usize, fault: Fault, unsynced: &Forgetful) -> Self {
+        let steps = Arc::new(Steps { taken: AtomicUsize::new(0), chosen, fault });
+        Self { steps, unsynced: unsynced.clone() }
     }
 
     /// Returns whether the chosen step was reached.
@@ -64,28 +97,39 @@ impl Steps {
 impl Files for FaultyFiles {
     fn create(&self, path: &Path) -> io::Result<Box<dyn NewFile>> {
         self.steps.step()?;
-        Ok(Box::new(FaultyFile { file: Disk.create(path)?, steps: self.steps.clone() }))
+        let file = Disk.create(path)?;
+        self.unsynced.add(path);
+        Ok(Box::new(FaultyFile { file, steps: self.steps.clone() }))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         self.steps.step()?;
-        Disk.create_dir(path)
+        Disk.create_dir(path)?;
+        self.unsynced.add(path);
+        Ok(())
     }
 
-    /// Nothing is synced: the machine does not crash, and a test is to be quick.
+    /// Nothing is synced but in name: a test is to be quick.
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.steps.step()?;
-        fs_err::metadata(path).map(|_| ())
+        fs_err::metadata(path)?;
+        self.unsynced.remove(|name| name.parent() == Some(path));
+        Ok(())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.steps.step()?;
-        Disk.rename(from, to)
+        Disk.rename(from, to)?;
+        self.unsynced.remove(|name| name == from);
+        self.unsynced.add(to);
+        Ok(())
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.steps.step()?;
-        Disk.hard_link(from, to)
+        Disk.hard_link(from, to)?;
+        self.unsynced.add(to);
+        Ok(())
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

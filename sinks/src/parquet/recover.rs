@@ -6,7 +6,7 @@ use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pipeline::Result;
+use pipeline::{Result, TenantId};
 use serde::de::IgnoredAny;
 use tracing::{info, warn};
 
@@ -158,7 +158,10 @@ fn settle(layout: &Layout, store: &Store, path: &Path, intent: &Intent) -> Resul
         Intent::Unknown(flaw) => return undecided(flaw),
     };
     match was_carried_out(layout, record) {
-        Ok(true) => {}
+        // Who linked it may have died before it was durable, and nothing but the intent tells of its files then.
+        Ok(true) => {
+            make_durable(layout, store, &record.organization_id, &record.pull, record.from.sequence + 1)?;
+        }
         Ok(false) => remove_files(layout, store, own_files(record))?,
         Err(error) => return undecided(&error.chain()),
     }
@@ -178,6 +181,20 @@ pub(super) fn was_carried_out(layout: &Layout, declared: &Record) -> Result<bool
     let sequence = declared.from.sequence + 1;
     let record = history::read(layout, &declared.organization_id, &declared.pull, sequence)?;
     Ok(record.is_some_and(|sealed| sealed.record.commit == declared.commit))
+}
+
+/// Makes the name of a record durable that is in its place.
+pub(super) fn make_durable(
+    layout: &Layout,
+    store: &Store,
+    tenant: &TenantId,
+    pull: &str,
+    sequence: u64,
+) -> Result<()> {
+    let path = layout.record(tenant, pull, sequence)?;
+    let folder = folder_of(&path);
+    let synced = store.create_dirs(folder).and_then(|()| store.files().sync_dir(folder));
+    synced.map_err(|error| failed("make a commit record durable", folder, error))
 }
 
 /// Takes back data files that no record names, durably.

@@ -37,7 +37,8 @@ impl OpenRun {
         run_id: &str,
         signing_key: Option<SigningKey>,
     ) -> Result<Self> {
-        for folder in [layout.root().to_owned(), layout.own(), layout.all_pending(), layout.all_temporary()] {
+        store.create_root(layout.root()).map_err(|error| refused(layout.root(), error))?;
+        for folder in [layout.own(), layout.all_pending(), layout.all_temporary()] {
             store.create_dirs(&folder).map_err(|error| refused(&folder, error))?;
         }
         if let Some(Err(Flaw::Version(version))) = Head::read(layout)? {

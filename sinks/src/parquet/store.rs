@@ -3,9 +3,10 @@
 //! Everything that changes the lake goes through [`Files`], so that a test can make any single step fail or
 //! be the last one before a crash.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use pipeline::{Error, ErrorKind};
 
@@ -72,26 +73,52 @@ impl NewFile for fs_err::File {
     }
 }
 
+/// So many folders are known to be durable; the others are synced each time, which is quick where nothing is new.
+const MOST_KNOWN: usize = 4096;
+
 /// What commits, writers and the registry do with files.
 #[derive(Clone)]
-pub(super) struct Store(Arc<dyn Files>);
+pub(super) struct Store {
+    files: Arc<dyn Files>,
+    /// Folders whose names, and those above them in the lake, are durable. That a folder is there does not say so: who
+    /// made it may be about to sync, or have died before.
+    durable: Arc<Mutex<HashSet<PathBuf>>>,
+}
+
+/// Names that are not durable yet.
+#[derive(Debug, Default)]
+pub(super) struct Unsynced {
+    /// The folders to sync.
+    folders: Vec<PathBuf>,
+    /// The folders whose names are durable then.
+    names: Vec<PathBuf>,
+}
+
+impl Unsynced {
+    /// Adds a folder that holds a new name.
+    pub(super) fn add(&mut self, folder: &Path) {
+        if !self.folders.iter().any(|known| known == folder) {
+            self.folders.push(folder.to_owned());
+        }
+    }
+}
 
 impl Store {
     pub(super) fn new(files: Arc<dyn Files>) -> Self {
-        Self(files)
+        Self { files, durable: Arc::default() }
     }
 
     pub(super) fn files(&self) -> &dyn Files {
-        self.0.as_ref()
+        self.files.as_ref()
     }
 
     /// Writes a whole file whose bytes are durable; its name is, once its folder is synced.
     ///
     /// What could not be written whole is removed again.
     pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.0.create(path)?;
+        let mut file = self.files.create(path)?;
         file.write_all(bytes).and_then(|()| file.sync()).inspect_err(|_| {
-            self.0.remove_file(path).ok();
+            self.files.remove_file(path).ok();
         })
     }
 
@@ -102,13 +129,13 @@ impl Store {
         self.write(temporary, bytes)?;
         let put = self.link_if_absent(temporary, path);
         // What stays behind is cleared with the run's folder.
-        self.0.remove_file(temporary).ok();
+        self.files.remove_file(temporary).ok();
         put
     }
 
     /// Gives a durable file a second name, unless that is taken; returns whether it was free.
     pub(super) fn link_if_absent(&self, file: &Path, name: &Path) -> io::Result<bool> {
-        match self.0.hard_link(file, name) {
+        match self.files.hard_link(file, name) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
@@ -118,47 +145,90 @@ impl Store {
     /// Replaces a file, durably: a reader sees the old or the new one.
     pub(super) fn replace(&self, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.write(temporary, bytes)?;
-        self.0.rename(temporary, path)?;
-        self.0.sync_dir(folder_of(path))
+        self.files.rename(temporary, path)?;
+        self.files.sync_dir(folder_of(path))
+    }
+
+    /// Creates the lake's own folder and those above it where they are missing, durably.
+    pub(super) fn create_root(&self, root: &Path) -> io::Result<()> {
+        if root.is_dir() {
+            // Its own name is the operator's, who may let nobody read the folder above; or a dead run's.
+            self.files.sync_dir(folder_of(root)).ok();
+            self.durable.lock().expect("no holder panics").insert(root.to_owned());
+            return Ok(());
+        }
+        if let Some(above) = root.ancestors().skip(1).find(|above| above.is_dir()) {
+            self.durable.lock().expect("no holder panics").insert(above.to_owned());
+        }
+        self.create_dirs(root)
     }
 
     /// Creates a folder and those above it where they are missing, durably.
     pub(super) fn create_dirs(&self, path: &Path) -> io::Result<()> {
-        self.create_missing_dirs(path)?.iter().try_for_each(|folder| self.0.sync_dir(folder))
+        let mut unsynced = Unsynced::default();
+        self.create_missing_dirs(path, &mut unsynced)?;
+        self.sync(unsynced).map_err(|(_, error)| error)
     }
 
-    /// Creates a folder and those above it where they are missing; returns the folders that hold a new name, which are
-    /// still to be synced.
+    /// Creates a folder and those above it where they are missing; what is not known to be durable is still to be synced.
     ///
     /// A journal writes all that waits with the first of them, so it is best to sync late, and all at once.
-    pub(super) fn create_missing_dirs(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        let mut changed = match self.0.create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {
-                return Ok(Vec::new());
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && path.parent().is_some() => {
-                let above = self.create_missing_dirs(folder_of(path))?;
-                match self.0.create_dir(path) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => {
-                        return Err(error);
-                    }
-                    _ => above,
+    pub(super) fn create_missing_dirs(&self, path: &Path, unsynced: &mut Unsynced) -> io::Result<()> {
+        let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+        let is_there = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists && path.is_dir();
+        match (self.files.create_dir(path), above) {
+            (Err(error), _) if is_there(&error) => {
+                if self.is_durable(path) {
+                    return Ok(());
                 }
+                self.climb(above, unsynced)?;
             }
-            created => created.map(|()| Vec::new())?,
-        };
-        changed.push(folder_of(path).to_owned());
-        Ok(changed)
+            (Err(error), Some(above)) if error.kind() == io::ErrorKind::NotFound => {
+                self.create_missing_dirs(above, unsynced)?;
+                self.files
+                    .create_dir(path)
+                    .or_else(|error| if is_there(&error) { Ok(()) } else { Err(error) })?;
+            }
+            (created, _) => {
+                created?;
+                self.climb(above, unsynced)?;
+            }
+        }
+        unsynced.add(folder_of(path));
+        unsynced.names.push(path.to_owned());
+        Ok(())
+    }
+
+    fn climb(&self, above: Option<&Path>, unsynced: &mut Unsynced) -> io::Result<()> {
+        match above.filter(|above| !self.is_durable(above)) {
+            Some(above) => self.create_missing_dirs(above, unsynced),
+            None => Ok(()),
+        }
+    }
+
+    fn is_durable(&self, folder: &Path) -> bool {
+        self.durable.lock().expect("no holder panics").contains(folder)
+    }
+
+    /// Makes names durable; an error comes with the folder.
+    pub(super) fn sync(&self, unsynced: Unsynced) -> Result<(), (PathBuf, io::Error)> {
+        for folder in unsynced.folders {
+            self.files.sync_dir(&folder).map_err(|error| (folder, error))?;
+        }
+        let mut durable = self.durable.lock().expect("no holder panics");
+        let room = MOST_KNOWN.saturating_sub(durable.len());
+        durable.extend(unsynced.names.into_iter().take(room));
+        Ok(())
     }
 
     /// Removes a file that may be gone already.
     pub(super) fn remove_file(&self, path: &Path) -> io::Result<()> {
-        gone(self.0.remove_file(path))
+        gone(self.files.remove_file(path))
     }
 
     /// Removes a folder that may be gone already.
     pub(super) fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        gone(self.0.remove_dir_all(path))
+        gone(self.files.remove_dir_all(path))
     }
 }
 

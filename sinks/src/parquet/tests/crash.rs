@@ -4,7 +4,7 @@ use std::io;
 
 use pipeline::ErrorKind;
 
-use super::super::faulty::{Fault, FaultyFiles};
+use super::super::faulty::{Fault, FaultyFiles, Forgetful};
 use super::*;
 
 /// Lets one step of a second run go wrong, and returns whether there was such a step.
@@ -92,6 +92,48 @@ async fn a_full_disk_at_any_step_leaves_nothing_half_visible() {
 #[tokio::test]
 async fn a_missing_permission_at_any_step_leaves_nothing_half_visible() {
     strike_every_step(Fault::Once(io::ErrorKind::PermissionDenied)).await;
+}
+
+/// Takes the power away at one step of a run, or while another run commits what it left; returns whether there was such
+/// a step.
+async fn take_power(chosen: usize, is_other_s: bool) -> bool {
+    let lake = TestLake::new();
+    let [one, other] = ["acme", "globex"].map(|tenant| partition(tenant, &["alerts", "evidences"]));
+    let unsynced = Forgetful::default();
+    let files = Arc::new(FaultyFiles::forgetting(chosen, Fault::Crash, &unsynced));
+    let run = async |files: Arc<FaultyFiles>, id: &str, partition: &Partition| {
+        let sink = lake.sink_with(files);
+        sink.prepare(id).await?;
+        let commit = written(&sink, id, partition, Checkpoint::default(), 20).await?;
+        sink.commit(commit).await
+    };
+    let outcome = run(files.clone(), "struck", &one).await;
+    let mut committed = vec![(&one, outcome.is_ok())];
+    if is_other_s {
+        let all = FaultyFiles::forgetting(usize::MAX, Fault::Crash, &unsynced);
+        run(Arc::new(all), "other", &other).await.expect("it meets no fault");
+        committed.push((&other, true));
+    }
+    unsynced.forget();
+    let what = format!("step {chosen}, {outcome:?}");
+    let next = lake.prepared("next").await;
+    assert_consistent(&lake, &what);
+    for (partition, is_committed) in committed {
+        let standing = next.standing(&partition.tenant.id, "alerts").await.expect("reads");
+        assert!(standing.checkpoint.sequence >= u64::from(is_committed), "{what}");
+    }
+    files.struck()
+}
+
+#[tokio::test]
+async fn what_is_committed_is_not_forgotten_without_power() {
+    for is_other_s in [false, true] {
+        let mut chosen = 0;
+        while take_power(chosen, is_other_s).await {
+            chosen += 1;
+        }
+        assert!(chosen > 40, "a run has more steps than {chosen}");
+    }
 }
 
 /// Lets one step go wrong of a run that rolls records into segments; returns whether there was such a step.
