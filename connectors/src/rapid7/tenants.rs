@@ -213,16 +213,22 @@ impl Listing<'_> {
     }
 
     /// Takes what an entry says beyond the one that stands for its organization already.
-    fn compare(&mut self, place: usize, again: Tenant) {
+    fn compare(&mut self, place: usize, mut again: Tenant) {
         let Listed { tenants, remarks } = &mut self.listed;
         let first = &mut tenants[place];
-        match (&first.region, again.region) {
+        match (first.region.clone(), again.region.clone()) {
             (None, region) => first.region = region,
-            (Some(one), Some(other)) if *one != other => {
+            (Some(one), Some(other)) if one != other => {
                 // Its data lives in one of them, and the other refuses to answer for it: nothing is missing that
-                // nobody hears of.
+                // nobody hears of. Which comes first may change from list to list; which is read must not.
+                if other < one {
+                    std::mem::swap(&mut first.name, &mut again.name);
+                    std::mem::swap(&mut first.external_id, &mut again.external_id);
+                    first.region = Some(other.clone());
+                }
+                let [read, left] = if other < one { [other, one] } else { [one, other] };
                 let text = format!(
-                    "organization {} ({}) is listed in two regions: it is read in {one}, and not in {other}",
+                    "organization {} ({}) is listed in two regions: it is read in {read}, and not in {left}",
                     first.name, first.id
                 );
                 let remark = Remark { text, is_missing: false };
@@ -233,7 +239,7 @@ impl Listing<'_> {
             _ => {}
         }
         if first.name != again.name || first.external_id != again.external_id {
-            warn!(tenant = %first.id, "listed twice, and differently; the first entry counts");
+            warn!(tenant = %first.id, "listed twice, and differently; one entry counts");
         }
     }
 
