@@ -209,6 +209,13 @@ pub struct Spent {
     pub bytes: u64,
 }
 
+impl Spent {
+    /// Returns whether it was on a larger page that took too long, and not on one that is too large.
+    pub(crate) fn is_on_slow(&self) -> bool {
+        self.requests > 0 && self.bytes == 0
+    }
+}
+
 /// Why a call brought no answer.
 #[derive(Debug)]
 pub enum SendError {

@@ -87,7 +87,7 @@ impl Tries {
             failed: 0,
             failed_in_outage: 0,
             // Who failed at a larger size needs no second proof that this one is too much as well.
-            slow: u32::from(spent.requests > 0),
+            slow: u32::from(spent.is_on_slow()),
             refused: 0,
             waited: Duration::ZERO,
             told_to_wait: Duration::ZERO,

@@ -379,7 +379,7 @@ impl Reader {
         let call = if is_next { call.in_room_for(expected) } else { call.of_about(expected) };
         match self.client.send(&call, &self.decode).await {
             Ok(answer) => {
-                self.fine(size, &answer);
+                self.fine(size, &answer, spent);
                 let word = Word::of(&answer.value.facts, index, size);
                 Ok(Came::Page(Box::new(got(answer, word))))
             }
@@ -404,7 +404,10 @@ impl Reader {
                 Some(_) => Ok(Came::Doubt),
                 None => Err(error),
             },
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                self.failed(size, spent);
+                Err(error.into())
+            }
         }
     }
 
@@ -427,8 +430,7 @@ impl Reader {
                 }
                 match self.client.send(&call, &self.decode).await {
                     Ok(answer) => {
-                        spent = Spent::default();
-                        self.fine(size, &answer);
+                        self.fine(size, &answer, std::mem::take(&mut spent));
                         let facts = answer.value.facts.clone();
                         let following = facts.cursor.clone().filter(|_| facts.rows > 0);
                         let by_number = Word::of(&facts, 0, size);
@@ -464,7 +466,10 @@ impl Reader {
                         yield None;
                         break;
                     }
-                    Err(error) => Err(Error::from(error))?,
+                    Err(error) => {
+                        self.failed(size, spent);
+                        Err(Error::from(error))?;
+                    }
                 }
             }
         }
@@ -489,9 +494,9 @@ impl Reader {
         call.query("size", size).can_shrink(self.size.smaller(records).is_some()).in_turn(&self.turn)
     }
 
-    fn fine(&self, size: u64, answer: &Answer<Page>) {
+    fn fine(&self, size: u64, answer: &Answer<Page>, spent: Spent) {
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        self.size.fine(size, answer.value.facts.rows, answer.elapsed, answer.bytes);
+        self.size.fine(size, answer.value.facts.rows, answer.elapsed, answer.bytes, spent.is_on_slow());
     }
 
     fn expected_bytes(&self, size: u64) -> u64 {
@@ -506,6 +511,14 @@ impl Reader {
         }
         // Others may know by now that far smaller ones are needed.
         self.size.smaller(size).map(|smaller| u64::from(smaller.min(self.size.current())))
+    }
+
+    /// Takes back what a listing said of larger pages, where it gets no smallest one either.
+    fn failed(&self, size: u64, spent: Spent) {
+        let is_smallest = u32::try_from(size).is_ok_and(|size| self.size.smaller(size).is_none());
+        if is_smallest && spent.is_on_slow() {
+            self.size.too_slow_in_any_size();
+        }
     }
 
     /// Makes a batch of a page, of the datasets that were chosen.

@@ -1,7 +1,8 @@
 //! The connector against platforms that count, page and end in ways of their own.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures::TryStreamExt;
 use pipeline::{Batch, Connector, Partition, Remark, Secret, Tally, Window};
@@ -132,6 +133,36 @@ async fn completeness_a_record_that_falls_between_two_pages_is_found_between_oth
     })
     .await;
     check(&server, "users", 2000, false, 2).await;
+}
+
+#[tokio::test]
+async fn fairness_a_tenant_that_gets_no_page_in_any_size_does_not_make_the_others_pages_small() {
+    for (dataset, parameter) in [("users", "index"), ("vm_vulnerabilities", "cursor")] {
+        let is_well = Arc::new(AtomicBool::new(false));
+        let sizes = Arc::new(Mutex::new(HashSet::new()));
+        let server = {
+            let (is_well, sizes) = (is_well.clone(), sizes.clone());
+            serve(move |asked| {
+                if !is_well.load(Ordering::Relaxed) {
+                    return reply(504, "", "");
+                }
+                sizes.lock().expect("nobody panics").insert(asked.number("size"));
+                match parameter {
+                    "index" => claimed(&asked.page(&users(500), "index", usize::MAX), 500, asked),
+                    _ => good(r#"{"data":[],"metadata":{"totalResources":0}}"#),
+                }
+            })
+            .await
+        };
+        let connector = connector(&server);
+        let partition = partition(&connector, dataset);
+        let read = || connector.read(&partition).try_collect::<Vec<Batch>>();
+        read().await.expect_err("it is never answered");
+        is_well.store(true, Ordering::Relaxed);
+        read().await.expect("it is answered");
+        let sizes: Vec<_> = sizes.lock().expect("nobody panics").iter().copied().collect();
+        assert_eq!(sizes, [partition.datasets[0].page_size as usize], "{dataset}");
+    }
 }
 
 #[tokio::test]
