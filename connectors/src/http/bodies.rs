@@ -26,13 +26,19 @@ const SLOW: Duration = Duration::from_secs(1);
 /// A body that outgrows its room and all that is left is given up at this length, where a smaller page can be asked for.
 const LARGE: usize = 4 << 20;
 
+/// Memory, in KiB, that all regions share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    all: Arc<Semaphore>,
+    /// What one region may take of it, so that a slow one leaves some to the others.
+    of_regions: Mutex<HashMap<Region, Arc<Semaphore>>>,
+    share: usize,
+}
+
 /// The room that the bodies of all answers share.
 #[derive(Debug)]
 pub(super) struct Bodies {
-    all: Arc<Semaphore>,
-    /// What the bodies of one region may take of it, so that those of a slow one leave some to the others.
-    of_regions: Mutex<HashMap<Region, Arc<Semaphore>>>,
-    share: usize,
+    shared: Shared,
     patience: Duration,
 }
 
@@ -59,16 +65,13 @@ impl Bodies {
     }
 
     fn of(kib: usize, patience: Duration) -> Self {
-        let kib = kib.min(Semaphore::MAX_PERMITS);
-        let (all, of_regions) = (Arc::new(Semaphore::new(kib)), Mutex::default());
-        Self { all, of_regions, share: (kib / 4 * 3).max(1), patience }
+        Self { shared: Shared::new(kib), patience }
     }
 
     /// Waits until there is room for a body of a region, or no longer.
     pub(super) async fn room_for(&self, region: &Region, bytes: u64, can_shrink: bool) -> Room {
-        let free = [self.of_region(region), self.all.clone()];
-        // Who asked for more than a region's share would wait for ever.
-        let kib = kib_of(bytes).min(u32::try_from(self.share).unwrap_or(u32::MAX));
+        let free = self.shared.free(region);
+        let kib = self.shared.kib_of(bytes);
         let taken = async {
             let [share, all] = free.clone();
             let share = share.acquire_many_owned(kib).await.ok()?;
@@ -77,10 +80,32 @@ impl Bodies {
         let taken = timeout(self.patience, taken).await.ok().flatten();
         Room { free, taken, until: Instant::now() + SLOW, can_shrink }
     }
+}
 
-    fn of_region(&self, region: &Region) -> Arc<Semaphore> {
+impl Shared {
+    pub(super) fn new(kib: usize) -> Self {
+        let kib = kib.min(Semaphore::MAX_PERMITS);
+        let (all, of_regions) = (Arc::new(Semaphore::new(kib)), Mutex::default());
+        Self { all, of_regions, share: (kib / 4 * 3).max(1) }
+    }
+
+    /// Takes room for so many bytes where there is any.
+    pub(super) fn try_take(&self, region: &Region, bytes: u64) -> Option<Taken> {
+        let kib = self.kib_of(bytes);
+        let [share, all] = self.free(region).map(|free| free.try_acquire_many_owned(kib));
+        Some(Taken([share.ok()?, all.ok()?]))
+    }
+
+    /// Returns what a region's share has left, and what all have.
+    fn free(&self, region: &Region) -> [Arc<Semaphore>; 2] {
         let mut regions = self.of_regions.lock().expect("no holder panics");
-        regions.entry(region.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.share))).clone()
+        let share = regions.entry(region.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.share)));
+        [share.clone(), self.all.clone()]
+    }
+
+    /// Returns what so many bytes take, and no more than a region's share: who asked for more would wait for ever.
+    fn kib_of(&self, bytes: u64) -> u32 {
+        kib_of(bytes).min(u32::try_from(self.share).unwrap_or(u32::MAX))
     }
 }
 
@@ -156,7 +181,7 @@ mod tests {
 
     fn check(bodies: &Bodies, room: &Room, mib: usize, left: usize) {
         let taken = room.taken.as_ref().map_or(0, Taken::kib);
-        assert_eq!((taken >> 10, bodies.all.available_permits() >> 10), (mib, left));
+        assert_eq!((taken >> 10, bodies.shared.all.available_permits() >> 10), (mib, left));
     }
 
     #[tokio::test(start_paused = true)]
@@ -203,7 +228,19 @@ mod tests {
         one.can_shrink = true;
         assert!(!one.grow(7 * MIB), "it is more than a region's share");
         drop(one.held());
-        assert_eq!(bodies.all.available_permits(), 8 << 10);
-        assert_eq!(bodies.of_region(&"eu".parse().expect("a region")).available_permits(), 6 << 10);
+        let free = bodies.shared.free(&"eu".parse().expect("a region"));
+        assert_eq!(free.map(|free| free.available_permits()), [6 << 10, 8 << 10]);
+    }
+
+    #[test]
+    fn fairness_what_is_tried_leaves_room_to_other_regions_as_well() {
+        let shared = Shared::new(8);
+        let [eu, us] = ["eu", "us"].map(|region| region.parse().expect("a region"));
+        let slow: Vec<_> = std::iter::from_fn(|| shared.try_take(&eu, 2 << 10)).collect();
+        assert_eq!(slow.len(), 3);
+        let fast = shared.try_take(&us, 2 << 10).expect("there is room");
+        assert!(shared.try_take(&us, 1 << 10).is_none());
+        drop((slow, fast));
+        assert!(shared.try_take(&us, 1 << 30).is_some(), "no more than the share");
     }
 }

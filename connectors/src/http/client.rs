@@ -9,12 +9,11 @@ use bytes::Bytes;
 use pipeline::{BudgetUse, Cores, Error, ErrorKind, Region, Result, TenantId, Timestamp};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, Method, Request, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use url::Url;
 
 use super::attempt;
-use super::bodies::Bodies;
+use super::bodies::{Bodies, Shared, Taken};
 use super::budget::Budget;
 use super::failure::Failure;
 use super::key_ring::{Health, Held, KeyRing, Refusal, Validator};
@@ -38,7 +37,7 @@ const VALIDATE_BYTES: usize = 1 << 20;
 
 /// What pages asked for before their turn may take in all, in KiB: enough for a giant to be read at full speed, and no
 /// more for a hundred of them.
-const AHEAD_KIB: u32 = 8 << 10;
+const AHEAD_KIB: usize = 8 << 10;
 
 /// HTTP with one key, for every tenant and region.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ pub struct Http {
     pub(super) keys: KeyRing,
     pub(super) cores: Arc<Cores>,
     pub(super) bodies: Bodies,
-    ahead: Arc<Semaphore>,
+    ahead: Shared,
     pub(super) jitter: Jitter,
     pub(super) turns: Arc<Turns>,
     page_sizes: Mutex<BTreeMap<(Region, &'static str), Arc<PageSize>>>,
@@ -87,7 +86,7 @@ impl Http {
             platform_time: Mutex::default(),
             answered: Mutex::default(),
             cores: Cores::of_this_machine(),
-            ahead: Arc::new(Semaphore::new(AHEAD_KIB as usize)),
+            ahead: Shared::new(AHEAD_KIB),
             jitter: Jitter::default(),
         }))
     }
@@ -269,9 +268,8 @@ impl TenantClient {
     /// Returns leave to ask for a page of about so many bytes before its turn, where there is room for it; to be held
     /// until the page is handed on.
     #[must_use]
-    pub fn leave_for(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let kib = u32::try_from(bytes >> 10).unwrap_or(AHEAD_KIB).clamp(1, AHEAD_KIB);
-        self.http.ahead.clone().try_acquire_many_owned(kib).ok()
+    pub fn leave_for(&self, bytes: u64) -> Option<Taken> {
+        self.http.ahead.try_take(&self.asker.region, bytes)
     }
 
     /// Returns a text of the platform's as it may be shown: without the key.

@@ -18,7 +18,6 @@ use pipeline::digests::no_room;
 use pipeline::{Error, ErrorKind, Partition, Result, Tally, Window};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderName, HeaderValue};
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
 
 use super::datasets::{Endpoint, Paging};
@@ -362,8 +361,8 @@ impl Reader {
         self,
         window: Option<Window>,
         place: Place,
-        leave: Option<OwnedSemaphorePermit>,
-    ) -> (Place, Result<Came>, Option<OwnedSemaphorePermit>) {
+        leave: Option<Taken>,
+    ) -> (Place, Result<Came>, Option<Taken>) {
         (place, self.page(window, place).await, leave)
     }
 

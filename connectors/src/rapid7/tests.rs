@@ -466,6 +466,21 @@ async fn completeness_a_part_that_comes_in_parts_is_not_cut() {
 }
 
 #[tokio::test]
+async fn pages_that_become_smaller_on_the_way_are_no_holes() {
+    let all = users(2520);
+    let server = serve(move |asked| {
+        let (size, index) = (asked.number("size"), asked.number("index"));
+        if size > 50 && size * index >= 600 {
+            return reply(504, "", "");
+        }
+        let (page, pages) = (asked.page(&all, "index", usize::MAX), all.len().div_ceil(size));
+        good(&format!(r#"{{"data":[{}],"metadata":{{"total_pages":{pages}}}}}"#, page.join(",")))
+    })
+    .await;
+    check(&server, "users", 2520, false, 1).await;
+}
+
+#[tokio::test]
 async fn completeness_an_empty_page_that_says_there_are_more_is_not_the_end() {
     let alert = |number| format!(r#"{{"rrn":"rrn:alerts:us1:tenant-1:alert:1:{number}","version":1}}"#);
     let answer = |full: &'static [usize]| {

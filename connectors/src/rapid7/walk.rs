@@ -108,7 +108,9 @@ impl Walk {
         self.largest = self.largest.max(rows);
         // One that is short is the last if nothing follows.
         self.has_hole |= self.is_short && rows > 0;
-        self.is_short = rows < self.largest.max(word.full);
+        let full = self.largest.max(word.full);
+        // Pages become smaller on the way.
+        self.is_short = rows < word.asked.map_or(full, |asked| asked.min(full));
         self.rows += rows;
         self.fresh += fresh;
         self.distinct += distinct;
