@@ -495,7 +495,8 @@ pub(crate) struct Simulate {
     /// The share of answers that stall for ten seconds and then break off
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) stall_rate: Option<f64>,
-    /// Any other fault, as a JSON rule such as '{"fault":"reset","nth":[3],"dataset":"vm_assets"}'; repeatable
+    /// Any other fault, as a JSON rule such as '{"fault":"reset","nth":[3],"dataset":"vm_assets"}' or
+    /// '{"fault":{"too_many_requests":{"retry_after":"seconds","seconds":1}},"probability":0.05}'; repeatable
     #[arg(long = "fault", value_name = "JSON", value_parser = fault)]
     pub(crate) faults: Vec<FaultRule>,
 }

@@ -10,7 +10,7 @@ use config::{Environment, Settings};
 use connectors::ConnectorConfig;
 use connectors::http::KeySource;
 use connectors::rapid7::KeyConfig;
-use pipeline::{Clock, Connector, CorrectedClock, Error, ErrorKind, Result, Tenant, TenantId};
+use pipeline::{Clock, Connector, CorrectedClock, Error, ErrorKind, Region, Result, Tenant, TenantId};
 use sinks::KnownTenant;
 
 use crate::commands::Context;
@@ -68,7 +68,8 @@ pub(crate) fn key_source(settings: &Settings, environment: &Environment) -> Resu
     settings.connector.key(config::resolve::key(&settings.connector, environment)?)
 }
 
-/// A clock that is off by no more than this is taken as it is: answers take a while, and tell whole seconds.
+/// A clock that is off by no more than this is no reason to warn: answers take a while, and tell whole seconds. Of two that
+/// differ so little the earlier one counts.
 const MOST_OFF: TimeDelta = TimeDelta::minutes(2);
 
 /// Returns the clock of a run: this machine's, or where the platform tells another time, the platform's.
@@ -77,15 +78,19 @@ const MOST_OFF: TimeDelta = TimeDelta::minutes(2);
 /// comes in until then would be taken for read.
 pub(crate) fn clock(clock: &Arc<dyn Clock>, connector: &dyn Connector, console: &Console) -> Arc<dyn Clock> {
     let Some(off) = connector.platform_time().map(|time| time - clock.now()) else { return clock.clone() };
-    if off.abs() <= MOST_OFF {
+    if (TimeDelta::zero()..=MOST_OFF).contains(&off) {
         return clock.clone();
+    }
+    let corrected = Arc::new(CorrectedClock::new(clock.clone(), off));
+    if off.abs() <= MOST_OFF {
+        return corrected;
     }
     let by = span(off.abs().to_std().unwrap_or_default());
     let side = if off > TimeDelta::zero() { "behind" } else { "ahead of" };
     console.warn(&format!(
         "this machine's clock is {by} {side} the platform's, whose time counts: set it right"
     ));
-    Arc::new(CorrectedClock::new(clock.clone(), off))
+    corrected
 }
 
 /// Returns the tenants as [`listed`] does; what stands in the platform's list and is no tenant is told.
@@ -98,11 +103,37 @@ pub(crate) async fn tenants(
     console: &Console,
 ) -> Result<Vec<Tenant>> {
     let mut listed = listed(settings, connector).await?;
-    spell_as_kept(&mut listed, &settings.sink.tenants()?.tenants);
+    let kept = settings.sink.tenants()?.tenants;
+    let elsewhere = if settings.written_down.is_empty() { connector.elsewhere() } else { Vec::new() };
+    for tenant in elsewhere {
+        if let Some(told) = settle_region(&mut listed, tenant, &kept) {
+            console.warn(&told);
+        }
+    }
+    spell_as_kept(&mut listed, &kept);
     for remark in connector.remarks() {
-        console.warn(&remark.text);
+        console.warn(&remark);
     }
     Ok(listed)
+}
+
+/// Leaves a tenant that is listed in another region as well where the lake knows it to be, and says so.
+///
+/// Its data lives in one of them, and the other refuses to answer for it: nothing is missing that nobody hears of.
+fn settle_region(listed: &mut [Tenant], mut other: Tenant, kept: &[KnownTenant]) -> Option<String> {
+    let tenant = listed.iter_mut().find(|tenant| tenant.id == other.id)?;
+    let is_kept = |known: &KnownTenant| {
+        known.id.as_str().eq_ignore_ascii_case(other.id.as_str()) && known.region == other.region
+    };
+    if kept.iter().any(is_kept) {
+        other.name = on_one_line(&other.name);
+        std::mem::swap(tenant, &mut other);
+    }
+    let [read, left] = [&tenant.region, &other.region].map(|it| it.as_ref().map_or("-", Region::as_str));
+    let Tenant { name, id, .. } = tenant;
+    Some(format!(
+        "organization {name} ({id}) is listed in two regions: it is read in {read}, and not in {left}"
+    ))
 }
 
 /// Returns the tenants: those that the run file writes down, else those that the platform lists.
@@ -144,6 +175,38 @@ pub(crate) fn on_one_line(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn tenant(region: &str) -> Tenant {
+        let (id, name) = ("acme".parse().expect("an id"), format!("Acme - {region}"));
+        Tenant { id, name, region: region.parse().ok(), external_id: None }
+    }
+
+    #[test]
+    fn a_tenant_in_two_regions_stays_where_it_is_known_to_be() {
+        let seen = serde_json::json!({"run_id": "run", "at": "2026-11-24T00:00:00Z"});
+        let kept = |region: &str| {
+            let known = serde_json::json!({
+                "id": "ACME", "name": "Acme", "region": region, "listed": true, "first_seen": seen, "last_seen": seen,
+            });
+            serde_json::from_value::<KnownTenant>(known).expect("a known tenant")
+        };
+        for (kept, read, left) in [
+            (vec![], "eu", "us"),
+            (vec![kept("us")], "us", "eu"),
+            (vec![kept("eu")], "eu", "us"),
+            (vec![kept("ap")], "eu", "us"),
+        ] {
+            let mut listed = vec![tenant("eu")];
+            let told = settle_region(&mut listed, tenant("us"), &kept).expect("it is told");
+            assert_eq!(listed, [tenant(read)]);
+            assert_eq!(
+                told,
+                format!(
+                    "organization Acme - {read} (acme) is listed in two regions: it is read in {read}, and not in {left}"
+                )
+            );
+        }
+    }
 
     #[test]
     fn a_name_does_not_command_the_terminal() {

@@ -36,7 +36,7 @@ pub(crate) fn of_list(connector: &dyn Connector, clock: &dyn Clock) -> Vec<Recei
         ),
         ..receipt(&account, LIST, &connector.key_fingerprint(), clock)
     };
-    connector.remarks().into_iter().filter(|it| it.is_missing).map(|it| about(it.text)).collect()
+    connector.remarks().into_iter().map(about).collect()
 }
 
 fn receipt(tenant: &Tenant, dataset: &str, key_fingerprint: &str, clock: &dyn Clock) -> Receipt {

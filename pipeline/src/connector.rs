@@ -10,15 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::batch::Reject;
 use crate::{Batch, Dataset, Partition, Region, Result, Tally, Tenant, Timestamp};
 
-/// What has to be said of a list of tenants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
-    /// In words.
-    pub text: String,
-    /// Whether a tenant may be missing for it: a run that goes on is not complete.
-    pub is_missing: bool,
-}
-
 /// Speaks one vendor's API with one key for many tenants.
 ///
 /// The budget, the turns of the tenants and every retry are the connector's: whoever reads from it only
@@ -34,8 +25,13 @@ pub trait Connector: Send + Sync {
     /// Lists the tenants afresh, each once.
     async fn tenants(&self) -> Result<Vec<Tenant>>;
 
-    /// Returns what has to be said of the last list of tenants.
-    fn remarks(&self) -> Vec<Remark> {
+    /// Returns what may be missing from the last list of tenants: entries that no tenant could be made of, for instance.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Returns those tenants of the last list once more that it holds in another region as well, as they stand there.
+    fn elsewhere(&self) -> Vec<Tenant> {
         Vec::new()
     }
 

@@ -29,7 +29,7 @@ pub use batch::{Batch, Tally};
 pub use checkpoint::{Checkpoint, FullSnapshot, Standing};
 pub use clock::{Clock, CorrectedClock, SystemClock, Timestamp};
 pub use commit::{Commit, DataFile, Replays};
-pub use connector::{BudgetUse, Connector, Remark};
+pub use connector::{BudgetUse, Connector};
 pub use cores::Cores;
 pub use dataset::{Dataset, ReadMode, Scope};
 pub use drift::Drift;

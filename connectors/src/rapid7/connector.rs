@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use pipeline::batch::Reject;
 use pipeline::{
-    Batch, BudgetUse, Connector, Dataset, Error, ErrorKind, Partition, Region, Remark, Result, Tally, Tenant,
+    Batch, BudgetUse, Connector, Dataset, Error, ErrorKind, Partition, Region, Result, Tally, Tenant,
     TenantId, Timestamp,
 };
 use reqwest::header::HeaderName;
@@ -36,7 +36,9 @@ pub struct Rapid7 {
     /// What their pages bring.
     rooms: HashMap<&'static str, Arc<Room>>,
     /// What has to be said of the last list of tenants.
-    remarks: Mutex<Vec<Remark>>,
+    /// What the last list of tenants told beside them.
+    remarks: Mutex<Vec<String>>,
+    elsewhere: Mutex<Vec<Tenant>>,
 }
 
 impl Rapid7 {
@@ -63,6 +65,7 @@ impl Rapid7 {
                 .collect(),
             config,
             remarks: Mutex::default(),
+            elsewhere: Mutex::default(),
         })
     }
 
@@ -141,11 +144,16 @@ impl Connector for Rapid7 {
         let client = self.http.tenant(account, self.config.home_region.clone())?;
         let listed = tenants::list(&client, &self.list_path()).await?;
         *self.remarks.lock().expect("no holder panics") = listed.remarks;
+        *self.elsewhere.lock().expect("no holder panics") = listed.elsewhere;
         Ok(listed.tenants)
     }
 
-    fn remarks(&self) -> Vec<Remark> {
+    fn remarks(&self) -> Vec<String> {
         self.remarks.lock().expect("no holder panics").clone()
+    }
+
+    fn elsewhere(&self) -> Vec<Tenant> {
+        self.elsewhere.lock().expect("no holder panics").clone()
     }
 
     fn read(&self, partition: &Partition) -> BoxStream<'static, Result<Batch>> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pipeline::{Error, ErrorKind, Region, Remark, Result, Tenant, TenantId};
+use pipeline::{Error, ErrorKind, Region, Result, Tenant, TenantId};
 use reqwest::StatusCode;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -33,8 +33,10 @@ const SHOWN: usize = 120;
 pub(super) struct Listed {
     /// The tenants, each once.
     pub(super) tenants: Vec<Tenant>,
-    /// What no tenant could be made of, what may be missing, and what is doubtful.
-    pub(super) remarks: Vec<Remark>,
+    /// Those that have entries in other regions as well, as they stand there.
+    pub(super) elsewhere: Vec<Tenant>,
+    /// What no tenant could be made of, and what may be missing.
+    pub(super) remarks: Vec<String>,
 }
 
 /// Lists the tenants below a path.
@@ -214,32 +216,24 @@ impl Listing<'_> {
 
     /// Takes what an entry says beyond the one that stands for its organization already.
     fn compare(&mut self, place: usize, mut again: Tenant) {
-        let Listed { tenants, remarks } = &mut self.listed;
+        let Listed { tenants, elsewhere, .. } = &mut self.listed;
         let first = &mut tenants[place];
-        match (first.region.clone(), again.region.clone()) {
-            (None, region) => first.region = region,
+        again.id = first.id.clone();
+        if first.name != again.name || first.external_id != again.external_id {
+            warn!(tenant = %first.id, "listed twice, and differently; one entry counts");
+        }
+        match (&first.region, &again.region) {
+            (None, _) => first.region = again.region,
             (Some(one), Some(other)) if one != other => {
-                // Its data lives in one of them, and the other refuses to answer for it: nothing is missing that
-                // nobody hears of. Which comes first may change from list to list; which is read must not.
+                // Which comes first may change from list to list; which one counts must not.
                 if other < one {
-                    std::mem::swap(&mut first.name, &mut again.name);
-                    std::mem::swap(&mut first.external_id, &mut again.external_id);
-                    first.region = Some(other.clone());
+                    std::mem::swap(first, &mut again);
                 }
-                let [read, left] = if other < one { [other, one] } else { [one, other] };
-                let text = format!(
-                    "organization {} ({}) is listed in two regions: it is read in {read}, and not in {left}",
-                    first.name, first.id
-                );
-                let remark = Remark { text, is_missing: false };
-                if !remarks.contains(&remark) {
-                    remarks.push(remark);
+                if !elsewhere.iter().any(|known| (&known.id, &known.region) == (&again.id, &again.region)) {
+                    elsewhere.push(again);
                 }
             }
             _ => {}
-        }
-        if first.name != again.name || first.external_id != again.external_id {
-            warn!(tenant = %first.id, "listed twice, and differently; one entry counts");
         }
     }
 
@@ -253,7 +247,7 @@ impl Listing<'_> {
     }
 
     fn say_missing(&mut self, text: String) {
-        self.listed.remarks.push(Remark { text, is_missing: true });
+        self.listed.remarks.push(text);
     }
 
     /// Returns what is listed although some entries came twice, or why that would hide a tenant.
