@@ -68,8 +68,7 @@ pub(crate) fn key_source(settings: &Settings, environment: &Environment) -> Resu
     settings.connector.key(config::resolve::key(&settings.connector, environment)?)
 }
 
-/// A clock that is off by no more than this is no reason to warn: answers take a while, and tell whole seconds. Of two that
-/// differ so little the earlier one counts.
+/// A clock that is off by no more than this is taken as it is: answers take a while, and tell whole seconds.
 const MOST_OFF: TimeDelta = TimeDelta::minutes(2);
 
 /// Returns the clock of a run: this machine's, or where the platform tells another time, the platform's.
@@ -78,19 +77,15 @@ const MOST_OFF: TimeDelta = TimeDelta::minutes(2);
 /// comes in until then would be taken for read.
 pub(crate) fn clock(clock: &Arc<dyn Clock>, connector: &dyn Connector, console: &Console) -> Arc<dyn Clock> {
     let Some(off) = connector.platform_time().map(|time| time - clock.now()) else { return clock.clone() };
-    if (TimeDelta::zero()..=MOST_OFF).contains(&off) {
-        return clock.clone();
-    }
-    let corrected = Arc::new(CorrectedClock::new(clock.clone(), off));
     if off.abs() <= MOST_OFF {
-        return corrected;
+        return clock.clone();
     }
     let by = span(off.abs().to_std().unwrap_or_default());
     let side = if off > TimeDelta::zero() { "behind" } else { "ahead of" };
     console.warn(&format!(
         "this machine's clock is {by} {side} the platform's, whose time counts: set it right"
     ));
-    corrected
+    Arc::new(CorrectedClock::new(clock.clone(), off))
 }
 
 /// Returns the tenants as [`listed`] does; what stands in the platform's list and is no tenant is told.

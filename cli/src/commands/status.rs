@@ -7,8 +7,8 @@ use chrono::TimeDelta;
 use config::{Narrowing, Settings};
 use pipeline::rejects::Waiting;
 use pipeline::{
-    Checkpoint, Dataset, Error, ErrorKind, Receipt, Result, Sink, Standing, Standings, Tenant, TenantId,
-    Timestamp, Verdict,
+    Checkpoint, Dataset, Error, ErrorKind, Receipt, Region, Result, Sink, Standing, Standings, Tenant,
+    TenantId, Timestamp, Verdict,
 };
 use serde::{Serialize, Serializer};
 use sinks::Registry;
@@ -33,12 +33,21 @@ struct Line {
     fresh_within: Option<TimeDelta>,
     /// Whether it is further behind than it may be.
     late: bool,
-    /// Whether no run ever ended with word of it, although the run file wants it.
-    never_read: bool,
+    /// What no run ever ended with word of, although the run file wants it: then there are no receipts.
+    never_read: Option<NeverRead>,
     /// The last committed receipt, if there ever was one.
     committed: Option<Receipt>,
     /// The receipt of the last run that asked for it, where that did not end well, or the last run's own.
     last: Option<Receipt>,
+}
+
+/// A tenant's dataset that has no receipt to say what it is.
+#[derive(Debug, Clone, Serialize)]
+struct NeverRead {
+    organization_id: TenantId,
+    organization_name: String,
+    region: Region,
+    dataset: String,
 }
 
 #[expect(clippy::ref_option, reason = "the signature that serde calls")]
@@ -194,21 +203,24 @@ fn add_never_read(
         Err(error) => return context.console.warn(&error.chain()),
     };
     let of_jobs = work.jobs.iter().flat_map(|job| {
-        let receipt = |dataset: &Arc<Dataset>| Receipt {
-            error: Some("it was never read".to_owned()),
-            hint: Some("`tenantry run` reads it".to_owned()),
-            ..Receipt::of_nothing(&job.tenant, job.region.clone(), dataset.name, context.clock.now())
+        let never_read = |dataset: &Arc<Dataset>| NeverRead {
+            organization_id: job.tenant.id.clone(),
+            organization_name: job.tenant.name.clone(),
+            region: job.region.clone(),
+            dataset: dataset.name.to_owned(),
         };
-        job.datasets.iter().map(receipt).collect::<Vec<_>>()
+        job.datasets.iter().map(never_read).collect::<Vec<_>>()
     });
-    let of_nowhere = unplaced::receipts(&work, "", context.clock.as_ref());
+    let of_nowhere = unplaced::receipts(&work, "", context.clock.as_ref()).into_iter().map(|receipt| {
+        let Receipt { organization_id, organization_name, region, dataset, .. } = receipt;
+        NeverRead { organization_id, organization_name, region, dataset }
+    });
     let targets = targets(settings);
-    for receipt in of_jobs.chain(of_nowhere) {
-        let key = (receipt.organization_id.clone(), receipt.dataset.clone());
-        let target = targets.get(receipt.dataset.as_str()).copied();
+    for never_read in of_jobs.chain(of_nowhere) {
+        let key = (never_read.organization_id.clone(), never_read.dataset.clone());
+        let target = targets.get(never_read.dataset.as_str()).copied();
         lines.entry(key).or_insert_with(|| Line {
-            never_read: true,
-            last: Some(receipt),
+            never_read: Some(never_read),
             ..Line::of(Checkpoint::default(), None, target, context.clock.now())
         });
     }
@@ -224,17 +236,26 @@ impl Line {
         let lag = checkpoint.through.map(|through| now - through);
         // What was never read up to anywhere is later than anything.
         let late = fresh_within.is_some_and(|most| lag.is_none_or(|lag| lag > most));
-        Self { checkpoint, lag, fresh_within, late, never_read: false, committed, last: None }
+        Self { checkpoint, lag, fresh_within, late, never_read: None, committed, last: None }
     }
 
     fn receipt(&self) -> Option<&Receipt> {
         self.last.as_ref().or(self.committed.as_ref())
     }
 
+    /// Returns whose it is, and the dataset.
+    fn whose(&self) -> Option<(Tenant, &str)> {
+        let (id, name, region, dataset) = match (self.receipt(), &self.never_read) {
+            (Some(it), _) => (&it.organization_id, &it.organization_name, &it.region, &it.dataset),
+            (None, Some(it)) => (&it.organization_id, &it.organization_name, &it.region, &it.dataset),
+            (None, None) => return None,
+        };
+        let (id, name, region) = (id.clone(), name.clone(), Some(region.clone()));
+        Some((Tenant { id, name, region, external_id: None }, dataset))
+    }
+
     fn tenant(&self) -> Option<Tenant> {
-        let Receipt { organization_id, organization_name, region, .. } = self.receipt()?;
-        let (id, name, region) = (organization_id.clone(), organization_name.clone(), Some(region.clone()));
-        Some(Tenant { id, name, region, external_id: None })
+        self.whose().map(|(tenant, _)| tenant)
     }
 
     fn verdict(&self) -> Option<Verdict> {
@@ -242,20 +263,20 @@ impl Line {
     }
 
     fn is_bad(&self) -> bool {
-        self.late || self.verdict().is_some_and(|verdict| !verdict.is_good())
+        self.late || self.verdict().is_none_or(|verdict| !verdict.is_good())
     }
 
     fn row(&self, now: Timestamp) -> Vec<String> {
-        let Some(receipt) = self.receipt() else { return Vec::new() };
+        let Some((tenant, dataset)) = self.whose() else { return Vec::new() };
         let through = self.checkpoint.through;
         let target = self.fresh_within.and_then(|most| most.to_std().ok()).map(span);
         let target = target.unwrap_or_else(|| "-".to_owned());
         vec![
-            receipt.organization_name.clone(),
-            receipt.organization_id.to_string(),
-            receipt.region.to_string(),
-            receipt.dataset.clone(),
-            if self.never_read { "never read".to_owned() } else { receipt.verdict.to_string() },
+            tenant.name,
+            tenant.id.to_string(),
+            tenant.region.map_or_else(|| "-".to_owned(), |region| region.to_string()),
+            dataset.to_owned(),
+            self.verdict().map_or_else(|| "never read".to_owned(), |verdict| verdict.to_string()),
             self.committed.as_ref().map_or_else(|| "-".to_owned(), |it| count(it.rows_written)),
             through.map_or_else(|| "-".to_owned(), instant),
             through.map_or_else(|| "never".to_owned(), |through| age(through, now)),
