@@ -13,7 +13,6 @@ use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
 use super::Limit;
-use super::chance::Chance;
 use super::learner::{Closure, Learner};
 use super::meter::Meter;
 use super::pacer::{Pace, Pacer};
@@ -49,6 +48,10 @@ const SPENT: u32 = 3;
 const PART_SPENT: f64 = 0.9;
 /// Each refusal is one by chance if so many of the requests that were sent after the first of them were accepted.
 const ACCEPTED_AFTER: u64 = 3;
+/// The part of the requests that may be refused by chance, over about so many of them: a bucket that is asked for a
+/// little more than it grants refuses few, and more than these.
+const PART_BY_CHANCE: f64 = 0.01;
+const CHANCE_OVER: f64 = 500.0;
 /// Over how long the requests sent are counted for people.
 const USED_OVER: Duration = Duration::from_secs(5);
 
@@ -83,8 +86,8 @@ pub(super) struct Budget {
     unanswered: u64,
     sent: u64,
     refused: u64,
-    /// What is put down to chance; probes do not count.
-    chance: Chance,
+    /// The part of the last requests that was refused; probes do not count.
+    part_refused: f64,
     used: Meter,
     random: SmallRng,
 }
@@ -150,7 +153,7 @@ impl Budget {
             unanswered: 0,
             sent: 0,
             refused: 0,
-            chance: Chance::new(),
+            part_refused: 0.0,
             used: Meter::new(now, USED_OVER),
             random: SmallRng::seed_from_u64(seed),
         }
@@ -216,7 +219,8 @@ impl Budget {
         self.settled(now);
         self.hear(ticket, outcome, told, now);
         if !ticket.probe {
-            self.chance.heard(outcome == Outcome::Refused);
+            let refused = f64::from(u8::from(outcome == Outcome::Refused));
+            self.part_refused += (refused - self.part_refused) / CHANCE_OVER;
         }
         match outcome {
             Outcome::Accepted => {
@@ -227,8 +231,10 @@ impl Budget {
                     closed.accepted_after += u64::from(!ticket.probe);
                 }
                 // Who was refused waits for as long as it was told; the others need not.
-                let is_chance = |closed: &Closed| closed.is_disproved() && self.chance.explains(true);
-                if self.closed.as_ref().is_some_and(|closed| ticket.probe || is_chance(closed)) {
+                let is_open = |closed: &Closed| {
+                    ticket.probe && ticket.granted_at >= closed.granted_at || self.was_by_chance(closed)
+                };
+                if self.closed.as_ref().is_some_and(is_open) {
                     self.open(now);
                 }
             }
@@ -370,13 +376,8 @@ impl Budget {
     fn open(&mut self, now: Instant) {
         let Some(closed) = self.closed.take() else { return };
         self.opened_at = Some(now);
-        if !closed.is_scattered() {
-            self.chance.limited();
-            self.learner.opened(now, closed.closure);
-        } else if self.chance.explains(closed.is_disproved()) {
+        if self.was_by_chance(&closed) {
             self.learner.resumed(now);
-        } else if let Some(rate) = self.chance.disproves_limit(self.learner.accepted_rate(now)) {
-            self.learner.begin_again(rate, now);
         } else {
             self.learner.opened(now, closed.closure);
         }
@@ -384,6 +385,15 @@ impl Budget {
             // The headers tell more than a few refusals do.
             self.learner.unbound();
         }
+    }
+
+    /// Returns whether so many were accepted after those that were refused that no limit was reached, which refuses what
+    /// comes next as well.
+    fn was_by_chance(&self, closed: &Closed) -> bool {
+        let is_first = closed.tries == 0 && !closed.is_spent;
+        is_first
+            && closed.accepted_after >= ACCEPTED_AFTER * (closed.refused_after + 1)
+            && self.part_refused < PART_BY_CHANCE
     }
 
     /// Returns what it grants and what of it is used.
@@ -408,17 +418,6 @@ impl Budget {
 }
 
 impl Closed {
-    /// Returns whether, as far as is known, few were refused among many: a limit that is reached refuses what comes next
-    /// as well.
-    fn is_scattered(&self) -> bool {
-        self.tries == 0 && !self.is_spent && self.accepted_after >= ACCEPTED_AFTER * self.refused_after
-    }
-
-    /// Returns whether so many were accepted after those that were refused that no limit was reached.
-    fn is_disproved(&self) -> bool {
-        self.is_scattered() && self.accepted_after >= ACCEPTED_AFTER * (self.refused_after + 1)
-    }
-
     /// Lets one probe through when the time has come.
     fn probe(&mut self, now: Instant) -> Result<(), Instant> {
         let from = self.probe_until.map_or(self.until, |until| until.max(self.until));

@@ -137,19 +137,6 @@ impl Learner {
         self.set(next, now);
     }
 
-    /// Returns how many requests a second were accepted of late.
-    pub(super) fn accepted_rate(&self, now: Instant) -> f64 {
-        let (count, over) = self.accepted.total(now, SPAN);
-        count / over.as_secs_f64().max(f64::EPSILON)
-    }
-
-    /// Hears that what was taken for a limit is none: begins again with a rate that did no harm.
-    pub(super) fn begin_again(&mut self, rate: f64, now: Instant) {
-        self.known = None;
-        self.accepted = Meter::new(now, SPAN);
-        self.set(rate.max(self.rate), now);
-    }
-
     /// Hears that the budget is open again, and that its limit is not why it was closed.
     pub(super) fn resumed(&mut self, now: Instant) {
         self.set(self.rate, now);

