@@ -1,5 +1,6 @@
 //! The client of one tenant: made from the key, the tenant's id and its region's base URL.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::bodies::{Bodies, Shared, Taken};
 use super::budget::Budget;
 use super::failure::Failure;
 use super::key_ring::{Health, Held, KeyRing, Refusal, Validator};
-use super::retry::{Jitter, Next, Sent, Tries};
+use super::retry::{Jitter, Next, Standing, Tries};
 use super::send::Sending;
 use super::told::server_time;
 use super::turns::{Asker, InFlight, Turns};
@@ -39,6 +40,15 @@ const VALIDATE_BYTES: usize = 1 << 20;
 /// more for a hundred of them.
 const AHEAD_KIB: usize = 8 << 10;
 
+/// How calls to a region fare.
+#[derive(Debug, Default)]
+pub(super) struct Standings {
+    /// When the last request was sent that was answered well.
+    pub(super) answered: Option<Instant>,
+    /// Whose calls fail at the moment, and for what.
+    pub(super) failing: HashMap<(TenantId, Cow<'static, str>), u32>,
+}
+
 /// HTTP with one key, for every tenant and region.
 #[derive(Debug)]
 pub struct Http {
@@ -52,8 +62,7 @@ pub struct Http {
     pub(super) turns: Arc<Turns>,
     page_sizes: Mutex<BTreeMap<(Region, &'static str), Arc<PageSize>>>,
     platform_time: Mutex<Option<(Timestamp, Instant)>>,
-    /// When the last request was sent to a region that was answered well.
-    pub(super) answered: Mutex<HashMap<Region, Instant>>,
+    pub(super) regions: Mutex<HashMap<Region, Standings>>,
 }
 
 impl Http {
@@ -84,7 +93,7 @@ impl Http {
             keys: KeyRing::new(key),
             page_sizes: Mutex::default(),
             platform_time: Mutex::default(),
-            answered: Mutex::default(),
+            regions: Mutex::default(),
             cores: Cores::of_this_machine(),
             ahead: Shared::new(AHEAD_KIB),
             jitter: Jitter::default(),
@@ -225,8 +234,8 @@ impl Validator for Host<'_> {
             if failure.status() == Some(StatusCode::UNAUTHORIZED) {
                 return Ok(Health::Dead);
             }
-            let sent = Sent { failed: began, answered: None };
-            match tries.next(&failure, (true, false), sent, &self.http.jitter) {
+            let standing = Standing { sent: began, answered: None, others_fail: false };
+            match tries.next(&failure, (true, false), standing, &self.http.jitter) {
                 Next::After(pause) if tries.requests < VALIDATE_TRIES => {
                     tokio::time::sleep(pause).await;
                 }

@@ -49,11 +49,15 @@ pub(super) enum Next {
     GiveUp,
 }
 
-/// When requests to one host were sent: the one that failed, and the last one of anybody's that was answered well.
+/// How it stands with a host where a request failed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sent {
-    pub(super) failed: Instant,
+pub(super) struct Standing {
+    /// When that one was sent.
+    pub(super) sent: Instant,
+    /// When the last one was sent that was answered well, whoever sent it.
     pub(super) answered: Option<Instant>,
+    /// Whether others fail there as well.
+    pub(super) others_fail: bool,
 }
 
 /// The tries of one call.
@@ -65,6 +69,8 @@ pub(super) struct Tries {
     pub(super) requests: u64,
     /// The time that attempts and pauses took; waiting for a turn is not the call's.
     pub(super) spent: Duration,
+    /// When the first attempt was sent that failed.
+    failing_since: Option<Instant>,
     failed: u32,
     /// Those that failed in an outage; they say nothing of the call.
     failed_in_outage: u32,
@@ -84,6 +90,7 @@ impl Tries {
             retry_time: config.retry_time,
             requests: spent.requests,
             spent: spent.time,
+            failing_since: None,
             failed: 0,
             failed_in_outage: 0,
             // Who failed at a larger size needs no second proof that this one is too much as well.
@@ -112,7 +119,7 @@ impl Tries {
         &mut self,
         failure: &Failure,
         (safe, can_shrink): (bool, bool),
-        sent: Sent,
+        standing: Standing,
         jitter: &Jitter,
     ) -> Next {
         // Asking for less is no retry: it ends at the smallest page.
@@ -129,7 +136,8 @@ impl Tries {
                 if can_shrink && failure.is_slow() && self.slow >= SLOW_ENOUGH {
                     return Next::Shrink;
                 }
-                self.again(wait, failure.may_be_outage() && self.is_outage(sent), jitter)
+                let is_outage = self.is_outage(standing) && failure.may_be_outage();
+                self.again(wait, is_outage, jitter)
             }
         }
     }
@@ -166,10 +174,13 @@ impl Tries {
         Next::After(pause)
     }
 
-    /// Returns whether a host that did answer has answered nothing that was sent since. What fails beside others that are
-    /// answered is trouble of its own, and a host that is silent for longer than a call is tried is waited for no more.
-    fn is_outage(&self, sent: Sent) -> bool {
-        sent.answered.is_some_and(|last| last < sent.failed && last.elapsed() <= self.retry_time)
+    /// Returns whether a host that did answer has answered nothing that was sent since this call fails, and others fail as
+    /// well. What fails alone, or beside others that are answered, is trouble of its own, and a host that is silent for longer
+    /// than a call is tried is waited for no more.
+    fn is_outage(&mut self, standing: Standing) -> bool {
+        let since = *self.failing_since.get_or_insert(standing.sent);
+        let is_silent = |last: Instant| last < since && last.elapsed() <= self.retry_time;
+        standing.others_fail && standing.answered.is_some_and(is_silent)
     }
 }
 
@@ -202,8 +213,8 @@ mod tests {
     }
 
     /// Returns that nobody was ever answered.
-    fn alone() -> Sent {
-        Sent { failed: Instant::now(), answered: None }
+    fn alone() -> Standing {
+        Standing { sent: Instant::now(), answered: None, others_fail: false }
     }
 
     fn check(mut tries: Tries, failures: &[(Failure, Next)], can_shrink: bool) {
@@ -303,12 +314,17 @@ mod tests {
 
     /// Fails until it gives up, and returns how many seconds that took and how often it was tried; what was answered was
     /// sent at the instant that is told for each try.
-    async fn gives_up(failure: &Failure, answered: impl Fn(u32) -> Option<Instant>) -> (u64, u32) {
+    async fn gives_up(
+        failure: &Failure,
+        is_alone: bool,
+        answered: impl Fn(u32) -> Option<Instant>,
+    ) -> (u64, u32) {
         let (began, most) = (Instant::now(), Jitter(Arc::new(|| 1.0)));
         let mut tries = tries(6, 300);
         for number in 1.. {
-            let sent = Sent { failed: Instant::now(), answered: answered(number) };
-            match tries.next(failure, (true, false), sent, &most) {
+            let standing =
+                Standing { sent: Instant::now(), answered: answered(number), others_fail: !is_alone };
+            match tries.next(failure, (true, false), standing, &most) {
                 Next::After(pause) => tokio::time::sleep(pause).await,
                 _ => return (began.elapsed().as_secs(), number),
             }
@@ -319,22 +335,25 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_outage_is_waited_out_and_trouble_of_one_s_own_is_not() {
         let down = status(503, None);
-        assert_eq!(gives_up(&down, |_| None).await, (7, 6), "it was never there");
-        assert_eq!(gives_up(&down, |_| Some(Instant::now())).await, (7, 6), "others are answered");
+        assert_eq!(gives_up(&down, false, |_| None).await, (7, 6), "it was never there");
+        assert_eq!(gives_up(&down, false, |_| Some(Instant::now())).await, (7, 6), "others are answered");
         let answered = Instant::now();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let (seconds, tries) = gives_up(&down, |_| Some(answered)).await;
+        assert_eq!(gives_up(&down, true, |_| Some(answered)).await, (7, 6), "nobody else fails");
+        let (seconds, tries) = gives_up(&down, false, |_| Some(answered)).await;
         assert!(seconds > 250 && tries > 10, "it was there just now: {tries} tries, {seconds} s");
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(gives_up(&down, |_| Some(answered)).await, (7, 6), "it is gone for long");
+        assert_eq!(gives_up(&down, false, |_| Some(answered)).await, (7, 6), "it is gone for long");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_failed_in_an_outage_is_not_held_against_a_call_after_it() {
         let before = Instant::now();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let after_it = |number| Some(if number <= 10 { before } else { Instant::now() });
-        let (_, tries) = gives_up(&status(503, None), after_it).await;
+        let began = Instant::now();
+        // Whoever is answered after it has no more to ask: the last of them was sent for good.
+        let after_it = |number| Some(if number <= 10 { before } else { began + Duration::from_secs(1) });
+        let (_, tries) = gives_up(&status(503, None), false, after_it).await;
         assert_eq!(tries, 16, "six of them were its own");
     }
 
@@ -348,7 +367,7 @@ mod tests {
             Failure::Redirect { status: StatusCode::FOUND, to },
             status(206, None),
         ] {
-            assert_eq!(gives_up(&failure, |_| Some(before)).await, (7, 6), "{failure:?}");
+            assert_eq!(gives_up(&failure, false, |_| Some(before)).await, (7, 6), "{failure:?}");
         }
     }
 

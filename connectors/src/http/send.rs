@@ -1,11 +1,11 @@
 //! One call of one tenant, from its first attempt to its answer or its error.
 
-use std::collections::HashMap;
-use std::sync::{Arc, MutexGuard};
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pipeline::{Error, ErrorKind, Region};
+use pipeline::{Error, ErrorKind, TenantId};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use reqwest::{Request, StatusCode};
 use tokio::time::Instant;
@@ -13,10 +13,10 @@ use url::{Position, Url};
 use uuid::Uuid;
 
 use super::bodies::{Room, Taken};
-use super::client::dead_key;
+use super::client::{Standings, dead_key};
 use super::failure::Failure;
 use super::key_ring::{Held, Refusal};
-use super::retry::{Next, Sent, Tries};
+use super::retry::{Next, Standing, Tries};
 use super::turns::{ComeLater, Permit};
 use super::{Answer, BadBody, Call, SendError, Spent, TenantClient, attempt};
 
@@ -40,13 +40,32 @@ pub(super) struct Sending<'a> {
     correlation: Option<Uuid>,
     /// The key of the last attempt, which whoever answered has seen.
     key: Option<Arc<Held>>,
+    /// Whether it is among those of the region that fail.
+    is_failing: bool,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if !self.is_failing {
+            return;
+        }
+        let whose = self.whose();
+        self.in_region(|region| {
+            if let Some(calls) = region.failing.get_mut(&whose) {
+                *calls -= 1;
+                if *calls == 0 {
+                    region.failing.remove(&whose);
+                }
+            }
+        });
+    }
 }
 
 impl<'a> Sending<'a> {
     pub(super) fn new(client: &'a TenantClient, call: &'a Call) -> Result<Self, SendError> {
         let url = call.url(&client.base)?;
         let tries = Tries::new(&client.http.config, call.spent);
-        Ok(Self { client, call, url, tries, renewed: 0, correlation: None, key: None })
+        Ok(Self { client, call, url, tries, renewed: 0, correlation: None, key: None, is_failing: false })
     }
 
     /// Tries until there is an answer or nothing more to be done.
@@ -70,10 +89,7 @@ impl<'a> Sending<'a> {
             self.tries.sent(elapsed);
             match tried {
                 Ok(Attempted { value, bytes, room }) => {
-                    let mut answered = self.answered();
-                    let last = answered.entry(self.client.asker.region.clone()).or_insert(began);
-                    *last = began.max(*last);
-                    drop(answered);
+                    self.in_region(|region| region.answered = region.answered.max(Some(began)));
                     return Ok(Answer { value, requests: self.tries.requests, bytes, elapsed, room });
                 }
                 Err(failure) => self.mend(failure, began, &key).await?,
@@ -170,10 +186,9 @@ impl<'a> Sending<'a> {
     /// Does what a failure asks for before the next attempt, or returns the call's error.
     async fn mend(&mut self, failure: Failure, began: Instant, key: &Arc<Held>) -> Result<(), SendError> {
         let http = &self.client.http;
-        let answered = self.answered().get(&self.client.asker.region).copied();
-        let sent = Sent { failed: began, answered };
+        let standing = self.standing(began);
         let may = (self.call.safe, self.call.can_shrink);
-        let next = self.tries.next(&failure, may, sent, &http.jitter);
+        let next = self.tries.next(&failure, may, standing, &http.jitter);
         let why = key.secret.scrub(&format!("{failure:?}"));
         tracing::debug!(tenant = %self.client.asker.tenant, path = self.url.path(), failure = why, ?next, "attempt failed");
         match next {
@@ -211,8 +226,25 @@ impl<'a> Sending<'a> {
         }
     }
 
-    fn answered(&self) -> MutexGuard<'_, HashMap<Region, Instant>> {
-        self.client.http.answered.lock().expect("no holder panics")
+    /// Says that this call fails, and returns how it stands with the region.
+    fn standing(&mut self, sent: Instant) -> Standing {
+        let (whose, is_first) = (self.whose(), !self.is_failing);
+        self.is_failing = true;
+        self.in_region(|region| {
+            if is_first {
+                *region.failing.entry(whose).or_default() += 1;
+            }
+            Standing { sent, answered: region.answered, others_fail: region.failing.len() > 1 }
+        })
+    }
+
+    fn whose(&self) -> (TenantId, Cow<'static, str>) {
+        (self.client.asker.tenant.clone(), self.call.what.clone())
+    }
+
+    fn in_region<T>(&self, see: impl FnOnce(&mut Standings) -> T) -> T {
+        let mut regions = self.client.http.regions.lock().expect("no holder panics");
+        see(regions.entry(self.client.asker.region.clone()).or_default())
     }
 
     fn give_up(&self, failure: Failure) -> SendError {

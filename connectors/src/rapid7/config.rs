@@ -60,8 +60,8 @@ pub struct Config {
     #[schemars(with = "String")]
     pub timeout: Duration,
     /// How long a page is tried again before its tenant's dataset is set aside, such as `5m`: the whole time in an outage,
-    /// while a region that did answer answers nobody; else it is asked for six times in all. Smaller pages of the same
-    /// records share that time, and each has its six.
+    /// while a region that did answer answers nobody and several listings fail there; else it is asked for six times in
+    /// all. Smaller pages of the same records share that time, and each has its six.
     #[serde(default = "retry_for", deserialize_with = "duration", serialize_with = "spelled")]
     #[schemars(with = "String")]
     pub retry_for: Duration,

@@ -110,22 +110,42 @@ async fn completeness_a_success_that_is_no_whole_answer_is_none() {
     }
 }
 
+/// Returns what sends for three tenants, without pauses between its tries.
+fn impatient(config: HttpConfig) -> [TenantClient; 3] {
+    let mut http = Http::new(config, fixed_key()).expect("it is usable");
+    Arc::get_mut(&mut http).expect("nobody else has it").jitter = Jitter(Arc::new(|| 0.0));
+    ["one", "other", "slow"].map(|tenant| client_of(&http, tenant))
+}
+
 #[tokio::test]
 async fn an_outage_of_a_region_that_answered_before_is_waited_out() {
     let server = Server::start(|_, number| match number {
-        2..=4 | 6..=12 => reply(503, "", "down"),
+        2..=14 => reply(503, "", "down"),
         _ => good(BODY),
     })
     .await;
-    let mut http = Http::new(config(&server), fixed_key()).expect("it is usable");
-    Arc::get_mut(&mut http).expect("nobody else has it").jitter = Jitter(Arc::new(|| 0.0));
-    for requests in [1, 4, 8] {
-        let answer = send(&client_of(&http, "tenant-1"), &call()).await.expect("it is waited for");
-        assert_eq!(answer.requests, requests);
-    }
+    let [one, other, _] = impatient(config(&server));
+    send(&one, &call()).await.expect("it is there");
+    let call = call();
+    let (one, other) = tokio::join!(send(&one, &call), send(&other, &call));
+    let requests = [one, other].map(|answer| answer.expect("it is waited for").requests);
+    assert_eq!(requests.iter().sum::<u64>(), 15);
     let server = Server::start(|_, _| reply(503, "", "down")).await;
-    send(&client(&server), &call()).await.expect_err("nobody knows whether it was ever there");
-    assert_eq!(server.seen().len(), 3);
+    let [one, other, _] = impatient(config(&server));
+    let (one, other) = tokio::join!(send(&one, &call), send(&other, &call));
+    one.expect_err("nobody knows whether it was ever there");
+    other.expect_err("nobody knows whether it was ever there");
+    assert_eq!(server.seen().len(), 6);
+}
+
+/// When all others have got what they asked for, their silence says nothing.
+#[tokio::test]
+async fn what_fails_alone_is_no_outage() {
+    let server = Server::start(|_, number| if number == 1 { good(BODY) } else { reply(500, "", "") }).await;
+    let [one, other, _] = impatient(config(&server));
+    send(&one, &call()).await.expect("it is there");
+    send(&other, &call()).await.expect_err("it is its own");
+    assert_eq!(server.seen().len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -139,7 +159,7 @@ async fn an_answer_to_what_was_sent_before_an_outage_does_not_end_it() {
                 return good(BODY);
             }
             match others.fetch_add(1, Relaxed) {
-                1..=6 => reply(503, "", "down"),
+                1..=12 => reply(503, "", "down"),
                 _ => good(BODY),
             }
         })
@@ -147,20 +167,20 @@ async fn an_answer_to_what_was_sent_before_an_outage_does_not_end_it() {
     };
     let mut config = config(&server);
     config.attempt_timeout = Duration::from_secs(30);
-    let mut http = Http::new(config, fixed_key()).expect("it is usable");
-    Arc::get_mut(&mut http).expect("nobody else has it").jitter = Jitter(Arc::new(|| 0.0));
-    let [slow, other] = ["slow", "other"].map(|tenant| client_of(&http, tenant));
-    send(&other, &call()).await.expect("it is there");
+    let [one, other, slow] = impatient(config);
+    send(&one, &call()).await.expect("it is there");
     let slow_call = Call::get("vm", "read vm_assets", "/slow");
     let in_outage = async {
         while server.count("GET /eu/slow") == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        send(&other, &call()).await
+        let call = call();
+        let (one, other) = tokio::join!(send(&one, &call), send(&other, &call));
+        [one, other].map(|answer| answer.expect("it is waited for").requests).iter().sum::<u64>()
     };
-    let (slow, answer) = tokio::join!(send(&slow, &slow_call), in_outage);
+    let (slow, requests) = tokio::join!(send(&slow, &slow_call), in_outage);
     slow.expect("it was sent before");
-    assert_eq!(answer.expect("it is waited for").requests, 7);
+    assert_eq!(requests, 14);
 }
 
 #[tokio::test]
