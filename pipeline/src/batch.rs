@@ -95,6 +95,9 @@ pub struct Counts {
     /// Records that changed after the end of the window, and are left for the next one.
     #[serde(default)]
     pub later: u64,
+    /// Those of the rejects that may fit, and were set aside because they came again changed.
+    #[serde(skip)]
+    pub changed: u64,
 }
 
 impl Counts {
@@ -121,6 +124,12 @@ impl Counts {
         self.unchanged += more.unchanged;
         self.unchanged_rejects += more.unchanged_rejects;
         self.later += more.later;
+        self.changed += more.changed;
+    }
+
+    /// Returns whether there were records and no column takes any of them.
+    pub(crate) fn fits_nothing(&self) -> bool {
+        self.kept() == 0 && self.do_not_fit() > self.changed
     }
 }
 

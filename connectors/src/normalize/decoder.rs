@@ -637,6 +637,7 @@ impl ChildTable {
         self.table.counts.duplicates += u64::from(!is_new);
         if is_new {
             self.table.counts.rejects += 1;
+            self.table.counts.changed += u64::from(reason == CHANGED);
             let column = self.table.shape.fields[self.parent].name.to_owned();
             self.rejects.push(reject(self.table.shape.dataset, column, reason.to_owned(), raw));
         }

@@ -40,9 +40,8 @@ fn of_dataset(
     let counts = tally.datasets.get(dataset.name).copied().unwrap_or_default();
     let rows_written = rows(files, dataset.name);
     agree(dataset.name, counts.read, rows_written + counts.left_out())?;
-    let fits_nothing = counts.kept() == 0 && counts.do_not_fit() > 0;
     let verdict = match (tally.drifted, counts.read) {
-        (_, _) if fits_nothing => Verdict::Failed,
+        (_, _) if counts.fits_nothing() => Verdict::Failed,
         (true, _) => Verdict::Drifted,
         (false, 0) => Verdict::Empty,
         (false, _) => Verdict::Complete,

@@ -322,7 +322,7 @@ impl Again<'_> {
         let mut sifted = Sifted::default();
         let mut fitting: BTreeMap<usize, Vec<RecordBatch>> = BTreeMap::new();
         for (mut reject, batch) in meant.into_iter().zip(batches) {
-            if self.would_replace(&batch)? {
+            if self.would_replace(&batch)? || self.would_contradict(&reject, &batch)? {
                 self.count_as_waiting(reject.dataset);
                 (reject.column, reject.reason) = (String::new(), STANDS.to_owned());
                 sifted.waits.push(reject);
@@ -356,6 +356,22 @@ impl Again<'_> {
         {
             for (key, content) in digests(dataset, columns)? {
                 if held.beside.content(key)?.is_some_and(|stands| stands != content) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns whether a record that was set aside as a whole for those inside it holds one whose key stands in the same
+    /// reading, and not with this content: it came again changed.
+    fn would_contradict(&self, reject: &Reject, batch: &Batch) -> Result<bool> {
+        let is_whole = reject.within.is_none() && reject.dataset != self.partition.pull();
+        let Some(held) = self.held.as_ref().filter(|_| is_whole) else { return Ok(false) };
+        for Records { dataset, columns } in &batch.records {
+            let by_content = digests(&compared(dataset), columns)?;
+            for ((key, _), (same, content)) in digests(dataset, columns)?.into_iter().zip(by_content) {
+                if held.inside.content(key)?.is_some() && held.beside.content(same)? != Some(content) {
                     return Ok(true);
                 }
             }
@@ -398,16 +414,27 @@ struct Held {
     all: Known,
     /// Those of the same reading.
     beside: Known,
+    /// The same, by the keys that they are declared to have, those that stand inside others as well.
+    inside: Known,
 }
 
 impl Held {
     async fn load(waiting: &Waiting, partition: &Partition, context: &RunContext) -> Result<Self> {
         let all = Self::learn(context.sink.committed(partition), context).await?;
         let beside = Self::learn(context.sink.beside(waiting, partition), context).await?;
-        Ok(Self { all, beside })
+        let inside = Self::learn_as(context.sink.beside(waiting, partition), context, Dataset::clone).await?;
+        Ok(Self { all, beside, inside })
     }
 
-    async fn learn(mut records: BoxStream<'static, Result<Records>>, context: &RunContext) -> Result<Known> {
+    async fn learn(records: BoxStream<'static, Result<Records>>, context: &RunContext) -> Result<Known> {
+        Self::learn_as(records, context, compared).await
+    }
+
+    async fn learn_as(
+        mut records: BoxStream<'static, Result<Records>>,
+        context: &RunContext,
+        compared: fn(&Dataset) -> Dataset,
+    ) -> Result<Known> {
         let mut known = Known::default();
         while let Some(records) = records.next().await {
             let Records { dataset, columns } = records?;

@@ -204,8 +204,27 @@ async fn a_finding_whose_asset_was_not_kept_waits_on() {
     let findings = scene.dataset("vm_findings");
     scene.read(OWN, &findings, &[], &[r#"{"vulnerability_id":"v"}"#.to_owned()]).await;
     let replay = scene.replay().await;
-    let why = ("which record it stood in was not kept with it".to_owned(), 1);
+    let why = ("the record that they stand in has no key".to_owned(), 1);
     assert_eq!((came_to(&replay), exit_code::of_replay(&replay)), (vec![(0, 0, vec![why])], 5));
+}
+
+#[tokio::test]
+async fn findings_of_an_asset_that_came_again_are_written_unless_one_that_stands_has_changed() {
+    let scene = Scene::new().await;
+    let findings = scene.dataset("vm_findings");
+    let asset = |findings: &[(&str, &str)]| {
+        let finding = |(id, at): &(&str, &str)| {
+            format!(r#"{{"vulnerability_id":"{id}","last_found":"2026-11-{at}T00:00:00Z"}}"#)
+        };
+        let findings: Vec<String> = findings.iter().map(finding).collect();
+        format!(r#"{{"id":"{OWN}-default-asset-1","same":[{}]}}"#, findings.join(","))
+    };
+    let set_aside = [asset(&[("v", "20"), ("new", "20")]), asset(&[("v", "01"), ("other", "01")])];
+    scene.read(OWN, &findings, &[asset(&[("v", "01")])], &set_aside).await;
+    let stands = ("a record with its key and other content was read with it, and stands".to_owned(), 1);
+    assert_eq!(came_to(&scene.replay().await), [(1, 1, vec![stands.clone()])]);
+    assert_eq!(came_to(&scene.replay().await), [(0, 0, vec![stands])]);
+    scene.verify();
 }
 
 #[test]
