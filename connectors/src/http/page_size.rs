@@ -33,8 +33,6 @@ pub struct PageSize {
 struct State {
     /// The place on the ladder that is quick enough.
     rung: usize,
-    /// The lowest place that somebody came to who then got a page: who gets none in any size has other troubles.
-    proven: usize,
     fine: u32,
     patience: u32,
     /// The records and bytes that the average is of.
@@ -73,32 +71,23 @@ impl PageSize {
         self.state.lock().expect("no holder panics").expected(size).unwrap_or(FIRST_BYTES)
     }
 
-    /// Hears that a page of a size took too long.
+    /// Hears that a page of a size took too long, and a smaller one did not: who gets none in any size has other troubles,
+    /// and they are no reason to ask the others for less.
     pub fn too_slow(&self, size: u32) {
         let mut state = self.state.lock().expect("no holder panics");
         // Several pages of the same size fail together: that is one reason to go down, not several.
         let below = self.ladder.iter().position(|rung| *rung < size).filter(|below| *below > state.rung);
         if let Some(below) = below {
+            let rungs = u32::try_from(below - state.rung).unwrap_or(u32::MAX).min(16);
+            state.patience = (state.patience << rungs).min(MOST_PATIENCE);
             state.rung = below;
         }
         state.fine = 0;
     }
 
-    /// Hears that the smallest page took too long as well: that the others did is no reason to ask anybody for less.
-    pub fn too_slow_in_any_size(&self) {
+    /// Hears what a page of a size took, and how many records it holds.
+    pub fn fine(&self, size: u32, records: u64, elapsed: Duration, bytes: u64) {
         let mut state = self.state.lock().expect("no holder panics");
-        (state.rung, state.fine) = (state.proven, 0);
-    }
-
-    /// Hears what a page of a size took, and how many records it holds; `in_parts` says that it is a part of one that was
-    /// too slow.
-    pub fn fine(&self, size: u32, records: u64, elapsed: Duration, bytes: u64, in_parts: bool) {
-        let mut state = self.state.lock().expect("no holder panics");
-        if in_parts && state.proven < state.rung {
-            let rungs = (state.rung - state.proven) as u32;
-            state.patience = state.patience.saturating_mul(1 << rungs.min(16)).min(MOST_PATIENCE);
-            state.proven = state.rung;
-        }
         // One that holds more ignores what it is asked for, and one that is empty tells nothing.
         if (1..=u64::from(size)).contains(&records) {
             self.weigh(&mut state, records, bytes);
@@ -115,7 +104,6 @@ impl PageSize {
         state.fine += 1;
         if state.fine >= state.patience {
             state.rung -= 1;
-            state.proven = state.proven.min(state.rung);
             state.fine = 0;
         }
     }
@@ -198,39 +186,12 @@ mod tests {
     }
 
     #[test]
-    fn fairness_who_gets_no_page_in_any_size_makes_nobody_else_s_smaller() {
-        let size = PageSize::new(100);
-        let fail = |from: u32| {
-            let mut slow = from;
-            size.too_slow(slow);
-            while let Some(smaller) = size.smaller(slow) {
-                size.too_slow(smaller);
-                slow = smaller;
-            }
-            size.too_slow_in_any_size();
-        };
-        fail(100);
-        assert_eq!(size.current(), 100);
-        // What somebody else found out is kept.
-        size.too_slow(100);
-        size.fine(50, 50, QUICK, 1000, true);
-        fail(50);
-        assert_eq!(size.current(), 50);
-        // And what one found is no surer for what another gets in that size.
-        size.too_slow(50);
-        size.fine(25, 25, QUICK, 1000, false);
-        size.too_slow_in_any_size();
-        assert_eq!(size.current(), 50);
-    }
-
-    #[test]
     fn it_rises_again_slowly_and_each_time_later() {
         let size = PageSize::new(100);
         let pages_until_raised = || {
             size.too_slow(100);
-            size.fine(50, 40, QUICK, 1000, true);
             (1..).find(|_| {
-                size.fine(50, 50, QUICK, 1000, false);
+                size.fine(50, 50, QUICK, 1000);
                 size.current() == 100
             })
         };
@@ -243,7 +204,7 @@ mod tests {
             let size = PageSize::new(100);
             size.too_slow(100);
             for _ in 0..1000 {
-                size.fine(50, 50, elapsed, bytes, false);
+                size.fine(50, 50, elapsed, bytes);
             }
             assert_eq!(size.current(), 50);
         }
@@ -253,7 +214,7 @@ mod tests {
     fn bounded_no_page_is_larger_than_average_records_leave_room_for() {
         let size = PageSize::new(400);
         let hear = |records: u64, bytes_each: u64| {
-            size.fine(400, records, QUICK, records * bytes_each, false);
+            size.fine(400, records, QUICK, records * bytes_each);
             size.current()
         };
         // A page that is not full tells what records take as well.
@@ -265,25 +226,25 @@ mod tests {
         assert!((0..100).any(|_| hear(400, 1 << 10) == 400), "it is large again at once");
         (0..20).for_each(|_| assert_eq!(hear(400, 1 << 10), 400));
         // One huge record is no reason to read all others in small pages for long.
-        size.fine(400, 1, QUICK, 9 << 20, false);
+        size.fine(400, 1, QUICK, 9 << 20);
         assert_eq!(size.current(), 400);
         // One that ignores what it is asked for says nothing, nor does one without records.
-        size.fine(5, 400, QUICK, 900 << 20, false);
-        size.fine(400, 0, QUICK, 900 << 20, false);
+        size.fine(5, 400, QUICK, 900 << 20);
+        size.fine(400, 0, QUICK, 900 << 20);
         assert_eq!(size.current(), 400);
         let size = PageSize::new(400);
-        size.fine(400, 1, QUICK, 1 << 20, false);
+        size.fine(400, 1, QUICK, 1 << 20);
         assert_eq!(size.current(), 400, "one record tells little");
         size.too_large(400, 9 << 20);
         assert_eq!(size.current(), 100);
-        (0..2).for_each(|_| size.fine(100, 100, QUICK, 100 << 10, false));
+        (0..2).for_each(|_| size.fine(100, 100, QUICK, 100 << 10));
         assert_eq!(size.current(), 200, "it was large, and not slow");
     }
 
     #[test]
     fn a_page_that_is_small_for_its_bytes_may_still_be_too_slow() {
         let size = PageSize::new(400);
-        size.fine(400, 400, QUICK, 20 << 20, false);
+        size.fine(400, 400, QUICK, 20 << 20);
         assert_eq!(size.current(), 50);
         size.too_slow(50);
         assert_eq!(size.current(), 25);

@@ -91,6 +91,8 @@ struct Place {
     is_next: bool,
     /// What was spent on it in vain.
     spent: Spent,
+    /// The size that it was asked for in before, where that took too long.
+    too_slow: Option<u64>,
 }
 
 impl Place {
@@ -102,6 +104,7 @@ impl Place {
             if_refused: Refused::Failure,
             is_next: false,
             spent: Spent::default(),
+            too_slow: None,
         }
     }
 
@@ -126,6 +129,7 @@ impl Place {
             size,
             is_next: true,
             spent: Spent::default(),
+            too_slow: None,
             ..self
         })
     }
@@ -335,7 +339,8 @@ impl Reader {
                     }
                     Came::TooMuch { part, spent } => {
                         let mut of_it = asked.parts(part);
-                        let first = Place { if_refused: asked.if_refused, spent, ..of_it.next().expect("a page has a part") };
+                        let too_slow = spent.is_on_slow().then_some(asked.size);
+                        let first = Place { if_refused: asked.if_refused, spent, too_slow, ..of_it.next().expect("a page has a part") };
                         of_it.rev().for_each(|part| parts.push_front(part));
                         open.push_front(self.clone().ask(window, first, None));
                     }
@@ -368,7 +373,7 @@ impl Reader {
 
     /// Asks for one page, unless it is known by now to be too much.
     async fn page(self, window: Option<Window>, place: Place) -> Result<Came> {
-        let Place { parameter, index, size, if_refused, is_next, spent } = place;
+        let Place { parameter, index, size, if_refused, is_next, spent, too_slow } = place;
         let wanted = u64::from(self.size.current());
         if wanted < size && size.is_multiple_of(wanted) {
             return Ok(Came::TooMuch { part: wanted, spent });
@@ -378,7 +383,7 @@ impl Reader {
         let call = if is_next { call.in_room_for(expected) } else { call.of_about(expected) };
         match self.client.send(&call, &self.decode).await {
             Ok(answer) => {
-                self.fine(size, &answer, spent);
+                self.fine(size, &answer, too_slow);
                 let word = Word::of(&answer.value.facts, index, size);
                 Ok(Came::Page(Box::new(got(answer, word))))
             }
@@ -404,7 +409,7 @@ impl Reader {
                 None => Err(error),
             },
             Err(error) => {
-                self.failed(size, spent);
+                self.gave_up(size, spent);
                 Err(error.into())
             }
         }
@@ -422,6 +427,7 @@ impl Reader {
             let mut cursor: Option<String> = None;
             let mut given = HashSet::new();
             let mut spent = Spent::default();
+            let mut too_slow = None;
             while !enough.load(Ordering::Relaxed) {
                 let mut call = self.call(window, size).spent(spent).in_room_for(self.expected_bytes(size));
                 if let Some(cursor) = &cursor {
@@ -429,7 +435,8 @@ impl Reader {
                 }
                 match self.client.send(&call, &self.decode).await {
                     Ok(answer) => {
-                        self.fine(size, &answer, std::mem::take(&mut spent));
+                        self.fine(size, &answer, too_slow.take());
+                        spent = Spent::default();
                         let facts = answer.value.facts.clone();
                         let following = facts.cursor.clone().filter(|_| facts.rows > 0);
                         let by_number = Word::of(&facts, 0, size);
@@ -457,7 +464,10 @@ impl Reader {
                         size = self.size_of(most, nth);
                     }
                     Err(SendError::TooSlow(error, took)) => match self.smaller(size, took) {
-                        Some(smaller) => (size, spent) = (smaller, took),
+                        Some(smaller) => {
+                            too_slow = took.is_on_slow().then_some(size);
+                            (size, spent) = (smaller, took);
+                        }
                         None => Err(error)?,
                     },
                     Err(SendError::Answered(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE, error)) if cursor.is_some() => {
@@ -466,7 +476,7 @@ impl Reader {
                         break;
                     }
                     Err(error) => {
-                        self.failed(size, spent);
+                        self.gave_up(size, spent);
                         Err(Error::from(error))?;
                     }
                 }
@@ -493,9 +503,13 @@ impl Reader {
         call.query("size", size).can_shrink(self.size.smaller(records).is_some()).in_turn(&self.turn)
     }
 
-    fn fine(&self, size: u64, answer: &Answer<Page>, spent: Spent) {
+    /// Hears what a page took; `too_slow` is the size that it was asked for in before, and took too long.
+    fn fine(&self, size: u64, answer: &Answer<Page>, too_slow: Option<u64>) {
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        self.size.fine(size, answer.value.facts.rows, answer.elapsed, answer.bytes, spent.is_on_slow());
+        if let Some(too_slow) = too_slow.and_then(|size| u32::try_from(size).ok()) {
+            self.size.too_slow(too_slow);
+        }
+        self.size.fine(size, answer.value.facts.rows, answer.elapsed, answer.bytes);
     }
 
     fn expected_bytes(&self, size: u64) -> u64 {
@@ -504,19 +518,19 @@ impl Reader {
 
     fn smaller(&self, size: u64, spent: Spent) -> Option<u64> {
         let size = u32::try_from(size).ok()?;
-        match spent.bytes {
-            0 => self.size.too_slow(size),
-            bytes => self.size.too_large(size, bytes),
+        if spent.bytes > 0 {
+            self.size.too_large(size, spent.bytes);
         }
         // Others may know by now that far smaller ones are needed.
         self.size.smaller(size).map(|smaller| u64::from(smaller.min(self.size.current())))
     }
 
-    /// Takes back what a listing said of larger pages, where it gets no smallest one either.
-    fn failed(&self, size: u64, spent: Spent) {
-        let is_smallest = u32::try_from(size).is_ok_and(|size| self.size.smaller(size).is_none());
-        if is_smallest && spent.is_on_slow() {
-            self.size.too_slow_in_any_size();
+    /// Hears that a listing gives up at a page size: where there are smaller ones, the others had better begin with them.
+    fn gave_up(&self, size: u64, spent: Spent) {
+        if let (true, Ok(size)) = (spent.is_on_slow(), u32::try_from(size))
+            && self.size.smaller(size).is_some()
+        {
+            self.size.too_slow(size);
         }
     }
 
