@@ -99,11 +99,8 @@ pub(crate) async fn tenants(
 ) -> Result<Vec<Tenant>> {
     let mut listed = listed(settings, connector).await?;
     let kept = settings.sink.tenants()?.tenants;
-    let elsewhere = if settings.written_down.is_empty() { connector.elsewhere() } else { Vec::new() };
-    for tenant in elsewhere {
-        if let Some(told) = settle_region(&mut listed, tenant, &kept) {
-            console.warn(&told);
-        }
+    for told in settle_regions(&mut listed, &connector.elsewhere(), &kept) {
+        console.warn(&told);
     }
     spell_as_kept(&mut listed, &kept);
     for remark in connector.remarks() {
@@ -112,23 +109,33 @@ pub(crate) async fn tenants(
     Ok(listed)
 }
 
-/// Leaves a tenant that is listed in another region as well where the lake knows it to be, and says so.
+/// Leaves tenants that are listed in other regions as well where the lake knows them to be, and returns what to say of it.
 ///
-/// Its data lives in one of them, and the other refuses to answer for it: nothing is missing that nobody hears of.
-fn settle_region(listed: &mut [Tenant], mut other: Tenant, kept: &[KnownTenant]) -> Option<String> {
-    let tenant = listed.iter_mut().find(|tenant| tenant.id == other.id)?;
-    let is_kept = |known: &KnownTenant| {
-        known.id.as_str().eq_ignore_ascii_case(other.id.as_str()) && known.region == other.region
-    };
-    if kept.iter().any(is_kept) {
-        other.name = on_one_line(&other.name);
-        std::mem::swap(tenant, &mut other);
+/// Their data lives in one of them, and the others refuse to answer for it: nothing is missing that nobody hears of.
+fn settle_regions(listed: &mut [Tenant], elsewhere: &[Tenant], kept: &[KnownTenant]) -> Vec<String> {
+    let mut told = Vec::new();
+    for tenant in listed {
+        let mut others: Vec<Tenant> =
+            elsewhere.iter().filter(|other| other.id == tenant.id).cloned().collect();
+        if others.is_empty() {
+            continue;
+        }
+        let known = kept.iter().find(|it| it.id.as_str().eq_ignore_ascii_case(tenant.id.as_str()));
+        if let Some(other) = others.iter_mut().find(|it| known.is_some_and(|known| known.region == it.region))
+        {
+            other.name = on_one_line(&other.name);
+            std::mem::swap(tenant, other);
+        }
+        let region = |tenant: &Tenant| tenant.region.as_ref().map_or("-", Region::as_str).to_owned();
+        told.push(format!(
+            "organization {} ({}) is listed in several regions: it is read in {}, and not in {}",
+            tenant.name,
+            tenant.id,
+            region(tenant),
+            others.iter().map(region).collect::<Vec<_>>().join(", "),
+        ));
     }
-    let [read, left] = [&tenant.region, &other.region].map(|it| it.as_ref().map_or("-", Region::as_str));
-    let Tenant { name, id, .. } = tenant;
-    Some(format!(
-        "organization {name} ({id}) is listed in two regions: it is read in {read}, and not in {left}"
-    ))
+    told
 }
 
 /// Returns the tenants: those that the run file writes down, else those that the platform lists.
@@ -186,20 +193,18 @@ mod tests {
             serde_json::from_value::<KnownTenant>(known).expect("a known tenant")
         };
         for (kept, read, left) in [
-            (vec![], "eu", "us"),
-            (vec![kept("us")], "us", "eu"),
-            (vec![kept("eu")], "eu", "us"),
-            (vec![kept("ap")], "eu", "us"),
+            (vec![], "eu", "ap, us"),
+            (vec![kept("us")], "us", "ap, eu"),
+            (vec![kept("eu")], "eu", "ap, us"),
+            (vec![kept("ca")], "eu", "ap, us"),
         ] {
             let mut listed = vec![tenant("eu")];
-            let told = settle_region(&mut listed, tenant("us"), &kept).expect("it is told");
+            let told = settle_regions(&mut listed, &[tenant("ap"), tenant("us")], &kept);
             assert_eq!(listed, [tenant(read)]);
-            assert_eq!(
-                told,
-                format!(
-                    "organization Acme - {read} (acme) is listed in two regions: it is read in {read}, and not in {left}"
-                )
+            let expected = format!(
+                "organization Acme - {read} (acme) is listed in several regions: it is read in {read}, and not in {left}"
             );
+            assert_eq!(told, [expected]);
         }
     }
 

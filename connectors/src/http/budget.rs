@@ -128,6 +128,7 @@ struct Closed {
     granted_at: Instant,
     accepted_after: u64,
     refused_after: u64,
+    /// Whether the refusal said that nothing is left.
     is_spent: bool,
     until: Instant,
     tries: u32,
@@ -349,18 +350,15 @@ impl Budget {
             wait => self.pause(now, since, tries).max(wait.unwrap_or_default()),
         };
         let closure = Closure { since, last_refused: now, announced: wait.is_some() };
-        let (granted_at, probe_until) = (ticket.granted_at, None);
-        let (until, accepted_after, refused_after) = (now + pause, 0, 0);
-        let is_spent = told.remaining == Some(0);
         self.closed = Some(Closed {
             closure,
-            granted_at,
-            accepted_after,
-            refused_after,
-            is_spent,
-            until,
+            granted_at: ticket.granted_at,
+            accepted_after: 0,
+            refused_after: 0,
+            is_spent: told.remaining == Some(0),
+            until: now + pause,
             tries,
-            probe_until,
+            probe_until: None,
         });
     }
 

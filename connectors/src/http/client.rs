@@ -36,9 +36,9 @@ const NEW_KEY_PAUSE: Duration = Duration::from_millis(250);
 /// How much of a validation's answer is read; only its status counts.
 const VALIDATE_BYTES: usize = 1 << 20;
 
-/// What pages asked for before their turn may take in all, in KiB: enough for a giant to be read at full speed, and no
-/// more for a hundred of them.
-const AHEAD_KIB: usize = 8 << 10;
+/// What pages asked for before their turn may take in all, in KiB: a region's share is two of the largest, enough for a
+/// giant to be read at full speed, and no more for a hundred of them.
+const AHEAD_KIB: usize = 11 << 10;
 
 /// How calls to a region fare.
 #[derive(Debug, Default)]

@@ -193,10 +193,11 @@ impl<'a> Sending<'a> {
         tracing::debug!(tenant = %self.client.asker.tenant, path = self.url.path(), failure = why, ?next, "attempt failed");
         match next {
             Next::After(pause) => tokio::time::sleep(pause).await,
-            // A longer wait is for the next run, as the budget says.
-            Next::WhenGranted(wait) if wait > http.config.longest_pause => {}
             Next::WhenGranted(wait) => {
-                tokio::time::sleep(wait).await;
+                // A longer wait is for the next run: the budget says so where it is closed, and the tries elsewhere.
+                if wait <= http.config.longest_pause {
+                    tokio::time::sleep(wait).await;
+                }
                 self.tries.waited(wait);
             }
             Next::AskOfKey => return self.ask_of_key(failure, key).await,

@@ -35,7 +35,6 @@ pub struct Rapid7 {
     endpoints: HashMap<&'static str, Arc<Endpoint>>,
     /// What their pages bring.
     rooms: HashMap<&'static str, Arc<Room>>,
-    /// What has to be said of the last list of tenants.
     /// What the last list of tenants told beside them.
     remarks: Mutex<Vec<String>>,
     elsewhere: Mutex<Vec<Tenant>>,
