@@ -405,7 +405,10 @@ impl Reader {
             Err(SendError::TooSlow(error, spent)) => match self.smaller(size, spent) {
                 Some(part) if size.is_multiple_of(part) => Ok(Came::TooMuch { part, spent }),
                 // Pages of this size have no parts that are asked for; the next walk has smaller ones.
-                Some(_) => Ok(Came::Doubt),
+                Some(_) => {
+                    self.gave_up(size, spent);
+                    Ok(Came::Doubt)
+                }
                 None => Err(error),
             },
             Err(error) => {

@@ -466,6 +466,22 @@ async fn completeness_a_part_that_comes_in_parts_is_not_cut() {
 }
 
 #[tokio::test]
+async fn completeness_pages_without_parts_that_are_too_slow_are_read_in_other_ones() {
+    let all = users(3000);
+    let server = serve(move |asked| {
+        if asked.number("size") > 200 && asked.number("index") > 0 {
+            return reply(504, "", "");
+        }
+        let (page, pages) =
+            (asked.page(&all, "index", 333), 3000_usize.div_ceil(asked.number("size").min(333)));
+        let facts = format!(r#""size":{},"total_pages":{pages},"total_data":3000"#, asked.number("size"));
+        good(&format!(r#"{{"data":[{}],"metadata":{{{facts}}}}}"#, page.join(",")))
+    })
+    .await;
+    check(&server, "users", 3000, false, 2).await;
+}
+
+#[tokio::test]
 async fn pages_that_become_smaller_on_the_way_are_no_holes() {
     let all = users(2520);
     let server = serve(move |asked| {
