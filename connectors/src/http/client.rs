@@ -18,7 +18,7 @@ use super::bodies::{Bodies, Shared, Taken};
 use super::budget::Budget;
 use super::failure::Failure;
 use super::key_ring::{Health, Held, KeyRing, Refusal, Validator};
-use super::retry::{Jitter, Next, Standing, Tries};
+use super::retry::{Jitter, Next, OutageSigns, Tries};
 use super::send::Sending;
 use super::told::server_time;
 use super::turns::{Asker, InFlight, Turns};
@@ -42,7 +42,7 @@ const AHEAD_KIB: usize = 11 << 10;
 
 /// How calls to a region fare.
 #[derive(Debug, Default)]
-pub(super) struct Standings {
+pub(super) struct RegionCalls {
     /// When the last request was sent that was answered well.
     pub(super) answered: Option<Instant>,
     /// Whose calls fail at the moment, and for what.
@@ -62,7 +62,7 @@ pub struct Http {
     pub(super) turns: Arc<Turns>,
     page_sizes: Mutex<BTreeMap<(Region, &'static str), Arc<PageSize>>>,
     platform_time: Mutex<Option<(Timestamp, Instant)>>,
-    pub(super) regions: Mutex<HashMap<Region, Standings>>,
+    pub(super) regions: Mutex<HashMap<Region, RegionCalls>>,
 }
 
 impl Http {
@@ -234,8 +234,8 @@ impl Validator for Host<'_> {
             if failure.status() == Some(StatusCode::UNAUTHORIZED) {
                 return Ok(Health::Dead);
             }
-            let standing = Standing { sent: began, answered: None, others_fail: false };
-            match tries.next(&failure, (true, false), standing, &self.http.jitter) {
+            let signs = OutageSigns { sent: began, answered: None, others_fail: false };
+            match tries.next(&failure, (true, false), signs, &self.http.jitter) {
                 Next::After(pause) if tries.requests < VALIDATE_TRIES => {
                     tokio::time::sleep(pause).await;
                 }

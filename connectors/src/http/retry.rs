@@ -49,9 +49,9 @@ pub(super) enum Next {
     GiveUp,
 }
 
-/// How it stands with a host where a request failed.
+/// What tells whether a host where a request failed answers nobody.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Standing {
+pub(super) struct OutageSigns {
     /// When that one was sent.
     pub(super) sent: Instant,
     /// When the last one was sent that was answered well, whoever sent it.
@@ -69,7 +69,7 @@ pub(super) struct Tries {
     pub(super) requests: u64,
     /// The time that attempts and pauses took; waiting for a turn is not the call's.
     pub(super) spent: Duration,
-    /// When the first attempt was sent that failed.
+    /// When the first attempt was sent that failed as all do in an outage.
     failing_since: Option<Instant>,
     failed: u32,
     /// Those that failed in an outage; they say nothing of the call.
@@ -119,7 +119,7 @@ impl Tries {
         &mut self,
         failure: &Failure,
         (safe, can_shrink): (bool, bool),
-        standing: Standing,
+        signs: OutageSigns,
         jitter: &Jitter,
     ) -> Next {
         // Asking for less is no retry: it ends at the smallest page.
@@ -136,7 +136,7 @@ impl Tries {
                 if can_shrink && failure.is_slow() && self.slow >= SLOW_ENOUGH {
                     return Next::Shrink;
                 }
-                let is_outage = self.is_outage(standing) && failure.may_be_outage();
+                let is_outage = failure.may_be_outage() && self.is_outage(signs);
                 self.again(wait, is_outage, jitter)
             }
         }
@@ -177,10 +177,10 @@ impl Tries {
     /// Returns whether a host that did answer has answered nothing that was sent since this call fails, and others fail as
     /// well. What fails alone, or beside others that are answered, is trouble of its own, and a host that is silent for longer
     /// than a call is tried is waited for no more.
-    fn is_outage(&mut self, standing: Standing) -> bool {
-        let since = *self.failing_since.get_or_insert(standing.sent);
+    fn is_outage(&mut self, signs: OutageSigns) -> bool {
+        let since = *self.failing_since.get_or_insert(signs.sent);
         let is_silent = |last: Instant| last < since && last.elapsed() <= self.retry_time;
-        standing.others_fail && standing.answered.is_some_and(is_silent)
+        signs.others_fail && signs.answered.is_some_and(is_silent)
     }
 }
 
@@ -213,8 +213,8 @@ mod tests {
     }
 
     /// Returns that nobody was ever answered.
-    fn alone() -> Standing {
-        Standing { sent: Instant::now(), answered: None, others_fail: false }
+    fn alone() -> OutageSigns {
+        OutageSigns { sent: Instant::now(), answered: None, others_fail: false }
     }
 
     fn check(mut tries: Tries, failures: &[(Failure, Next)], can_shrink: bool) {
@@ -322,9 +322,9 @@ mod tests {
         let (began, most) = (Instant::now(), Jitter(Arc::new(|| 1.0)));
         let mut tries = tries(6, 300);
         for number in 1.. {
-            let standing =
-                Standing { sent: Instant::now(), answered: answered(number), others_fail: !is_alone };
-            match tries.next(failure, (true, false), standing, &most) {
+            let signs =
+                OutageSigns { sent: Instant::now(), answered: answered(number), others_fail: !is_alone };
+            match tries.next(failure, (true, false), signs, &most) {
                 Next::After(pause) => tokio::time::sleep(pause).await,
                 _ => return (began.elapsed().as_secs(), number),
             }

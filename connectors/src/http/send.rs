@@ -13,10 +13,10 @@ use url::{Position, Url};
 use uuid::Uuid;
 
 use super::bodies::{Room, Taken};
-use super::client::{Standings, dead_key};
+use super::client::{RegionCalls, dead_key};
 use super::failure::Failure;
 use super::key_ring::{Held, Refusal};
-use super::retry::{Next, Standing, Tries};
+use super::retry::{Next, OutageSigns, Tries};
 use super::turns::{ComeLater, Permit};
 use super::{Answer, BadBody, Call, SendError, Spent, TenantClient, attempt};
 
@@ -40,7 +40,7 @@ pub(super) struct Sending<'a> {
     correlation: Option<Uuid>,
     /// The key of the last attempt, which whoever answered has seen.
     key: Option<Arc<Held>>,
-    /// Whether it is among those of the region that fail.
+    /// Whether it is among those of the region that fail as all do in an outage.
     is_failing: bool,
 }
 
@@ -186,9 +186,9 @@ impl<'a> Sending<'a> {
     /// Does what a failure asks for before the next attempt, or returns the call's error.
     async fn mend(&mut self, failure: Failure, began: Instant, key: &Arc<Held>) -> Result<(), SendError> {
         let http = &self.client.http;
-        let standing = self.standing(began);
+        let signs = self.outage_signs(&failure, began);
         let may = (self.call.safe, self.call.can_shrink);
-        let next = self.tries.next(&failure, may, standing, &http.jitter);
+        let next = self.tries.next(&failure, may, signs, &http.jitter);
         let why = key.secret.scrub(&format!("{failure:?}"));
         tracing::debug!(tenant = %self.client.asker.tenant, path = self.url.path(), failure = why, ?next, "attempt failed");
         match next {
@@ -227,15 +227,16 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Says that this call fails, and returns how it stands with the region.
-    fn standing(&mut self, sent: Instant) -> Standing {
-        let (whose, is_first) = (self.whose(), !self.is_failing);
-        self.is_failing = true;
+    /// Says that this call fails, where it fails as all do in an outage, and returns what tells of one.
+    fn outage_signs(&mut self, failure: &Failure, sent: Instant) -> OutageSigns {
+        let whose = self.whose();
+        let is_first = failure.may_be_outage() && !self.is_failing;
+        self.is_failing |= is_first;
         self.in_region(|region| {
             if is_first {
                 *region.failing.entry(whose).or_default() += 1;
             }
-            Standing { sent, answered: region.answered, others_fail: region.failing.len() > 1 }
+            OutageSigns { sent, answered: region.answered, others_fail: region.failing.len() > 1 }
         })
     }
 
@@ -243,7 +244,7 @@ impl<'a> Sending<'a> {
         (self.client.asker.tenant.clone(), self.call.what.clone())
     }
 
-    fn in_region<T>(&self, see: impl FnOnce(&mut Standings) -> T) -> T {
+    fn in_region<T>(&self, see: impl FnOnce(&mut RegionCalls) -> T) -> T {
         let mut regions = self.client.http.regions.lock().expect("no holder panics");
         see(regions.entry(self.client.asker.region.clone()).or_default())
     }

@@ -420,26 +420,28 @@ struct Held {
 
 impl Held {
     async fn load(waiting: &Waiting, partition: &Partition, context: &RunContext) -> Result<Self> {
-        let all = Self::learn(context.sink.committed(partition), context).await?;
-        let beside = Self::learn(context.sink.beside(waiting, partition), context).await?;
-        let inside = Self::learn_as(context.sink.beside(waiting, partition), context, Dataset::clone).await?;
+        let [all] = Self::learn(context.sink.committed(partition), context, [compared]).await?;
+        let records = context.sink.beside(waiting, partition);
+        let [beside, inside] = Self::learn(records, context, [compared, Dataset::clone]).await?;
         Ok(Self { all, beside, inside })
     }
 
-    async fn learn(records: BoxStream<'static, Result<Records>>, context: &RunContext) -> Result<Known> {
-        Self::learn_as(records, context, compared).await
-    }
-
-    async fn learn_as(
+    /// Reads records once, and knows them by the keys of each way to compare them.
+    async fn learn<const WAYS: usize>(
         mut records: BoxStream<'static, Result<Records>>,
         context: &RunContext,
-        compared: fn(&Dataset) -> Dataset,
-    ) -> Result<Known> {
-        let mut known = Known::default();
+        ways: [fn(&Dataset) -> Dataset; WAYS],
+    ) -> Result<[Known; WAYS]> {
+        let mut known = [(); WAYS].map(|()| Known::default());
         while let Some(records) = records.next().await {
             let Records { dataset, columns } = records?;
             if dataset.name != REJECTS {
-                let learn = move || known.learn(&compared(&dataset), &columns).map(|()| known);
+                let learn = move || {
+                    for (known, compared) in known.iter_mut().zip(ways) {
+                        known.learn(&compared(&dataset), &columns)?;
+                    }
+                    Ok::<_, Error>(known)
+                };
                 known = context.cores.run(learn).await??;
             }
         }
