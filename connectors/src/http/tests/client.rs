@@ -148,6 +148,32 @@ async fn what_fails_alone_is_no_outage() {
     assert_eq!(server.seen().len(), 4);
 }
 
+/// Who is refused was answered.
+#[tokio::test]
+async fn what_waits_for_budget_tells_of_no_outage() {
+    let server = Server::start(|request, number| match number {
+        1 => good(BODY),
+        _ if request.starts_with("GET /eu/refused") => reply(429, "retry-after: 60\r\n", ""),
+        _ => reply(500, "", ""),
+    })
+    .await;
+    let [one, other, refused] = impatient(config(&server));
+    send(&one, &call()).await.expect("it is there");
+    let of_another_budget = Call::get("idr", "read alerts", "/refused");
+    let alone = async {
+        while server.count("GET /eu/refused") == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        send(&other, &call()).await
+    };
+    tokio::select! {
+        _ = send(&refused, &of_another_budget) => panic!("it was told to wait"),
+        answer = alone => answer.expect_err("it is its own"),
+    };
+    assert_eq!(server.count("GET /eu/vm"), 4);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_answer_to_what_was_sent_before_an_outage_does_not_end_it() {
     let others = Arc::new(AtomicUsize::new(0));
