@@ -11,7 +11,8 @@ pub(super) fn decode(endpoint: &Endpoint, partition: &Partition, rejects: &[Reje
     let mut decoder = endpoint.decoder(&partition.tenant.id);
     let child = |reject: &Reject| endpoint.child.as_ref().filter(|it| it.shape.dataset == reject.dataset);
     let mut one = |reject: &Reject| match child(reject) {
-        None => Ok(endpoint.batch(page(&mut decoder, endpoint, &reject.raw)?, |name| partition.has(name))),
+        // What stands in it was kept, or set aside beside it.
+        None => Ok(endpoint.batch(page(&mut decoder, endpoint, &reject.raw)?, |name| name == reject.dataset)),
         Some(child) => inner(&mut decoder, endpoint, child, reject),
     };
     rejects.iter().map(&mut one).collect()
@@ -27,7 +28,13 @@ fn inner(decoder: &mut Decoder, endpoint: &Endpoint, child: &Child, reject: &Rej
         Batch { rejects, tally: Tally { datasets, ..Tally::default() }, ..Batch::default() }
     };
     let Some(within) = &reject.within else {
-        return Ok(endpoint.batch(page(decoder, endpoint, &reject.raw)?, |name| name == child.shape.dataset));
+        let decoded = page(decoder, endpoint, &reject.raw)?;
+        let batch = endpoint.batch(decoded, |name| name == child.shape.dataset);
+        return if batch.tally.datasets.values().all(|counts| counts.read == 0) {
+            Ok(stays(reject.column.clone(), "it has no list that is known".to_owned()))
+        } else {
+            Ok(batch)
+        };
     };
     let Some(parent) = parent(endpoint, within, &reject.raw) else {
         return Ok(stays(reject.column.clone(), "the list it stood in is not known".to_owned()));
@@ -156,25 +163,26 @@ mod tests {
             (r#"{"id":"a","same":[{"check_id":"a"},{"check_id":"b"}]}"#, (2, vec![])),
             (r#"{"id":"a","risk_score":[],"same":[{"check_id":"a"}]}"#, (1, vec![])),
             (r#"{"same":[{"check_id":"a"}]}"#, (0, vec!["the record that they stand in has no key"])),
+            (r#"{"id":"a","risk_score":1}"#, (0, vec!["it has no list that is known"])),
             (
                 r#"[{"id":"a","same":[{"check_id":"a"}]}]"#,
                 (0, vec!["the record that they stand in has no key"]),
             ),
         ] {
             let batch = decode("vm_findings", raw, None).expect("one record");
-            assert_eq!(came_to(&batch), (vec![("vm_findings", came.0)], came.1), "{raw}");
+            let written = batch.records.iter().map(|it| it.columns.num_rows()).sum::<usize>();
+            assert_eq!((written, came_to(&batch).1), came, "{raw}");
             assert!(batch.rejects.iter().all(|it| it.raw == raw && it.within.is_none()), "{raw}");
         }
     }
 
     #[test]
-    fn an_asset_brings_its_findings() {
+    fn an_asset_leaves_its_findings_where_they_are() {
         let raw =
             format!(r#"{{"id":"{OWN}-default-asset-1","same":[{{"check_id":"a"}},{{"check_id":[]}}]}}"#);
         let batch = decode("vm_assets", &raw, None).expect("it fits");
-        let records = vec![("vm_assets", 1), ("vm_findings", 1)];
-        assert_eq!(came_to(&batch), (records, vec!["text was expected, and a list came"]));
-        assert!(batch.rejects[0].within.as_ref().is_some_and(|within| within.key.ends_with("asset-1")));
+        assert_eq!(came_to(&batch), (vec![("vm_assets", 1)], vec![]));
+        assert_eq!(batch.tally.datasets.keys().collect::<Vec<_>>(), ["vm_assets"]);
     }
 
     #[test]

@@ -322,7 +322,7 @@ impl Again<'_> {
         let mut sifted = Sifted::default();
         let mut fitting: BTreeMap<usize, Vec<RecordBatch>> = BTreeMap::new();
         for (mut reject, batch) in meant.into_iter().zip(batches) {
-            if self.would_replace(&batch)? || self.would_contradict(&reject, &batch)? {
+            if reject.within.is_none() && self.would_contradict(&batch)? {
                 self.count_as_waiting(reject.dataset);
                 (reject.column, reject.reason) = (String::new(), STANDS.to_owned());
                 sifted.waits.push(reject);
@@ -347,31 +347,14 @@ impl Again<'_> {
         Ok(sifted)
     }
 
-    /// Returns whether a record of the listing stands in the same reading with its key and other content: of two rows
-    /// that were pulled at one moment none is the newer.
-    fn would_replace(&self, batch: &Batch) -> Result<bool> {
+    /// Returns whether a record of a listing, or one that stands in it, has a key that stands in the same reading, and not
+    /// with this content: it came again changed, and of two rows that were pulled at one moment none is the newer.
+    fn would_contradict(&self, batch: &Batch) -> Result<bool> {
         let Some(held) = &self.held else { return Ok(false) };
-        for Records { dataset, columns } in
-            batch.records.iter().filter(|records| is_listing(&records.dataset))
-        {
-            for (key, content) in digests(dataset, columns)? {
-                if held.beside.content(key)?.is_some_and(|stands| stands != content) {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    /// Returns whether a record that was set aside as a whole for those inside it holds one whose key stands in the same
-    /// reading, and not with this content: it came again changed.
-    fn would_contradict(&self, reject: &Reject, batch: &Batch) -> Result<bool> {
-        let is_whole = reject.within.is_none() && reject.dataset != self.partition.pull();
-        let Some(held) = self.held.as_ref().filter(|_| is_whole) else { return Ok(false) };
         for Records { dataset, columns } in &batch.records {
             let by_content = digests(&compared(dataset), columns)?;
             for ((key, _), (same, content)) in digests(dataset, columns)?.into_iter().zip(by_content) {
-                if held.inside.content(key)?.is_some() && held.beside.content(same)? != Some(content) {
+                if held.keys.content(key)?.is_some() && held.beside.content(same)? != Some(content) {
                     return Ok(true);
                 }
             }
@@ -390,6 +373,7 @@ impl Again<'_> {
             held.beside.take(key, content)?;
             fresh.push(!stands);
         }
+        held.keys.learn(&dataset, &columns)?;
         let counts = self.tally.datasets.entry(dataset.name.to_owned()).or_default();
         counts.duplicates += fresh.iter().filter(|fresh| !**fresh).count() as u64;
         filter_record_batch(&columns, &BooleanArray::from(fresh)).map_err(|error| bug(&dataset, error))
@@ -414,16 +398,16 @@ struct Held {
     all: Known,
     /// Those of the same reading.
     beside: Known,
-    /// The same, by the keys that they are declared to have, those that stand inside others as well.
-    inside: Known,
+    /// The same by the key that is declared, where `beside` knows those that stand inside others by all they have.
+    keys: Known,
 }
 
 impl Held {
     async fn load(waiting: &Waiting, partition: &Partition, context: &RunContext) -> Result<Self> {
         let [all] = Self::learn(context.sink.committed(partition), context, [compared]).await?;
         let records = context.sink.beside(waiting, partition);
-        let [beside, inside] = Self::learn(records, context, [compared, Dataset::clone]).await?;
-        Ok(Self { all, beside, inside })
+        let [beside, keys] = Self::learn(records, context, [compared, Dataset::clone]).await?;
+        Ok(Self { all, beside, keys })
     }
 
     /// Reads records once, and knows them by the keys of each way to compare them.
@@ -451,13 +435,8 @@ impl Held {
 
 /// Returns a dataset as its records are compared here: those that stand inside others are known by all they have.
 fn compared(dataset: &Dataset) -> Dataset {
-    let key = if is_listing(dataset) { dataset.key } else { &[] };
+    let key = if dataset.name == dataset.pull { dataset.key } else { &[] };
     Dataset { key, ..dataset.clone() }
-}
-
-/// Returns whether the records of a dataset are those of the listing, and not inside others.
-fn is_listing(dataset: &Dataset) -> bool {
-    dataset.name == dataset.pull
 }
 
 fn rows(batch: &Batch) -> usize {

@@ -219,9 +219,14 @@ async fn findings_of_an_asset_that_came_again_are_written_unless_one_that_stands
         let findings: Vec<String> = findings.iter().map(finding).collect();
         format!(r#"{{"id":"{OWN}-default-asset-1","same":[{}]}}"#, findings.join(","))
     };
-    let set_aside = [asset(&[("v", "20"), ("new", "20")]), asset(&[("v", "01"), ("other", "01")])];
+    let set_aside = [
+        asset(&[("v", "20"), ("new", "20")]),
+        asset(&[("v", "01"), ("other", "01")]),
+        // Of two that were set aside the first is written, as of two that were read.
+        asset(&[("v", "01"), ("other", "02")]),
+    ];
     scene.read(OWN, &findings, &[asset(&[("v", "01")])], &set_aside).await;
-    let stands = ("a record with its key and other content was read with it, and stands".to_owned(), 1);
+    let stands = ("a record with its key and other content was read with it, and stands".to_owned(), 2);
     assert_eq!(came_to(&scene.replay().await), [(1, 1, vec![stands.clone()])]);
     assert_eq!(came_to(&scene.replay().await), [(0, 0, vec![stands])]);
     scene.verify();
