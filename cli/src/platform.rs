@@ -1,6 +1,6 @@
 //! The connector of a command, made of the settings and the key.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +99,7 @@ pub(crate) async fn tenants(
 ) -> Result<Vec<Tenant>> {
     let mut listed = listed(settings, connector).await?;
     let kept = settings.sink.tenants()?.tenants;
-    for told in settle_regions(&mut listed, &connector.elsewhere(), &kept) {
+    for told in settle_regions(&mut listed, &connector.elsewhere(), &settings.tenants.regions, &kept) {
         console.warn(&told);
     }
     spell_as_kept(&mut listed, &kept);
@@ -109,10 +109,16 @@ pub(crate) async fn tenants(
     Ok(listed)
 }
 
-/// Leaves tenants that are listed in other regions as well where the lake knows them to be, and returns what to say of it.
+/// Leaves tenants that are listed in other regions as well where the run file says, or where the lake knows them to be, and
+/// returns what to say of it.
 ///
 /// Their data lives in one of them, and the others refuse to answer for it: nothing is missing that nobody hears of.
-fn settle_regions(listed: &mut [Tenant], elsewhere: &[Tenant], kept: &[KnownTenant]) -> Vec<String> {
+fn settle_regions(
+    listed: &mut [Tenant],
+    elsewhere: &[Tenant],
+    placed: &BTreeMap<TenantId, Region>,
+    kept: &[KnownTenant],
+) -> Vec<String> {
     let mut told = Vec::new();
     for tenant in listed {
         let mut others: Vec<Tenant> =
@@ -120,15 +126,23 @@ fn settle_regions(listed: &mut [Tenant], elsewhere: &[Tenant], kept: &[KnownTena
         if others.is_empty() {
             continue;
         }
-        let known = kept.iter().find(|it| it.id.as_str().eq_ignore_ascii_case(tenant.id.as_str()));
-        if let Some(other) = others.iter_mut().find(|it| known.is_some_and(|known| known.region == it.region))
-        {
+        let is_it = |id: &TenantId| id.as_str().eq_ignore_ascii_case(tenant.id.as_str());
+        let placed = placed.iter().find(|(id, _)| is_it(id)).map(|(_, region)| region);
+        let known = kept.iter().find(|known| is_it(&known.id)).and_then(|known| known.region.as_ref());
+        let is_at = |it: &Tenant, region: &Region| it.region.as_ref() == Some(region);
+        let is_listed = |region: &&Region| is_at(tenant, region) || others.iter().any(|it| is_at(it, region));
+        let placed = placed.filter(is_listed);
+        let best = placed.or(known);
+        if let Some(other) = others.iter_mut().find(|it| best.is_some_and(|best| is_at(it, best))) {
             other.name = on_one_line(&other.name);
             std::mem::swap(tenant, other);
         }
+        if placed.is_some() {
+            continue;
+        }
         let region = |tenant: &Tenant| tenant.region.as_ref().map_or("-", Region::as_str).to_owned();
         told.push(format!(
-            "organization {} ({}) is listed in several regions: it is read in {}, and not in {}",
+            "organization {} ({}) is listed in several regions: it is read in {}, and not in {}; [tenants.regions] can say otherwise",
             tenant.name,
             tenant.id,
             region(tenant),
@@ -192,17 +206,28 @@ mod tests {
             });
             serde_json::from_value::<KnownTenant>(known).expect("a known tenant")
         };
-        for (kept, read, left) in [
-            (vec![], "eu", "ap, us"),
-            (vec![kept("us")], "us", "ap, eu"),
-            (vec![kept("eu")], "eu", "ap, us"),
-            (vec![kept("ca")], "eu", "ap, us"),
+        for (placed_in, kept, read, left) in [
+            (None, vec![], "eu", "ap, us"),
+            (None, vec![kept("us")], "us", "ap, eu"),
+            (None, vec![kept("eu")], "eu", "ap, us"),
+            (None, vec![kept("ca")], "eu", "ap, us"),
+            (Some("ap"), vec![kept("us")], "ap", "eu, us"),
+            (Some("eu"), vec![kept("us")], "eu", "ap, us"),
+            (Some("ca"), vec![kept("us")], "us", "ap, eu"),
         ] {
             let mut listed = vec![tenant("eu")];
-            let told = settle_regions(&mut listed, &[tenant("ap"), tenant("us")], &kept);
+            let region = |region: &str| ("acme".parse().expect("an id"), region.parse().expect("a region"));
+            let placed = placed_in.map(region).into_iter().collect();
+            let is_placed = matches!(placed_in, Some("ap" | "eu"));
+            let told = settle_regions(&mut listed, &[tenant("ap"), tenant("us")], &placed, &kept);
             assert_eq!(listed, [tenant(read)]);
+            if is_placed {
+                assert_eq!(told, [] as [String; 0]);
+                continue;
+            }
             let expected = format!(
-                "organization Acme - {read} (acme) is listed in several regions: it is read in {read}, and not in {left}"
+                "organization Acme - {read} (acme) is listed in several regions: it is read in {read}, and not in {left}; \
+                [tenants.regions] can say otherwise"
             );
             assert_eq!(told, [expected]);
         }

@@ -21,7 +21,7 @@ pub struct TenantRules {
     /// The tenants to leave out, by id, name or glob; stronger than `include`.
     #[serde(default)]
     pub exclude: Vec<Pattern>,
-    /// The regions of tenants that the platform lists without one, by id.
+    /// The regions of tenants that the platform lists without one, or in several, by id.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub regions: BTreeMap<TenantId, Region>,

@@ -222,6 +222,9 @@ pub enum SendError {
     /// The page took too long or is too large, more than once: a smaller one may pass.
     /// Only for calls that [can shrink](Call::can_shrink); with what was spent on it.
     TooSlow(Error, Spent),
+    /// The page takes too long, and there is no time left to find out whether a smaller one passes.
+    /// Only for calls that [can shrink](Call::can_shrink).
+    OutOfTime(Error),
     /// The platform answered with a status that no retry mends.
     Answered(StatusCode, Error),
     /// Anything else.
@@ -233,7 +236,10 @@ impl SendError {
     #[must_use]
     pub fn error(&self) -> &Error {
         match self {
-            Self::TooSlow(error, _) | Self::Answered(_, error) | Self::Failed(error) => error,
+            Self::TooSlow(error, _)
+            | Self::OutOfTime(error)
+            | Self::Answered(_, error)
+            | Self::Failed(error) => error,
         }
     }
 }
@@ -241,7 +247,10 @@ impl SendError {
 impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::TooSlow(error, _) | SendError::Answered(_, error) | SendError::Failed(error) => error,
+            SendError::TooSlow(error, _)
+            | SendError::OutOfTime(error)
+            | SendError::Answered(_, error)
+            | SendError::Failed(error) => error,
         }
     }
 }

@@ -37,7 +37,8 @@ const NEW_KEY_PAUSE: Duration = Duration::from_millis(250);
 const VALIDATE_BYTES: usize = 1 << 20;
 
 /// What pages asked for before their turn may take in all, in KiB: a region's share is two of the largest, enough for a
-/// giant to be read at full speed, and no more for a hundred of them.
+/// giant to be read at full speed, and no more for a hundred of them. Where such a region is slow, others ask ahead for
+/// smaller pages.
 const AHEAD_KIB: usize = 11 << 10;
 
 /// How calls to a region fare.
@@ -292,8 +293,8 @@ impl TenantClient {
     /// `decode` is part of each attempt: a good status with a body that is cut or malformed is asked for again.
     ///
     /// # Errors
-    /// [`SendError::TooSlow`] where a smaller page may pass, [`SendError::Answered`] where the platform
-    /// refused for good, and [`SendError::Failed`] otherwise.
+    /// [`SendError::TooSlow`] where a smaller page may pass, [`SendError::OutOfTime`] where one might have,
+    /// [`SendError::Answered`] where the platform refused for good, and [`SendError::Failed`] otherwise.
     pub async fn send<T, D>(&self, call: &Call, decode: &Arc<D>) -> Result<Answer<T>, SendError>
     where
         T: Send + 'static,

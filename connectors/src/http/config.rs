@@ -74,7 +74,7 @@ pub struct HttpConfig {
     /// How long one attempt may take in all.
     pub attempt_timeout: Duration,
     /// How often a call is sent, refusals for want of budget not counted; more often in an outage, while a host that
-    /// did answer answers nobody.
+    /// did answer answers nobody, and several listings fail.
     pub max_attempts: NonZeroU32,
     /// How long a call is tried, larger pages of the same records included; its waiting for a turn counts once it
     /// was refused for want of budget again and again.

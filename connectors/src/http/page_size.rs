@@ -71,8 +71,8 @@ impl PageSize {
         self.state.lock().expect("no holder panics").expected(size).unwrap_or(FIRST_BYTES)
     }
 
-    /// Hears that a page of a size took too long, and a smaller one did not: who gets none in any size has other troubles,
-    /// and they are no reason to ask the others for less.
+    /// Hears that a page of a size took too long, and that a smaller one did not or was not tried: who gets none in any
+    /// size has other troubles, and they are no reason to ask the others for less.
     pub fn too_slow(&self, size: u32) {
         let mut state = self.state.lock().expect("no holder panics");
         // Several pages of the same size fail together: that is one reason to go down, not several.

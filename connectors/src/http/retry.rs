@@ -76,7 +76,7 @@ pub(super) struct Tries {
     failed_in_outage: u32,
     slow: u32,
     refused: u32,
-    /// The time from a refusal for want of budget to the next attempt, in all.
+    /// The time from a refusal for want of budget to the next attempt, in all; as it was told, where it is too long to wait.
     waited: Duration,
     /// How long the refusals said to wait, in all.
     told_to_wait: Duration,

@@ -46,18 +46,7 @@ pub(super) struct Sending<'a> {
 
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
-        if !self.is_failing {
-            return;
-        }
-        let whose = self.whose();
-        self.in_region(|region| {
-            if let Some(calls) = region.failing.get_mut(&whose) {
-                *calls -= 1;
-                if *calls == 0 {
-                    region.failing.remove(&whose);
-                }
-            }
-        });
+        self.is_not_failing();
     }
 }
 
@@ -196,7 +185,7 @@ impl<'a> Sending<'a> {
             Next::WhenGranted(wait) => {
                 // A longer wait is for the next run: the budget says so where it is closed, and the tries elsewhere.
                 if wait <= http.config.longest_pause {
-                    tokio::time::sleep(wait).await;
+                    http.turns.sleep(self.call.family, &self.client.asker, wait).await;
                 }
                 self.tries.waited(wait);
             }
@@ -206,6 +195,9 @@ impl<'a> Sending<'a> {
                 let error = self.place(failure.into_error(&self.call.what));
                 let spent = Spent { time: self.tries.spent, requests: self.tries.requests, bytes };
                 return Err(SendError::TooSlow(error, spent));
+            }
+            Next::GiveUp if self.call.can_shrink && failure.is_slow() => {
+                return Err(SendError::OutOfTime(self.place(failure.into_error(&self.call.what))));
             }
             Next::GiveUp => return Err(self.give_up(failure)),
         }
@@ -227,17 +219,36 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Says that this call fails, where it fails as all do in an outage, and returns what tells of one.
+    /// Says whether this call fails as all do in an outage, and returns what tells of one.
     fn outage_signs(&mut self, failure: &Failure, sent: Instant) -> OutageSigns {
-        let whose = self.whose();
-        let is_first = failure.may_be_outage() && !self.is_failing;
-        self.is_failing |= is_first;
-        self.in_region(|region| {
-            if is_first {
-                *region.failing.entry(whose).or_default() += 1;
-            }
-            OutageSigns { sent, answered: region.answered, others_fail: region.failing.len() > 1 }
+        if !failure.may_be_outage() {
+            self.is_not_failing();
+        } else if !std::mem::replace(&mut self.is_failing, true) {
+            let whose = self.whose();
+            self.in_region(|region| *region.failing.entry(whose).or_default() += 1);
+        }
+        let others_fail = |region: &RegionCalls| region.failing.len() > usize::from(self.is_failing);
+        self.in_region(|region| OutageSigns {
+            sent,
+            answered: region.answered,
+            others_fail: others_fail(region),
         })
+    }
+
+    /// Says that this call is not, or no more, among those that fail as all do in an outage.
+    fn is_not_failing(&mut self) {
+        if !std::mem::take(&mut self.is_failing) {
+            return;
+        }
+        let whose = self.whose();
+        self.in_region(|region| {
+            if let Some(calls) = region.failing.get_mut(&whose) {
+                *calls -= 1;
+                if *calls == 0 {
+                    region.failing.remove(&whose);
+                }
+            }
+        });
     }
 
     fn whose(&self) -> (TenantId, Cow<'static, str>) {

@@ -60,6 +60,8 @@ struct Lane {
     budget: Budget,
     in_flight: u32,
     waiting: u32,
+    /// Those who were refused and told how long to wait.
+    asleep: u32,
     /// The tenants that wait, in the order of their turns, and their requests.
     ring: VecDeque<Arc<Asker>>,
     lines: HashMap<Arc<Asker>, VecDeque<Arc<Waiter>>>,
@@ -106,6 +108,14 @@ impl Turns {
                 None => waiter.notify.notified().await,
             }
         }
+    }
+
+    /// Sleeps as long as a refusal said; who does waits for the budget as those in line do.
+    pub(super) async fn sleep(&self, family: &str, tenant: &Asker, wait: Duration) {
+        let region = (self.scope == BudgetScope::Region).then_some(&tenant.region);
+        let lane = self.lock().find(region, family);
+        let _asleep = lane.map(|lane| Asleep::new(self, lane));
+        tokio::time::sleep(wait).await;
     }
 
     fn enter(
@@ -165,7 +175,7 @@ impl Turns {
         let state = self.lock();
         let usage = |lane: &Lane| BudgetUse {
             in_flight: lane.in_flight,
-            waiting: lane.waiting,
+            waiting: lane.waiting + lane.asleep,
             ..lane.budget.usage(lane.region.as_ref(), &lane.family, now)
         };
         state.lanes.iter().map(usage).collect()
@@ -178,9 +188,12 @@ enum Entered {
 }
 
 impl State {
+    fn find(&self, region: Option<&Region>, family: &str) -> Option<usize> {
+        self.lanes.iter().position(|lane| lane.region.as_ref() == region && lane.family == family)
+    }
+
     fn lane(&mut self, region: Option<&Region>, family: &str, open: impl FnOnce() -> Budget) -> usize {
-        let is_it = |lane: &Lane| lane.region.as_ref() == region && lane.family == family;
-        if let Some(index) = self.lanes.iter().position(is_it) {
+        if let Some(index) = self.find(region, family) {
             return index;
         }
         self.lanes.push(Lane::new(region.cloned(), family, open()));
@@ -269,6 +282,7 @@ impl Lane {
             budget,
             in_flight: 0,
             waiting: 0,
+            asleep: 0,
             ring: VecDeque::new(),
             lines: HashMap::new(),
             keeper: None,
@@ -373,6 +387,25 @@ impl Drop for Waiting<'_> {
                 state.pump(self.lane, self.turns.bounds, Instant::now());
             }
         }
+    }
+}
+
+/// One who was told to wait.
+struct Asleep<'a> {
+    turns: &'a Turns,
+    lane: usize,
+}
+
+impl<'a> Asleep<'a> {
+    fn new(turns: &'a Turns, lane: usize) -> Self {
+        turns.lock().lanes[lane].asleep += 1;
+        Self { turns, lane }
+    }
+}
+
+impl Drop for Asleep<'_> {
+    fn drop(&mut self) {
+        self.turns.lock().lanes[self.lane].asleep -= 1;
     }
 }
 

@@ -77,6 +77,8 @@ enum Came {
     TooMuch {
         part: u64,
         spent: Spent,
+        /// The size that it was asked for in, where that took too long.
+        too_slow: Option<u64>,
     },
 }
 
@@ -337,9 +339,8 @@ impl Reader {
                             known = known.max(place.offset() + 1);
                         }
                     }
-                    Came::TooMuch { part, spent } => {
+                    Came::TooMuch { part, spent, too_slow } => {
                         let mut of_it = asked.parts(part);
-                        let too_slow = spent.is_on_slow().then_some(asked.size);
                         let first = Place { if_refused: asked.if_refused, spent, too_slow, ..of_it.next().expect("a page has a part") };
                         of_it.rev().for_each(|part| parts.push_front(part));
                         open.push_front(self.clone().ask(window, first, None));
@@ -376,7 +377,7 @@ impl Reader {
         let Place { parameter, index, size, if_refused, is_next, spent, too_slow } = place;
         let wanted = u64::from(self.size.current());
         if wanted < size && size.is_multiple_of(wanted) {
-            return Ok(Came::TooMuch { part: wanted, spent });
+            return Ok(Came::TooMuch { part: wanted, spent, too_slow });
         }
         let call = self.call(window, size).query(parameter, index).spent(spent);
         let expected = self.expected_bytes(size);
@@ -400,21 +401,25 @@ impl Reader {
             }
             // It has to wait for its turn, and takes room then.
             Err(SendError::TooSlow(_, spent)) if !is_next && spent.bytes > 0 => {
-                Ok(Came::TooMuch { part: size, spent })
+                Ok(Came::TooMuch { part: size, spent, too_slow: None })
             }
-            Err(SendError::TooSlow(error, spent)) => match self.smaller(size, spent) {
-                Some(part) if size.is_multiple_of(part) => Ok(Came::TooMuch { part, spent }),
-                // Pages of this size have no parts that are asked for; the next walk has smaller ones.
-                Some(_) => {
-                    self.gave_up(size, spent);
-                    Ok(Came::Doubt)
+            Err(SendError::TooSlow(error, spent)) => {
+                let too_slow = spent.is_on_slow().then_some(size);
+                match self.smaller(size, spent) {
+                    Some(part) if size.is_multiple_of(part) => Ok(Came::TooMuch { part, spent, too_slow }),
+                    // Pages of this size have no parts that are asked for; the next walk has smaller ones.
+                    Some(_) => {
+                        self.too_slow(too_slow);
+                        Ok(Came::Doubt)
+                    }
+                    None => Err(error),
                 }
-                None => Err(error),
-            },
-            Err(error) => {
-                self.gave_up(size, spent);
-                Err(error.into())
             }
+            Err(SendError::OutOfTime(error)) => {
+                self.too_slow(Some(size));
+                Err(error)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -478,10 +483,11 @@ impl Reader {
                         yield None;
                         break;
                     }
-                    Err(error) => {
-                        self.gave_up(size, spent);
-                        Err(Error::from(error))?;
+                    Err(SendError::OutOfTime(error)) => {
+                        self.too_slow(Some(size));
+                        Err(error)?;
                     }
+                    Err(error) => Err(Error::from(error))?,
                 }
             }
         }
@@ -508,10 +514,8 @@ impl Reader {
 
     /// Hears what a page took; `too_slow` is the size that it was asked for in before, and took too long.
     fn fine(&self, size: u64, answer: &Answer<Page>, too_slow: Option<u64>) {
+        self.too_slow(too_slow);
         let size = u32::try_from(size).unwrap_or(u32::MAX);
-        if let Some(too_slow) = too_slow.and_then(|size| u32::try_from(size).ok()) {
-            self.size.too_slow(too_slow);
-        }
         self.size.fine(size, answer.value.facts.rows, answer.elapsed, answer.bytes);
     }
 
@@ -528,11 +532,9 @@ impl Reader {
         self.size.smaller(size).map(|smaller| u64::from(smaller.min(self.size.current())))
     }
 
-    /// Hears that a listing gives up at a page size: where there are smaller ones, the others had better begin with them.
-    fn gave_up(&self, size: u64, spent: Spent) {
-        if let (true, Ok(size)) = (spent.is_on_slow(), u32::try_from(size))
-            && self.size.smaller(size).is_some()
-        {
+    /// Hears that pages of a size take too long: the others had better begin with smaller ones.
+    fn too_slow(&self, size: Option<u64>) {
+        if let Some(size) = size.and_then(|size| u32::try_from(size).ok()) {
             self.size.too_slow(size);
         }
     }

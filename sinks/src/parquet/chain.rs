@@ -24,7 +24,7 @@ use super::registry::Registry;
 use super::rolling::hex;
 use super::run::OpenRun;
 use super::store::{Store, failed, names_in, read_if_there};
-use super::{compact, history, pulls, run};
+use super::{compact, history, pulls, recover, run};
 
 /// Other runs that may take a number in between: more than ever end in the same moment.
 const TRIES: usize = 100;
@@ -106,7 +106,7 @@ fn put(layout: &Layout, store: &Store, run: &OpenRun, ended: &Ended) -> Result<(
             previous: end.seal,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let commits = uncovered(layout, &end.covered, &ended.run_id)?;
+        let commits = uncovered(layout, store, &end.covered, &ended.run_id)?;
         let record = RunRecord::new(&header, ended.summary.clone(), commits, run.signing_key.as_ref())?;
         let path = layout.run_record(header.sequence);
         // The prefix keeps it apart from what commits put there.
@@ -189,20 +189,28 @@ pub(super) fn read(layout: &Layout, sequence: u64) -> Result<Option<SealedRun>> 
     Ok(read_if_there("read a run record", &path)?.and_then(|text| SealedRun::parse(&text).ok()))
 }
 
-/// Returns every commit that no run record covers, in the order of tenant, pull and sequence.
-fn uncovered(layout: &Layout, covered: &Coverage, run_id: &str) -> Result<Vec<Covered>> {
+/// Returns every commit that no run record covers, in the order of tenant, pull and sequence; each is durable.
+fn uncovered(layout: &Layout, store: &Store, covered: &Coverage, run_id: &str) -> Result<Vec<Covered>> {
     let mut commits = Vec::new();
     for pull in pulls::all(layout)? {
         let from = covered.of(&pull.tenant, &pull.pull).saturating_add(1);
+        let mut of_another = None;
         for sequence in from..=pull.names.newest().unwrap_or_default() {
             match history::read(layout, &pull.tenant, &pull.pull, sequence) {
-                Ok(Some(sealed)) => commits.push(Covered::new(&sealed, run_id)),
+                Ok(Some(sealed)) => {
+                    of_another = (sealed.record.run_id != run_id).then_some(sequence).or(of_another);
+                    commits.push(Covered::new(&sealed, run_id));
+                }
                 // What is damaged is not vouched for, nor what comes after it.
                 Ok(None) | Err(_) => {
                     warn!(tenant = %pull.tenant, pull = pull.pull, sequence, "left a damaged record unsealed");
                     break;
                 }
             }
+        }
+        // Another run's may have got its name only now.
+        if let Some(sequence) = of_another {
+            recover::make_durable(layout, store, &pull.tenant, &pull.pull, sequence)?;
         }
     }
     Ok(commits)

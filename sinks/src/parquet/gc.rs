@@ -61,6 +61,7 @@ pub(super) fn remove(layout: &Layout, files: Arc<dyn Files>) -> Result<Garbage> 
     let store = Store::new(files);
     // With the turn, no run begins: each that lives has its lock, and its intents before its files.
     let _turn = run::take_turn(layout)?;
+    store.take_for_durable(layout.root());
     let garbage = find(layout)?;
     if let Some(finding) = garbage.findings.first() {
         return Err(Error::new(

@@ -154,13 +154,18 @@ impl Store {
         if root.is_dir() {
             // Its own name is the operator's, who may let nobody read the folder above; or a dead run's.
             self.files.sync_dir(folder_of(root)).ok();
-            self.durable.lock().expect("no holder panics").insert(root.to_owned());
+            self.take_for_durable(root);
             return Ok(());
         }
         if let Some(above) = root.ancestors().skip(1).find(|above| above.is_dir()) {
-            self.durable.lock().expect("no holder panics").insert(above.to_owned());
+            self.take_for_durable(above);
         }
         self.create_dirs(root)
+    }
+
+    /// Takes a folder for durable that was there before.
+    pub(super) fn take_for_durable(&self, folder: &Path) {
+        self.durable.lock().expect("no holder panics").insert(folder.to_owned());
     }
 
     /// Creates a folder and those above it where they are missing, durably.
