@@ -94,28 +94,48 @@ async fn a_missing_permission_at_any_step_leaves_nothing_half_visible() {
     strike_every_step(Fault::Once(io::ErrorKind::PermissionDenied)).await;
 }
 
-/// Takes the power away at one step of a run, or while another run commits what it left; returns whether there was such
-/// a step.
-async fn take_power(chosen: usize, is_other_s: bool) -> bool {
+/// When another run begins, which commits after the one that ends at a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Other {
+    Never,
+    Before,
+    After,
+}
+
+/// Ends a run at one of its steps, lets another one commit and seal, and takes the power away; returns whether there was
+/// such a step.
+async fn take_power(chosen: usize, other_begins: Other) -> bool {
     let lake = TestLake::new();
     let [one, other] = ["acme", "globex"].map(|tenant| partition(tenant, &["alerts", "evidences"]));
     let unsynced = Forgetful::default();
     let files = Arc::new(FaultyFiles::forgetting(chosen, Fault::Crash, &unsynced));
-    let run = async |files: Arc<FaultyFiles>, id: &str, partition: &Partition| {
+    let begin = async |files: Arc<FaultyFiles>, id: &str| {
         let sink = lake.sink_with(files);
-        sink.prepare(id).await?;
-        let commit = written(&sink, id, partition, Checkpoint::default(), 20).await?;
-        sink.commit(commit).await
+        sink.prepare(id).await.map(|()| sink)
     };
-    let outcome = run(files.clone(), "struck", &one).await;
+    let commit = async |sink: &ParquetSink, id: &str, partition: &Partition| {
+        sink.commit(written(sink, id, partition, Checkpoint::default(), 20).await?).await
+    };
+    let faultless = || Arc::new(FaultyFiles::forgetting(usize::MAX, Fault::Crash, &unsynced));
+    let mut beside = None;
+    if other_begins == Other::Before {
+        beside = Some(begin(faultless(), "other").await.expect("it meets no fault"));
+    }
+    let outcome = match begin(files.clone(), "struck").await {
+        Ok(sink) => commit(&sink, "struck", &one).await,
+        Err(error) => Err(error),
+    };
     let mut committed = vec![(&one, outcome.is_ok())];
-    if is_other_s {
-        let all = FaultyFiles::forgetting(usize::MAX, Fault::Crash, &unsynced);
-        run(Arc::new(all), "other", &other).await.expect("it meets no fault");
+    if other_begins == Other::After {
+        beside = Some(begin(faultless(), "other").await.expect("it meets no fault"));
+    }
+    if let Some(sink) = beside {
+        commit(&sink, "other", &other).await.expect("it meets no fault");
+        sink.record_run(&summary("other")).await.expect("it meets no fault");
         committed.push((&other, true));
     }
     unsynced.forget();
-    let what = format!("step {chosen}, {outcome:?}");
+    let what = format!("step {chosen}, {other_begins:?}, {outcome:?}");
     let next = lake.prepared("next").await;
     assert_consistent(&lake, &what);
     for (partition, is_committed) in committed {
@@ -127,9 +147,9 @@ async fn take_power(chosen: usize, is_other_s: bool) -> bool {
 
 #[tokio::test]
 async fn what_is_committed_is_not_forgotten_without_power() {
-    for is_other_s in [false, true] {
+    for other_begins in [Other::Never, Other::Before, Other::After] {
         let mut chosen = 0;
-        while take_power(chosen, is_other_s).await {
+        while take_power(chosen, other_begins).await {
             chosen += 1;
         }
         assert!(chosen > 40, "a run has more steps than {chosen}");
