@@ -139,6 +139,8 @@ mod tests {
         ] {
             check(Outcome::Incomplete, None, &[UpToDate, verdict], code);
         }
+        check(Outcome::Incomplete, None, &[Failed, Failed], 5);
+        check(Outcome::Incomplete, None, &[Complete, Failed], 7);
         check(Outcome::Cancelled, None, &[Complete, Partial], 130);
         check(Outcome::Failed, Some(ErrorKind::Auth), &[Complete, Partial], 3);
         check(Outcome::Failed, Some(ErrorKind::Sink), &[Complete, Failed], 6);

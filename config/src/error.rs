@@ -30,13 +30,17 @@ impl Source {
 
     /// Returns an error about a place in the file, with its line and column and the line underlined.
     ///
-    /// A line that may hold a secret is not shown.
+    /// A line that may hold a secret is not shown; of one about the connector, which may hold it under any name, nothing that
+    /// stands behind a name.
     pub(crate) fn error_at(&self, span: Option<Range<usize>>, message: &str) -> Error {
         let error = self.error(message);
         let Some(span) = span else { return error };
         let place = Place::of(&self.text, span);
         let error = error.with_context("at", format!("line {}, column {}", place.line, place.column));
-        if place.may_hold_a_secret() { error } else { error.with_context("source", place.underlined()) }
+        match place.shown() {
+            Some(place) => error.with_context("source", place.underlined()),
+            None => error,
+        }
     }
 
     /// Returns the error that the parser met, in the operator's words.
@@ -88,13 +92,31 @@ impl<'a> Place<'a> {
     /// Returns whether the line, or the table it is in, has the name of a secret: a key that was written where
     /// only its whereabouts belong must not reach a terminal or a log.
     fn may_hold_a_secret(&self) -> bool {
-        let header = self.header.trim().trim_matches(['[', ']']);
-        let table = header.rsplit('.').next().unwrap_or_default();
-        let (name, _) = self.content.split_once('=').unwrap_or((self.content, ""));
-        [table, name]
-            .iter()
-            .any(|word| SECRET_NAMES.iter().any(|secret| word.to_lowercase().contains(secret)))
-            || self.content.contains("://") && self.content.contains('@')
+        let table = self.tables().last().unwrap_or_default();
+        // A table on one line has several names.
+        let (names, _) = self.content.rsplit_once('=').unwrap_or((self.content, ""));
+        let mut words = names.split('=').map(|part| part.rsplit([',', '{']).next().unwrap_or_default());
+        let is_secret = |word: &str| SECRET_NAMES.iter().any(|secret| word.to_lowercase().contains(secret));
+        is_secret(table) || words.any(is_secret) || self.content.contains("://") && self.content.contains('@')
+    }
+
+    /// Returns the names of the table that the line is in.
+    fn tables(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.header.trim().trim_matches(['[', ']']).split('.').map(str::trim)
+    }
+
+    /// Returns what may be shown of the line; nothing where that is nothing.
+    fn shown(self) -> Option<Self> {
+        if self.may_hold_a_secret() {
+            return None;
+        }
+        let is_about_the_connector = self.tables().any(|table| table == "connector");
+        if !is_about_the_connector || self.content.trim_start().starts_with('[') {
+            return Some(self);
+        }
+        let (name, _) = self.content.split_once('=')?;
+        let width = name.chars().count().saturating_sub(self.column - 1).min(self.width);
+        (width > 0).then_some(Self { content: name.trim_end(), width, ..self })
     }
 
     fn underlined(&self) -> String {

@@ -20,7 +20,7 @@ pub(crate) fn receipt(tenant: &str, region: &str, dataset: &str, verdict: Verdic
     };
     Receipt {
         verdict,
-        committed: matches!(verdict, Verdict::Complete | Verdict::Empty | Verdict::Drifted),
+        committed: matches!(verdict, Verdict::Complete | Verdict::Empty | Verdict::Drifted | Verdict::Failed),
         claimed_first: asked.then_some(rows),
         claimed_last: asked.then_some(rows),
         pages: u64::from(asked),

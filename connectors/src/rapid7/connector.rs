@@ -16,6 +16,7 @@ use reqwest::header::HeaderName;
 use super::config::Config;
 use super::datasets::{self, Endpoint};
 use super::reader::Reader;
+use super::samples::Samples;
 use super::{rejects, tenants};
 use crate::http::{Http, HttpConfig, KeySource};
 use crate::normalize::Room;
@@ -35,6 +36,8 @@ pub struct Rapid7 {
     endpoints: HashMap<&'static str, Arc<Endpoint>>,
     /// What their pages bring.
     rooms: HashMap<&'static str, Arc<Room>>,
+    /// What tells whether tenants are told apart.
+    samples: Arc<Samples>,
     /// What the last list of tenants told beside them.
     remarks: Mutex<Vec<String>>,
     elsewhere: Mutex<Vec<Tenant>>,
@@ -63,6 +66,7 @@ impl Rapid7 {
                 .map(|endpoint| (endpoint.datasets[0].pull, Arc::new(endpoint)))
                 .collect(),
             config,
+            samples: Arc::default(),
             remarks: Mutex::default(),
             elsewhere: Mutex::default(),
         })
@@ -124,7 +128,7 @@ impl Rapid7 {
         };
         let client = self.http.tenant(partition.tenant.id.clone(), partition.region.clone())?;
         let room = self.rooms[partition.pull()].clone();
-        Ok(Reader::new(endpoint.clone(), &path, client, partition, room))
+        Ok(Reader::new(endpoint.clone(), &path, client, partition, room, self.samples.clone()))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod datasets;
 mod paging;
 mod reader;
 mod rejects;
+mod samples;
 mod tenants;
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ use tracing::warn;
 
 use super::datasets::{Endpoint, Paging};
 use super::paging::{Refused, Word, next_cursor, size_of_walk};
+use super::samples::{Sample, Samples};
 use super::walk::{Judgement, Walk, judge};
 use crate::http::{Answer, BadBody, Call, PageSize, SendError, Spent, Taken, TenantClient};
 use crate::normalize::{Decoded, Decoder, PageError, PageFacts, Room, Seen};
@@ -49,6 +50,7 @@ pub(super) struct Reader {
     decoding: Arc<Mutex<(Decoder, Seen)>>,
     /// Pages have one decoder.
     turn: Arc<tokio::sync::Mutex<()>>,
+    samples: Arc<Samples>,
 }
 
 /// A decoded page.
@@ -144,6 +146,7 @@ impl Reader {
         client: TenantClient,
         partition: &Partition,
         room: Arc<Room>,
+        samples: Arc<Samples>,
     ) -> Self {
         let listing = &endpoint.datasets[0];
         let size = client.page_size(listing.pull, listing.page_size);
@@ -161,7 +164,7 @@ impl Reader {
             Ok(page)
         });
         let (path, partition, turn) = (path.into(), Arc::new(partition.clone()), Arc::default());
-        Self { endpoint, path, client, size, partition, decode, decoding, turn }
+        Self { endpoint, path, client, size, partition, decode, decoding, turn, samples }
     }
 
     /// Asks for one record of the partition, to learn how many there are.
@@ -183,6 +186,7 @@ impl Reader {
     pub(super) fn batches(self) -> BoxStream<'static, Result<Batch>> {
         try_stream! {
             let mut sum = Tally { claimed_first: Some(0), claimed_last: Some(0), ..Tally::default() };
+            let mut sample = Sample::default();
             for window in self.windows() {
                 let mut walks: Vec<Walk> = Vec::new();
                 let mut most = u64::from(self.endpoint.datasets[0].page_size);
@@ -203,6 +207,7 @@ impl Reader {
                         let is_enough = enough.load(Ordering::Relaxed);
                         let circles = !is_enough && !got.word.last && walk.goes_in_circles(&walks);
                         let has_no_pages = walk.has_no_pages(&walks);
+                        self.sample(&got, &mut sample);
                         yield self.batch(got);
                         if has_no_pages {
                             break;
@@ -233,9 +238,32 @@ impl Reader {
                 sum.claimed_last = add(sum.claimed_last, walks.last().and_then(|walk| walk.last));
                 sum.passes = sum.passes.max(walks.len() as u64);
             }
+            self.check_apart(sample)?;
             yield Batch { tally: sum, ..Batch::default() };
         }
         .boxed()
+    }
+
+    /// Takes keys of a page that may not say whose its records are.
+    fn sample(&self, got: &Got, sample: &mut Sample) {
+        let key = self.endpoint.datasets[0].key[0];
+        let keys = got.page.decoded.records.first().and_then(|records| records.column_by_name(key));
+        if let Some(keys) = keys.filter(|_| self.endpoint.may_hide_owners()) {
+            sample.add(keys);
+        }
+    }
+
+    /// Checks that no other tenant was answered with the same records.
+    fn check_apart(&self, sample: Sample) -> Result<()> {
+        let listing = &self.endpoint.datasets[0];
+        let Some(other) = self.samples.keep(listing.pull, sample, self.client.tenant()) else {
+            return Ok(());
+        };
+        let text = format!("keep the tenants apart: {} are those of organization {other}", listing.name);
+        Err(Error::new(ErrorKind::Isolation, text).with_hint(
+            "nothing of this reading was committed, and whose records they are is not known: the key may read one \
+             organization alone, whichever is asked for; use a multi-tenant key, or name the organization that it is for",
+        ))
     }
 
     /// Returns whether what a listing gains while it is read is read by the next run in any case.

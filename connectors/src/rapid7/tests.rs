@@ -135,6 +135,36 @@ async fn completeness_a_record_that_falls_between_two_pages_is_found_between_oth
     check(&server, "users", 2000, false, 2).await;
 }
 
+/// The key reads one organization, whichever is asked for.
+#[tokio::test]
+async fn isolation_the_same_records_under_two_tenants_are_told() {
+    for dataset in ["vm_assets", "vm_scans", "vm_vulnerabilities"] {
+        let server = serve(|_| {
+            let record = |number: u128| format!(r#"{{"id":"{}"}}"#, uuid::Uuid::from_u128(number));
+            let records: Vec<_> = (0..40).map(record).collect();
+            good(&format!(r#"{{"data":[{}],"metadata":{{"totalResources":40}}}}"#, records.join(",")))
+        })
+        .await;
+        let connector = connector(&server);
+        let of = |id: &str| {
+            let partition = partition(&connector, dataset);
+            let tenant = pipeline::Tenant { id: id.parse().expect("an id"), ..(*partition.tenant).clone() };
+            Partition { tenant: Arc::new(tenant), ..partition }
+        };
+        let read = |id: &str| connector.read(&of(id)).try_collect::<Vec<Batch>>();
+        read("one").await.expect("nobody else has them");
+        read("one").await.expect("they are its own");
+        let outcome = read("other").await;
+        if dataset == "vm_vulnerabilities" {
+            outcome.expect("they are the same for everybody");
+        } else {
+            let error = outcome.expect_err("they are another's");
+            assert_eq!(error.kind(), pipeline::ErrorKind::Isolation, "{error:?}");
+            assert!(error.to_string().contains(dataset) && error.to_string().contains("one"), "{error:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn fairness_a_tenant_that_gets_no_page_in_any_size_does_not_make_the_others_pages_small() {
     // In any size it takes too long; or the smaller ones are refused.

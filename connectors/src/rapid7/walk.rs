@@ -209,9 +209,13 @@ pub(super) fn judge(walks: &[Walk], may_grow: bool) -> Judgement {
             let whole = earlier.iter().filter(|earlier| earlier.is_steady(total));
             walk.rows == total && walk.shows_one_list(whole)
         }
-        // Every record the listing claims was on a page, and that many different ones were shown. Where it holds
-        // more than it claims, a second walk shows the same.
-        Some(total) => walk.rows == total || (before(total) && walk.fresh == 0 && walk.rows > total),
+        // Every record the listing claims was on a page, and that many different ones were shown; unless another walk
+        // showed more of them than it claims, and this one does not: what those were, nobody knows.
+        Some(total) if walk.rows == total => {
+            !earlier.iter().any(|earlier| earlier.is_steady(total) && earlier.distinct > total)
+        }
+        // It holds more than it claims, and a second walk shows the same.
+        Some(total) => before(total) && walk.fresh == 0 && walk.rows > total,
     };
     if whole {
         return Judgement::Whole;
@@ -332,6 +336,15 @@ mod tests {
         check(&[&[(4, "abcdefghi")]], Judgement::Again);
         check(&[&[(4, "abcdefghi")], &[(4, "abcdefghi")]], Judgement::Whole);
         check(&[&[(4, "abcdefghi")], &[(4, "abcdefghj")]], Judgement::Again);
+    }
+
+    #[test]
+    fn completeness_records_beyond_the_claim_that_are_not_shown_again_are_not_called_the_listing_s() {
+        let (more, listing): (&[Page], &[Page]) = (&[(4, "abcdxy")], &[(4, "abcd")]);
+        check(&[more, listing], Judgement::Again);
+        check(&[more, listing, listing, listing], Judgement::Drifted);
+        // One took the place of another between the walks.
+        check(&[&[(4, "abc")], &[(4, "abdx")]], Judgement::Whole);
     }
 
     #[test]

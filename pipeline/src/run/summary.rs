@@ -56,10 +56,10 @@ impl RunSummary {
         self.receipts.iter().filter(|receipt| receipt.verdict == verdict).count()
     }
 
-    /// Returns whether anything was committed in this run.
+    /// Returns whether anything was committed in this run that fits its dataset.
     #[must_use]
     pub fn committed_anything(&self) -> bool {
-        self.receipts.iter().any(|receipt| receipt.committed)
+        self.receipts.iter().any(|receipt| receipt.committed && receipt.verdict != Verdict::Failed)
     }
 
     /// Returns the receipts that somebody has to look at.

@@ -51,6 +51,7 @@ pub(super) fn read_rejects(
         let path = layout.file(&file.path);
         let unread = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => unreadable(layout, file, "it is not there"),
+            io::ErrorKind::PermissionDenied => unreadable(layout, file, error),
             _ => failed("read a committed file back", &path, error),
         };
         let mut hash = Sha256::new();
@@ -109,7 +110,7 @@ fn is_compared(dataset: &Dataset, record: &Record, partition: &Partition) -> boo
 fn open(layout: &Layout, file: &DataFile, dataset: &Dataset) -> Result<ParquetRecordBatchReader> {
     let path = layout.file(&file.path);
     let opened = fs_err::File::open(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => unreadable(layout, file, error),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => unreadable(layout, file, error),
         _ => failed("read a committed file back", &path, error),
     })?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(opened.into_file())

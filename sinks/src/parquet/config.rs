@@ -63,6 +63,9 @@ impl Config {
                 .with_hint("give a local folder, such as url = \"file:///srv/lake\" or url = \"./lake\""))
         };
         let path = match self.url.split_once("://") {
+            None if self.url.starts_with("file:") => {
+                return refused("a file url has three slashes, as in file:///srv/lake");
+            }
             None => self.url.as_str(),
             Some(("file", path)) if path.starts_with('/') => path,
             Some(("file", _)) => return refused("a file url has three slashes, as in file:///srv/lake"),
@@ -71,11 +74,15 @@ impl Config {
             }
             Some(_) => return refused("its scheme is unknown"),
         };
-        if path == "~" || path.starts_with("~/") || path.contains("${") {
+        let names_a_variable = |after: &str| after.starts_with(|c: char| c == '{' || c.is_ascii_alphabetic());
+        if path == "~" || path.starts_with("~/") || path.split('$').skip(1).any(names_a_variable) {
             return refused("`~` and variables mean nothing here: write the folder out");
         }
         if path.trim().is_empty() || path.contains('\0') {
             return refused("it names no folder");
+        }
+        if path.trim() != path {
+            return refused("it begins or ends with a blank");
         }
         Ok(PathBuf::from(path))
     }
@@ -231,6 +238,10 @@ mod tests {
             ("/srv/my lake", Ok("/srv/my lake")),
             ("~/lake", Err("write the folder out")),
             ("${HOME}/lake", Err("write the folder out")),
+            ("$HOME/lake", Err("write the folder out")),
+            ("./lake$", Ok("./lake$")),
+            ("file:/srv/lake", Err("three slashes")),
+            (" ./lake", Err("a blank")),
             ("./~lake", Ok("./~lake")),
             ("s3://bucket/lake", Err("s3:// is not supported yet")),
             ("gs://bucket", Err("gs:// is not supported yet")),

@@ -3,6 +3,7 @@
 //! A path is made of identifiers that were checked to be one segment each, so that two partitions never
 //! share a folder and nothing is written outside the root.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
@@ -22,6 +23,14 @@ const COMMITS: &str = "commits";
 pub fn is_foreign(folder: &Path) -> bool {
     let Ok(mut entries) = fs_err::read_dir(folder) else { return folder.exists() };
     entries.next().is_some() && !folder.join(OWN).is_dir()
+}
+
+/// Returns whether a folder is missing or empty, as one is that a disk was mounted on.
+pub(super) fn is_vacant(folder: &Path) -> bool {
+    match fs_err::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
 }
 
 /// The paths of a lake.

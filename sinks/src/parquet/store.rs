@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use pipeline::{Error, ErrorKind};
 
+use super::layout;
+
 /// The changes that are made to a file system.
 pub(super) trait Files: Send + Sync {
     /// Creates a file that is not there yet.
@@ -275,7 +277,7 @@ pub(super) fn newer(action: impl Into<String>, path: impl AsRef<Path>, version: 
 
 /// Refuses to read a lake that is not there.
 pub(super) fn check_is_there(action: &str, root: &Path) -> pipeline::Result<()> {
-    if root.exists() {
+    if !layout::is_vacant(root) {
         return Ok(());
     }
     let what = format!("{action} the lake {}: it is not there", root.display());

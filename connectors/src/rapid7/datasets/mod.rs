@@ -20,7 +20,7 @@ use chrono::{SecondsFormat, TimeDelta};
 use pipeline::batch::Records;
 use pipeline::{Batch, Dataset, ReadMode, Scope, Tally, TenantId, Timestamp, Window};
 
-use crate::normalize::{Child, Decoded, Decoder, Fact, Field, Kind, PageShape, RecordShape};
+use crate::normalize::{Child, Decoded, Decoder, Fact, Field, Kind, Owner, PageShape, RecordShape};
 
 /// One endpoint: the datasets it fills, how it is asked and how it answers.
 #[derive(Debug, Clone)]
@@ -42,6 +42,12 @@ impl Endpoint {
     #[must_use]
     pub fn decoder(&self, tenant: &TenantId) -> Decoder {
         Decoder::new(self.page, &self.shape, self.child.as_ref(), tenant)
+    }
+
+    /// Returns whether a record may leave unsaid whose it is, though it is nobody else's.
+    #[must_use]
+    pub fn may_hide_owners(&self) -> bool {
+        self.shape.fields.iter().any(|field| matches!(field.owner, Owner::Prefix(_)))
     }
 
     /// Makes a batch of what was decoded, of the datasets that are wanted.

@@ -125,3 +125,19 @@ async fn a_removal_that_stops_half_way_is_finished_by_the_next() {
         }
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_dataset_s_folder_may_be_a_link() {
+    let (lake, data) = lake().await;
+    let (folder, elsewhere) = (lake.root().join("alerts"), lake.root().with_file_name("elsewhere"));
+    fs_err::rename(&folder, &elsewhere).expect("moves");
+    std::os::unix::fs::symlink(&elsewhere, &folder).expect("links");
+    assert!(lake.verify().is_good(), "{:?}", lake.verify().findings);
+    let stray = data.with_file_name(STRAY);
+    fs_err::write(&stray, "stray").expect("writes");
+    // One that leads in a circle ends nowhere.
+    std::os::unix::fs::symlink(lake.root(), data.with_file_name("circle")).expect("links");
+    let found = find_garbage(&lake.root()).expect("lists");
+    assert_eq!((found.files.len(), found.foreign.len()), (1, 1), "{found:?}");
+}
