@@ -207,12 +207,19 @@ pub struct Spent {
     pub requests: u64,
     /// How many bytes of the last answer came before it was found too large; none where that is not why.
     pub bytes: u64,
+    /// Whether nobody in the region was answered, so that it tells nothing of the size.
+    pub in_outage: bool,
 }
 
 impl Spent {
     /// Returns whether it was on a larger page that took too long, and not on one that is too large.
     pub(crate) fn is_on_slow(&self) -> bool {
         self.requests > 0 && self.bytes == 0
+    }
+
+    /// Returns the size of that page, where it is why it took too long.
+    pub(crate) fn too_slow(&self, size: u64) -> Option<u64> {
+        (self.is_on_slow() && !self.in_outage).then_some(size)
     }
 }
 

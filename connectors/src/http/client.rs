@@ -47,8 +47,13 @@ pub(super) struct RegionCalls {
     /// When the last request was sent that was answered well.
     pub(super) answered: Option<Instant>,
     /// Whose calls fail at the moment, and for what.
-    pub(super) failing: HashMap<(TenantId, Cow<'static, str>), u32>,
+    pub(super) failing: HashMap<Whose, u32>,
+    /// Whose calls ask for less to find out whether anything is answered.
+    pub(super) scout: Option<Whose>,
 }
+
+/// Whose calls, and for what.
+pub(super) type Whose = (TenantId, Cow<'static, str>);
 
 /// HTTP with one key, for every tenant and region.
 #[derive(Debug)]
@@ -235,7 +240,7 @@ impl Validator for Host<'_> {
             if failure.status() == Some(StatusCode::UNAUTHORIZED) {
                 return Ok(Health::Dead);
             }
-            let signs = OutageSigns { sent: began, answered: None, others_fail: false };
+            let signs = OutageSigns { sent: began, answered: None, others_fail: false, is_scout: false };
             match tries.next(&failure, (true, false), signs, &self.http.jitter) {
                 Next::After(pause) if tries.requests < VALIDATE_TRIES => {
                     tokio::time::sleep(pause).await;

@@ -58,6 +58,8 @@ pub(super) struct OutageSigns {
     pub(super) answered: Option<Instant>,
     /// Whether others fail there as well.
     pub(super) others_fail: bool,
+    /// Whether it finds out for all of them whether less would be answered.
+    pub(super) is_scout: bool,
 }
 
 /// The tries of one call.
@@ -69,12 +71,14 @@ pub(super) struct Tries {
     pub(super) requests: u64,
     /// The time that attempts and pauses took; waiting for a turn is not the call's.
     pub(super) spent: Duration,
-    /// When the first attempt was sent that failed as all do in an outage.
-    failing_since: Option<Instant>,
+    /// When the last attempt was sent that failed as all do in an outage.
+    last_failed: Option<Instant>,
     failed: u32,
     /// Those that failed in an outage; they say nothing of the call.
     failed_in_outage: u32,
     slow: u32,
+    /// Whether less is asked for though it may be an outage.
+    pub(super) shrinks_in_outage: bool,
     refused: u32,
     /// The time from a refusal for want of budget to the next attempt, in all; as it was told, where it is too long to wait.
     waited: Duration,
@@ -90,11 +94,12 @@ impl Tries {
             retry_time: config.retry_time,
             requests: spent.requests,
             spent: spent.time,
-            failing_since: None,
+            last_failed: None,
             failed: 0,
             failed_in_outage: 0,
             // Who failed at a larger size needs no second proof that this one is too much as well.
             slow: u32::from(spent.is_on_slow()),
+            shrinks_in_outage: false,
             refused: 0,
             waited: Duration::ZERO,
             told_to_wait: Duration::ZERO,
@@ -112,6 +117,11 @@ impl Tries {
         if self.refused > 0 {
             self.waited += wait;
         }
+    }
+
+    /// Returns whether it failed as often in an outage as it may otherwise.
+    pub(super) fn has_outlasted_its_tries(&self) -> bool {
+        self.failed_in_outage >= self.max_attempts
     }
 
     /// Decides what to do about a failure.
@@ -132,11 +142,14 @@ impl Tries {
             Remedy::AskOfKey => Next::AskOfKey,
             Remedy::WhenGranted(wait) => self.refused(wait),
             Remedy::Again(wait) => {
-                self.slow += u32::from(failure.is_slow());
-                if can_shrink && failure.is_slow() && self.slow >= SLOW_ENOUGH {
+                let is_outage = failure.may_be_outage() && self.is_outage(signs);
+                // What nobody is answered is no page too large; that all are, one finds out for the others.
+                let tells_of_size = failure.is_slow() && (signs.is_scout || !is_outage);
+                self.slow += u32::from(tells_of_size);
+                if can_shrink && tells_of_size && self.slow >= SLOW_ENOUGH {
+                    self.shrinks_in_outage = is_outage;
                     return Next::Shrink;
                 }
-                let is_outage = failure.may_be_outage() && self.is_outage(signs);
                 self.again(wait, is_outage, jitter)
             }
         }
@@ -174,11 +187,11 @@ impl Tries {
         Next::After(pause)
     }
 
-    /// Returns whether a host that did answer has answered nothing that was sent since this call fails, and others fail as
-    /// well. What fails alone, or beside others that are answered, is trouble of its own, and a host that is silent for longer
-    /// than a call is tried is waited for no more.
+    /// Returns whether a host that did answer has answered nothing that was sent since this call failed before, and others
+    /// fail as well. What fails alone, or beside others that are answered, is trouble of its own, and a host that is silent
+    /// for longer than a call is tried is waited for no more.
     fn is_outage(&mut self, signs: OutageSigns) -> bool {
-        let since = *self.failing_since.get_or_insert(signs.sent);
+        let since = self.last_failed.replace(signs.sent).unwrap_or(signs.sent);
         let is_silent = |last: Instant| last < since && last.elapsed() <= self.retry_time;
         signs.others_fail && signs.answered.is_some_and(is_silent)
     }
@@ -214,7 +227,7 @@ mod tests {
 
     /// Returns that nobody was ever answered.
     fn alone() -> OutageSigns {
-        OutageSigns { sent: Instant::now(), answered: None, others_fail: false }
+        OutageSigns { sent: Instant::now(), answered: None, others_fail: false, is_scout: false }
     }
 
     fn check(mut tries: Tries, failures: &[(Failure, Next)], can_shrink: bool) {
@@ -322,8 +335,7 @@ mod tests {
         let (began, most) = (Instant::now(), Jitter(Arc::new(|| 1.0)));
         let mut tries = tries(6, 300);
         for number in 1.. {
-            let signs =
-                OutageSigns { sent: Instant::now(), answered: answered(number), others_fail: !is_alone };
+            let signs = OutageSigns { answered: answered(number), others_fail: !is_alone, ..alone() };
             match tries.next(failure, (true, false), signs, &most) {
                 Next::After(pause) => tokio::time::sleep(pause).await,
                 _ => return (began.elapsed().as_secs(), number),
@@ -350,11 +362,31 @@ mod tests {
     async fn what_failed_in_an_outage_is_not_held_against_a_call_after_it() {
         let before = Instant::now();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let began = Instant::now();
-        // Whoever is answered after it has no more to ask: the last of them was sent for good.
-        let after_it = |number| Some(if number <= 10 { before } else { began + Duration::from_secs(1) });
+        let after_it = |number| Some(if number <= 10 { before } else { Instant::now() });
         let (_, tries) = gives_up(&status(503, None), false, after_it).await;
         assert_eq!(tries, 16, "six of them were its own");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_need_not_begin_at_once() {
+        let faded = Instant::now() + Duration::from_secs(1);
+        let (seconds, tries) = gives_up(&status(503, None), false, |_| Some(faded.min(Instant::now()))).await;
+        assert!(seconds > 250 && tries > 10, "{tries} tries, {seconds} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_an_outage_one_asks_for_less_and_not_all() {
+        let before = Instant::now();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let next = |is_scout, others_fail| {
+            let mut tries = tries(6, 300);
+            let signs = OutageSigns { answered: Some(before), others_fail, is_scout, ..alone() };
+            let last = (0..3).map(|_| tries.next(&slow(), (true, true), signs, &Jitter::default())).last();
+            (last == Some(Next::Shrink), tries.shrinks_in_outage)
+        };
+        assert_eq!(next(false, true), (false, false));
+        assert_eq!(next(true, true), (true, true));
+        assert_eq!(next(false, false), (true, false), "it is its own");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,11 +1,10 @@
 //! One call of one tenant, from its first attempt to its answer or its error.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pipeline::{Error, ErrorKind, TenantId};
+use pipeline::{Error, ErrorKind};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use reqwest::{Request, StatusCode};
 use tokio::time::Instant;
@@ -13,7 +12,7 @@ use url::{Position, Url};
 use uuid::Uuid;
 
 use super::bodies::{Room, Taken};
-use super::client::{RegionCalls, dead_key};
+use super::client::{RegionCalls, Whose, dead_key};
 use super::failure::Failure;
 use super::key_ring::{Held, Refusal};
 use super::retry::{Next, OutageSigns, Tries};
@@ -63,6 +62,20 @@ impl<'a> Sending<'a> {
         T: Send + 'static,
         D: Fn(Bytes) -> Result<T, BadBody> + Send + Sync + ?Sized + 'static,
     {
+        let outcome = self.attempts(decode).await;
+        if !matches!(outcome, Err(SendError::TooSlow(..))) {
+            // Another one may find out whether less is answered.
+            let whose = self.whose();
+            self.in_region(|region| region.scout.take_if(|scout| *scout == whose));
+        }
+        outcome
+    }
+
+    async fn attempts<T, D>(&mut self, decode: &Arc<D>) -> Result<Answer<T>, SendError>
+    where
+        T: Send + 'static,
+        D: Fn(Bytes) -> Result<T, BadBody> + Send + Sync + ?Sized + 'static,
+    {
         loop {
             let key = self.key().await?;
             let entered = Instant::now();
@@ -78,7 +91,10 @@ impl<'a> Sending<'a> {
             self.tries.sent(elapsed);
             match tried {
                 Ok(Attempted { value, bytes, room }) => {
-                    self.in_region(|region| region.answered = region.answered.max(Some(began)));
+                    self.in_region(|region| {
+                        region.answered = region.answered.max(Some(began));
+                        region.scout = None;
+                    });
                     return Ok(Answer { value, requests: self.tries.requests, bytes, elapsed, room });
                 }
                 Err(failure) => self.mend(failure, began, &key).await?,
@@ -193,7 +209,8 @@ impl<'a> Sending<'a> {
             Next::Shrink => {
                 let bytes = failure.bytes();
                 let error = self.place(failure.into_error(&self.call.what));
-                let spent = Spent { time: self.tries.spent, requests: self.tries.requests, bytes };
+                let Tries { spent: time, requests, shrinks_in_outage: in_outage, .. } = self.tries;
+                let spent = Spent { time, requests, bytes, in_outage };
                 return Err(SendError::TooSlow(error, spent));
             }
             Next::GiveUp if self.call.can_shrink && failure.is_slow() => {
@@ -227,11 +244,15 @@ impl<'a> Sending<'a> {
             let whose = self.whose();
             self.in_region(|region| *region.failing.entry(whose).or_default() += 1);
         }
-        let others_fail = |region: &RegionCalls| region.failing.len() > usize::from(self.is_failing);
-        self.in_region(|region| OutageSigns {
-            sent,
-            answered: region.answered,
-            others_fail: others_fail(region),
+        let (whose, may_scout) = (self.whose(), self.call.can_shrink && failure.is_slow());
+        self.in_region(|region| {
+            let others_fail = region.failing.len() > usize::from(self.is_failing);
+            if !self.call.can_shrink && self.tries.has_outlasted_its_tries() {
+                // Not even the least is answered; it may be its own trouble.
+                region.scout.take_if(|scout| *scout == whose);
+            }
+            let is_scout = may_scout && *region.scout.get_or_insert_with(|| whose.clone()) == whose;
+            OutageSigns { sent, answered: region.answered, others_fail, is_scout }
         })
     }
 
@@ -251,7 +272,7 @@ impl<'a> Sending<'a> {
         });
     }
 
-    fn whose(&self) -> (TenantId, Cow<'static, str>) {
+    fn whose(&self) -> Whose {
         (self.client.asker.tenant.clone(), self.call.what.clone())
     }
 

@@ -432,7 +432,7 @@ impl Reader {
                 Ok(Came::TooMuch { part: size, spent, too_slow: None })
             }
             Err(SendError::TooSlow(error, spent)) => {
-                let too_slow = spent.is_on_slow().then_some(size);
+                let too_slow = spent.too_slow(size);
                 match self.smaller(size, spent) {
                     Some(part) if size.is_multiple_of(part) => Ok(Came::TooMuch { part, spent, too_slow }),
                     // Pages of this size have no parts that are asked for; the next walk has smaller ones.
@@ -501,7 +501,7 @@ impl Reader {
                     }
                     Err(SendError::TooSlow(error, took)) => match self.smaller(size, took) {
                         Some(smaller) => {
-                            too_slow = took.is_on_slow().then_some(size);
+                            too_slow = took.too_slow(size);
                             (size, spent) = (smaller, took);
                         }
                         None => Err(error)?,

@@ -47,13 +47,18 @@ async fn serve(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Serv
 }
 
 fn connector(server: &Server) -> Rapid7 {
+    patient(server, "1s")
+}
+
+/// Returns what asks again for so long.
+fn patient(server: &Server, retry_for: &str) -> Rapid7 {
     let config = json!({
         "parent_organization": "parent",
         "home_region": "us",
         "key": {"env": "KEY"},
         "endpoint": format!("http://{}/{{region}}", server.address),
         "timeout": "2s",
-        "retry_for": "1s",
+        "retry_for": retry_for,
     });
     let key = FixedKey::new(&Secret::new("hunter2-secret-key")).expect("it is a key");
     Rapid7::new(serde_json::from_value(config).expect("a configuration"), Arc::new(key)).expect("usable")
@@ -133,6 +138,38 @@ async fn completeness_a_record_that_falls_between_two_pages_is_found_between_oth
     })
     .await;
     check(&server, "users", 2000, false, 2).await;
+}
+
+#[tokio::test]
+async fn fairness_an_outage_makes_no_page_smaller_but_that_of_one_who_finds_out() {
+    // First it answers, and then nobody; or then whoever asks for less.
+    for (least, most_requests) in [(0, 400), (250, 300)] {
+        let asked_before = std::sync::atomic::AtomicUsize::new(0);
+        let server = serve(move |asked| {
+            let (nth, size) = (asked_before.fetch_add(1, Ordering::Relaxed), asked.number("size"));
+            let is_down = if least == 0 { (2..30).contains(&nth) } else { nth >= 2 && size > least };
+            if is_down {
+                return reply(504, "", "");
+            }
+            claimed(&asked.page(&users(5000), "index", usize::MAX), 5000, asked)
+        })
+        .await;
+        let connector = patient(&server, "60s");
+        let of = |tenant: &str| {
+            let partition = partition(&connector, "users");
+            let tenant =
+                pipeline::Tenant { id: tenant.parse().expect("an id"), ..(*partition.tenant).clone() };
+            Partition { tenant: Arc::new(tenant), ..partition }
+        };
+        let partitions = ["one", "two", "three", "four"].map(of);
+        let readings = partitions.iter().map(|it| connector.read(it).try_collect::<Vec<Batch>>());
+        for reading in futures::future::join_all(readings).await {
+            let read: u64 = reading.expect("it is read").iter().map(|batch| batch.tally.pages).sum();
+            assert!(read >= 5);
+        }
+        let requests = server.seen().len();
+        assert!(requests < most_requests, "{requests} requests, {least}");
+    }
 }
 
 /// The key reads one organization, whichever is asked for.

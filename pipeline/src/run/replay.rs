@@ -322,7 +322,7 @@ impl Again<'_> {
         let mut sifted = Sifted::default();
         let mut fitting: BTreeMap<usize, Vec<RecordBatch>> = BTreeMap::new();
         for (mut reject, batch) in meant.into_iter().zip(batches) {
-            if reject.within.is_none() && self.would_contradict(&batch)? {
+            if self.would_contradict(&batch)? {
                 self.count_as_waiting(reject.dataset);
                 (reject.column, reject.reason) = (String::new(), STANDS.to_owned());
                 sifted.waits.push(reject);
