@@ -77,8 +77,8 @@ pub(super) struct Tries {
     /// Those that failed in an outage; they say nothing of the call.
     failed_in_outage: u32,
     slow: u32,
-    /// Whether less is asked for though it may be an outage.
-    pub(super) shrinks_in_outage: bool,
+    /// Whether the last failure was one of an outage.
+    pub(super) in_outage: bool,
     refused: u32,
     /// The time from a refusal for want of budget to the next attempt, in all; as it was told, where it is too long to wait.
     waited: Duration,
@@ -99,7 +99,7 @@ impl Tries {
             failed_in_outage: 0,
             // Who failed at a larger size needs no second proof that this one is too much as well.
             slow: u32::from(spent.is_on_slow()),
-            shrinks_in_outage: false,
+            in_outage: false,
             refused: 0,
             waited: Duration::ZERO,
             told_to_wait: Duration::ZERO,
@@ -142,15 +142,14 @@ impl Tries {
             Remedy::AskOfKey => Next::AskOfKey,
             Remedy::WhenGranted(wait) => self.refused(wait),
             Remedy::Again(wait) => {
-                let is_outage = failure.may_be_outage() && self.is_outage(signs);
+                self.in_outage = failure.may_be_outage() && self.is_outage(signs);
                 // What nobody is answered is no page too large; that all are, one finds out for the others.
-                let tells_of_size = failure.is_slow() && (signs.is_scout || !is_outage);
+                let tells_of_size = failure.is_slow() && (signs.is_scout || !self.in_outage);
                 self.slow += u32::from(tells_of_size);
                 if can_shrink && tells_of_size && self.slow >= SLOW_ENOUGH {
-                    self.shrinks_in_outage = is_outage;
                     return Next::Shrink;
                 }
-                self.again(wait, is_outage, jitter)
+                self.again(wait, jitter)
             }
         }
     }
@@ -171,8 +170,8 @@ impl Tries {
         Next::WhenGranted(wait)
     }
 
-    fn again(&mut self, wait: Option<Duration>, is_outage: bool, jitter: &Jitter) -> Next {
-        let failed = if is_outage { &mut self.failed_in_outage } else { &mut self.failed };
+    fn again(&mut self, wait: Option<Duration>, jitter: &Jitter) -> Next {
+        let failed = if self.in_outage { &mut self.failed_in_outage } else { &mut self.failed };
         *failed += 1;
         let backoff = backoff(*failed, jitter);
         if self.failed >= self.max_attempts {
@@ -382,9 +381,9 @@ mod tests {
             let mut tries = tries(6, 300);
             let signs = OutageSigns { answered: Some(before), others_fail, is_scout, ..alone() };
             let last = (0..3).map(|_| tries.next(&slow(), (true, true), signs, &Jitter::default())).last();
-            (last == Some(Next::Shrink), tries.shrinks_in_outage)
+            (last == Some(Next::Shrink), tries.in_outage)
         };
-        assert_eq!(next(false, true), (false, false));
+        assert_eq!(next(false, true), (false, true));
         assert_eq!(next(true, true), (true, true));
         assert_eq!(next(false, false), (true, false), "it is its own");
     }

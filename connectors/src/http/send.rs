@@ -209,11 +209,11 @@ impl<'a> Sending<'a> {
             Next::Shrink => {
                 let bytes = failure.bytes();
                 let error = self.place(failure.into_error(&self.call.what));
-                let Tries { spent: time, requests, shrinks_in_outage: in_outage, .. } = self.tries;
+                let Tries { spent: time, requests, in_outage, .. } = self.tries;
                 let spent = Spent { time, requests, bytes, in_outage };
                 return Err(SendError::TooSlow(error, spent));
             }
-            Next::GiveUp if self.call.can_shrink && failure.is_slow() => {
+            Next::GiveUp if self.call.can_shrink && failure.is_slow() && !self.tries.in_outage => {
                 return Err(SendError::OutOfTime(self.place(failure.into_error(&self.call.what))));
             }
             Next::GiveUp => return Err(self.give_up(failure)),

@@ -64,6 +64,12 @@ fn patient(server: &Server, retry_for: &str) -> Rapid7 {
     Rapid7::new(serde_json::from_value(config).expect("a configuration"), Arc::new(key)).expect("usable")
 }
 
+fn partition_of(tenant: &str, connector: &Rapid7, dataset: &str) -> Partition {
+    let partition = partition(connector, dataset);
+    let tenant = pipeline::Tenant { id: tenant.parse().expect("an id"), ..(*partition.tenant).clone() };
+    Partition { tenant: Arc::new(tenant), ..partition }
+}
+
 fn partition(connector: &Rapid7, dataset: &str) -> Partition {
     let datasets: Vec<_> =
         connector.datasets().iter().filter(|found| found.name == dataset).cloned().collect();
@@ -155,13 +161,7 @@ async fn fairness_an_outage_makes_no_page_smaller_but_that_of_one_who_finds_out(
         })
         .await;
         let connector = patient(&server, "60s");
-        let of = |tenant: &str| {
-            let partition = partition(&connector, "users");
-            let tenant =
-                pipeline::Tenant { id: tenant.parse().expect("an id"), ..(*partition.tenant).clone() };
-            Partition { tenant: Arc::new(tenant), ..partition }
-        };
-        let partitions = ["one", "two", "three", "four"].map(of);
+        let partitions = ["one", "two", "three", "four"].map(|id| partition_of(id, &connector, "users"));
         let readings = partitions.iter().map(|it| connector.read(it).try_collect::<Vec<Batch>>());
         for reading in futures::future::join_all(readings).await {
             let read: u64 = reading.expect("it is read").iter().map(|batch| batch.tally.pages).sum();
@@ -183,11 +183,7 @@ async fn isolation_the_same_records_under_two_tenants_are_told() {
         })
         .await;
         let connector = connector(&server);
-        let of = |id: &str| {
-            let partition = partition(&connector, dataset);
-            let tenant = pipeline::Tenant { id: id.parse().expect("an id"), ..(*partition.tenant).clone() };
-            Partition { tenant: Arc::new(tenant), ..partition }
-        };
+        let of = |id: &str| partition_of(id, &connector, dataset);
         let read = |id: &str| connector.read(&of(id)).try_collect::<Vec<Batch>>();
         read("one").await.expect("nobody else has them");
         read("one").await.expect("they are its own");
