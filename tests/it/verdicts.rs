@@ -52,7 +52,7 @@ fn verdict_records_that_all_fail_to_fit_are_not_called_complete() {
     let context = start(SimulatorConfig { reject_rate: 1.0, ..small(2) });
     context.write(&context.run_file().of(&[Dataset::Users]));
     let (output, summary) = context.pull(&[]);
-    assert_eq!(output.code, Some(7), "{}", output.stderr);
+    assert_eq!(output.code, Some(5), "{}", output.stderr);
     for receipt in &summary.receipts {
         assert_eq!((receipt.verdict.as_str(), receipt.rejects), ("failed", 60), "{receipt:?}");
         assert!(receipt.committed && receipt.hint.as_deref().is_some_and(|hint| hint.contains("_rejects")));
@@ -69,7 +69,7 @@ fn verdict_records_that_still_do_not_fit_are_not_called_complete_the_next_time()
         context.write(&file.and(Dataset::Users, lines));
         for _ in 0..2 {
             let (output, summary) = context.pull(&[]);
-            assert_eq!(output.code, Some(7), "{lines}: {}", output.stderr);
+            assert_eq!(output.code, Some(5), "{lines}: {}", output.stderr);
             let failed = summary.receipts.iter().filter(|receipt| receipt.verdict == "failed").count();
             assert_eq!(failed, summary.receipts.len(), "{lines}: {summary:?}");
         }
