@@ -41,11 +41,17 @@ pub(super) struct Sending<'a> {
     key: Option<Arc<Held>>,
     /// Whether it is among those of the region that fail as all do in an outage.
     is_failing: bool,
+    /// Whether a smaller page is asked for in its place.
+    shrinks: bool,
 }
 
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
         self.is_not_failing();
+        if !self.shrinks {
+            // Another one may find out whether less is answered.
+            self.is_no_scout();
+        }
     }
 }
 
@@ -53,25 +59,12 @@ impl<'a> Sending<'a> {
     pub(super) fn new(client: &'a TenantClient, call: &'a Call) -> Result<Self, SendError> {
         let url = call.url(&client.base)?;
         let tries = Tries::new(&client.http.config, call.spent);
-        Ok(Self { client, call, url, tries, renewed: 0, correlation: None, key: None, is_failing: false })
+        let (renewed, correlation, key, is_failing, shrinks) = (0, None, None, false, false);
+        Ok(Self { client, call, url, tries, renewed, correlation, key, is_failing, shrinks })
     }
 
     /// Tries until there is an answer or nothing more to be done.
     pub(super) async fn run<T, D>(mut self, decode: &Arc<D>) -> Result<Answer<T>, SendError>
-    where
-        T: Send + 'static,
-        D: Fn(Bytes) -> Result<T, BadBody> + Send + Sync + ?Sized + 'static,
-    {
-        let outcome = self.attempts(decode).await;
-        if !matches!(outcome, Err(SendError::TooSlow(..))) {
-            // Another one may find out whether less is answered.
-            let whose = self.whose();
-            self.in_region(|region| region.scout.take_if(|scout| *scout == whose));
-        }
-        outcome
-    }
-
-    async fn attempts<T, D>(&mut self, decode: &Arc<D>) -> Result<Answer<T>, SendError>
     where
         T: Send + 'static,
         D: Fn(Bytes) -> Result<T, BadBody> + Send + Sync + ?Sized + 'static,
@@ -211,6 +204,7 @@ impl<'a> Sending<'a> {
                 let error = self.place(failure.into_error(&self.call.what));
                 let Tries { spent: time, requests, in_outage, .. } = self.tries;
                 let spent = Spent { time, requests, bytes, in_outage };
+                self.shrinks = true;
                 return Err(SendError::TooSlow(error, spent));
             }
             Next::GiveUp if self.call.can_shrink && failure.is_slow() && !self.tries.in_outage => {
@@ -244,13 +238,13 @@ impl<'a> Sending<'a> {
             let whose = self.whose();
             self.in_region(|region| *region.failing.entry(whose).or_default() += 1);
         }
+        if !self.call.can_shrink && self.tries.has_outlasted_its_tries() {
+            // Not even the least is answered; it may be its own trouble.
+            self.is_no_scout();
+        }
         let (whose, may_scout) = (self.whose(), self.call.can_shrink && failure.is_slow());
         self.in_region(|region| {
             let others_fail = region.failing.len() > usize::from(self.is_failing);
-            if !self.call.can_shrink && self.tries.has_outlasted_its_tries() {
-                // Not even the least is answered; it may be its own trouble.
-                region.scout.take_if(|scout| *scout == whose);
-            }
             let is_scout = may_scout && *region.scout.get_or_insert_with(|| whose.clone()) == whose;
             OutageSigns { sent, answered: region.answered, others_fail, is_scout }
         })
@@ -270,6 +264,12 @@ impl<'a> Sending<'a> {
                 }
             }
         });
+    }
+
+    /// Says that it finds out nothing for others, or no more.
+    fn is_no_scout(&self) {
+        let whose = self.whose();
+        self.in_region(|region| region.scout.take_if(|scout| *scout == whose));
     }
 
     fn whose(&self) -> Whose {

@@ -160,7 +160,7 @@ async fn fairness_an_outage_makes_no_page_smaller_but_that_of_one_who_finds_out(
             claimed(&asked.page(&users(5000), "index", usize::MAX), 5000, asked)
         })
         .await;
-        let connector = patient(&server, "60s");
+        let connector = patient(&server, "5m");
         let partitions = ["one", "two", "three", "four"].map(|id| partition_of(id, &connector, "users"));
         let readings = partitions.iter().map(|it| connector.read(it).try_collect::<Vec<Batch>>());
         for reading in futures::future::join_all(readings).await {
